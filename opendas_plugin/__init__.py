@@ -1,0 +1,1 @@
+"""OpenDAS-plugin: adapters that teach a frozen CLIP a new domain."""
