@@ -1,0 +1,61 @@
+"""Which triangle a ray meets first: the project's one ray caster, on Embree through the ``embreex`` wheel."""
+
+from __future__ import annotations
+
+import numpy as np
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
+from numpy.typing import ArrayLike, NDArray
+
+from opendas_plugin.errors import DataError
+
+
+class RayCaster:
+    """A triangle mesh that rays can be cast at; built once, cast at often.
+
+    Args:
+        vertices: (V, 3) float, any unit; computed with in float32.
+        faces: (F, 3) int, rows of ``vertices``.
+
+    Raises:
+        DataError: a shape is not (N, 3), there is no face, or a face names a vertex that is not there.
+    """
+
+    def __init__(self, vertices: ArrayLike, faces: ArrayLike) -> None:
+        points = np.ascontiguousarray(vertices, dtype=np.float32)
+        triangles = np.ascontiguousarray(faces, dtype=np.int32)
+        for name, array in (("vertices", points), ("faces", triangles)):
+            if array.ndim != 2 or array.shape[1] != 3 or len(array) == 0:
+                raise DataError(f"a mesh to cast rays at needs {name} of shape (N, 3), N > 0, got {array.shape}")
+        if triangles.min() < 0 or triangles.max() >= len(points):
+            raise DataError(f"faces name vertices {triangles.min()}..{triangles.max()}, but there are {len(points)}")
+        self._scene = EmbreeScene(robust=True)
+        self._mesh = TriangleMesh(scene=self._scene, vertices=points, indices=triangles)
+
+    def cast(self, origins: ArrayLike, directions: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The first triangle on each ray, from either side.
+
+        Args:
+            origins: (N, 3) float.
+            directions: (N, 3) float, not zero, of any length.
+
+        Returns:
+            The face's row, (N,) int32, -1 where the ray leaves the mesh; and how far it is, (N,) float32 in lengths
+            of the ray's direction (the mesh's unit when directions are unit vectors), inf where there is none.
+        """
+        hits = self._scene.run(*_rays(origins, directions), output=1)
+        face = hits["primID"]
+        return face, np.where(face < 0, np.float32(np.inf), hits["tfar"])
+
+    def blocked(self, origins: ArrayLike, directions: ArrayLike) -> NDArray[np.bool_]:
+        """Whether anything lies on each segment from ``origins`` to ``origins + directions``; (N,) bool."""
+        starts, steps = _rays(origins, directions)
+        return self._scene.run(starts, steps, query="OCCLUDED", dists=np.ones(len(starts), np.float32)) == 0
+
+
+def _rays(origins: ArrayLike, directions: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    starts = np.ascontiguousarray(origins, dtype=np.float32)
+    steps = np.ascontiguousarray(directions, dtype=np.float32)
+    if starts.ndim != 2 or starts.shape[1] != 3 or starts.shape != steps.shape:
+        raise DataError(f"rays need origins and directions of one shape (N, 3), got {starts.shape} and {steps.shape}")
+    return starts, steps
