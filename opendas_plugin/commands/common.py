@@ -1,6 +1,7 @@
 """What all commands share: flags from dataclasses, exit codes, one-line errors, the device, and ``run.json``.
 
-A command is a frozen dataclass that extends :class:`Options`, a function that takes the arguments and does the work, and a door::
+A command is a frozen dataclass that extends :class:`Options`, a function that takes the arguments and does the work,
+and a door::
 
     def main(argv: Sequence[str] | None = None) -> int:
         return run_command(evaluate, argv)
@@ -100,10 +101,15 @@ def parse(kind: type[T], argv: Sequence[str], *, prog: str, default: T | None = 
     Raises:
         SystemExit: with 0 after ``--help`` and 2 on bad usage, which is explained on stderr.
     """
-    return tyro.cli(kind, args=list(argv), prog=prog, default=default, config=(tyro.conf.FlagCreatePairsOff,))
+    config = (tyro.conf.FlagCreatePairsOff,)
+    if default is None:
+        return tyro.cli(kind, args=list(argv), prog=prog, config=config)
+    return tyro.cli(kind, args=list(argv), prog=prog, default=default, config=config)
 
 
-def parse_subcommand(kinds: Mapping[str, Callable[..., Any]], argv: Sequence[str], *, prog: str, description: str) -> Any:
+def parse_subcommand(
+    kinds: Mapping[str, Callable[..., Any]], argv: Sequence[str], *, prog: str, description: str
+) -> Any:
     """Reads one of several dataclasses; the first argument is its key in ``kinds``. Otherwise as :func:`parse`."""
     return tyro.extras.subcommand_cli_from_dict(
         dict(kinds), args=list(argv), prog=prog, description=description, config=(tyro.conf.FlagCreatePairsOff,)
@@ -124,7 +130,8 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"expected a device such as auto, cpu, cuda or cuda:1, got {name!r}") from error
     if device.type == "cuda" and (not available or (device.index or 0) >= torch.cuda.device_count()):
-        raise ConfigError(f"device {name!r} is not usable, torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu")
+        count = torch.cuda.device_count()
+        raise ConfigError(f"device {name!r} is not usable, torch sees {count} CUDA devices; use --device cpu")
     return device
 
 
@@ -177,10 +184,13 @@ def _versions() -> dict[str, str]:
 def _git_hash() -> str | None:
     """The commit of the checkout that this file is tracked in, with ``-dirty`` where it was edited; None elsewhere."""
     here = Path(__file__)
-    git = ("git", "-C", str(here.parent))
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here.parent), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
     try:
-        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], check=True, capture_output=True)
-        described = subprocess.run([*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"], check=True, capture_output=True)
+        git("ls-files", "--error-unmatch", here.name)
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return described.stdout.decode().strip()

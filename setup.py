@@ -1,0 +1,69 @@
+"""Packaging of OpenDAS-plugin: ``pip install .`` for use, ``pip install -e '.[dev]'`` for work on it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'"(\d.+)"', (HERE / "opendas_plugin" / "version.py").read_text(encoding="utf-8")).group(1)
+
+EXTRAS = {
+    "openai": ["openai>=1.50", "pydantic>=2"],
+    "3d": ["open3d>=0.18"],
+    "cv": ["opencv-python>=4.8"],
+    "reports": ["matplotlib>=3.7", "jinja2>=3.1"],
+}
+EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
+EXTRAS["dev"] = [
+    *EXTRAS["openai"],
+    *EXTRAS["reports"],
+    "hypothesis>=6.90",
+    "mypy>=1.11",
+    "pytest>=8",
+    "pytest-cov>=5",
+    "ruff>=0.6",
+    "types-PyYAML",
+    "types-tqdm",
+]
+
+setup(
+    name="opendas-plugin",
+    version=VERSION,
+    description="Adapters that fit CLIP to your own domain in open-vocabulary segmentation",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="OpenDAS-plugin authors",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["opendas_plugin", "opendas_plugin.*", "integrations", "integrations.*"]),
+    package_data={"opendas_plugin": ["py.typed", "recipes/*.yaml", "office/*.json", "office/tiny/*"]},
+    install_requires=[
+        "torch>=2.6",
+        "torchvision>=0.21",  # its releases pin the torch that they match
+        "open_clip_torch>=3.0,<4",
+        "embreex>=2.17",
+        "ftfy>=6.1",
+        "huggingface_hub>=0.24",
+        "numpy>=1.26",
+        "pillow>=10.1",
+        "pycocotools>=2.0.8",
+        "PyYAML>=6.0",
+        "safetensors>=0.4.3",
+        "scikit-learn>=1.3",
+        "tqdm>=4.66",
+        "trimesh>=4.4",
+        "tyro>=0.9",
+    ],
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": [
+            "opendas-prepare = opendas_plugin.commands.prepare_data:main",
+            "opendas-negatives = opendas_plugin.commands.generate_negatives:main",
+            "opendas-train = opendas_plugin.commands.train_prompts:main",
+            "opendas-evaluate = opendas_plugin.commands.evaluate:main",
+        ]
+    },
+)
