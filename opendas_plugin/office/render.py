@@ -106,7 +106,7 @@ def render(
     smooth: bool = True,
     caster: RayCaster | None = None,
 ) -> Picture:
-    """Draws ``mesh``, whose face colours are as they look under light of 1, in 0..1; display gamma is 2.
+    """Draws ``mesh``, whose face colours are linear albedo; the picture is encoded with gamma 2.
 
     Args:
         background: what is behind the mesh, uint8 RGB: one colour (3,) or an image (H, W, 3).
@@ -132,7 +132,7 @@ class _Surface:
         corners = mesh.vertices[mesh.faces]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         self._normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        self._albedo = np.square(np.clip(mesh.colours, 0, 1))
+        self._albedo = mesh.colours
         self._caster, self._lighting = caster, lighting
 
     def shade(self, origins, directions, behind):
