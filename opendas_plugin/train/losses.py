@@ -1,0 +1,61 @@
+"""The losses and the distances that they are made of, as pure functions of features."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize as unit
+
+Distance = Literal["euclidean", "squared", "cosine"]
+
+
+def class_logits(image: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor:
+    """Scores every class name for every image as CLIP does: the scale times the cosine.
+
+    Args:
+        image: (B, D) features of any length.
+        text: (C, D) features of any length.
+        logit_scale: scalar factor, already exponentiated (100 for OpenAI's weights).
+
+    Returns:
+        (B, C) logits.
+    """
+    return logit_scale * unit(image, dim=-1) @ unit(text, dim=-1).T
+
+
+def distance(a: Tensor, b: Tensor, kind: Distance = "euclidean", normalize: bool = True) -> Tensor:
+    """The distance between features along their last axis; the other axes broadcast.
+
+    Args:
+        a: (..., D).
+        b: (..., D).
+        kind: ``euclidean`` as ``torch.nn.TripletMarginLoss`` has it (its 1e-6 included), ``squared`` for its square, or
+            ``cosine`` for one minus the cosine.
+        normalize: bring both to unit length first; makes no difference to ``cosine``.
+
+    Returns:
+        (...) distances.
+    """
+    if normalize or kind == "cosine":
+        a, b = unit(a, dim=-1), unit(b, dim=-1)
+    if kind == "cosine":
+        return 1 - (a * b).sum(-1)
+    if kind == "squared":
+        return (a - b).square().sum(-1)
+    return torch.linalg.vector_norm(a - b + 1e-6, dim=-1)  # the offset keeps the gradient finite where a equals b
+
+
+def triplet(positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+    """How far each negative still is from being ``margin`` further away than its positive (Balntas et al., BMVC 2016).
+
+    Args:
+        positive: (...) distances between an anchor and its own name.
+        negative: (...) distances between the anchor and another name.
+        margin: in the distance's unit.
+
+    Returns:
+        (...) losses before any mean; a triplet is active where its loss is above zero.
+    """
+    return (positive - negative + margin).clamp_min(0)
