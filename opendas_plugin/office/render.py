@@ -8,15 +8,15 @@ projected point is its pixel.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from opendas_plugin.data.raycast import RayCaster
+from opendas_plugin.office.geometry import Mesh
 
-if TYPE_CHECKING:
-    from opendas_plugin.office.geometry import Mesh
+_Floats: TypeAlias = NDArray[np.float32]
 
 _EDGE = 10.0 / 255  # neighbours that differ by more than this are drawn again with four rays
 _QUARTERS = np.array([(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)], np.float32)
@@ -41,21 +41,21 @@ class Camera:
     def look_at(
         cls, eye: ArrayLike, target: ArrayLike, *, width: int, height: int, fov: float = 60.0, roll: float = 0.0
     ) -> Camera:
-        """A camera at ``eye`` (metres, world z up) whose centre pixel sees ``target``; fov across the width and roll in degrees."""
+        """A camera at ``eye`` (metres, z up) with ``target`` in its centre; fov (across) and roll in degrees."""
         eye, target = np.asarray(eye, np.float64), np.asarray(target, np.float64)
         forward = (target - eye) / np.linalg.norm(target - eye)
         up = np.array([0.0, 0.0, 1.0]) if abs(forward[2]) < 0.999 else np.array([0.0, 1.0, 0.0])
         right = np.cross(forward, up)
         right /= np.linalg.norm(right)
         down = np.cross(forward, right)
-        turn, cosine, sine = np.deg2rad(roll), np.cos(np.deg2rad(roll)), np.sin(np.deg2rad(roll))
+        cosine, sine = np.cos(np.deg2rad(roll)), np.sin(np.deg2rad(roll))
         pose = np.eye(4)
-        pose[:3, 0], pose[:3, 1] = (cosine * right + sine * down, cosine * down - sine * right) if turn else (right, down)
+        pose[:3, 0], pose[:3, 1] = cosine * right + sine * down, cosine * down - sine * right
         pose[:3, 2], pose[:3, 3] = forward, eye
         focal = width / 2 / np.tan(np.deg2rad(fov) / 2)
         return cls(np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]]), pose, width, height)
 
-    def rays(self, pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def rays(self, pixels: _Floats) -> tuple[_Floats, _Floats]:
         """Rays through image positions (N, 2) (x, y): origins and directions, (N, 3) float32, with depth 1 along z."""
         inverse = np.linalg.inv(self.intrinsics)
         matrix = (self.pose[:3, :3] @ inverse).astype(np.float32)
@@ -63,7 +63,7 @@ class Camera:
         return np.broadcast_to(self.pose[:3, 3].astype(np.float32), directions.shape), directions
 
     def project(self, points: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Image positions (N, 2) (x, y) in pixels and depths (N,) in metres of world points (N, 3); behind: depth <= 0."""
+        """Where world points (N, 3) appear: (N, 2) (x, y) in pixels, and (N,) depths in metres, <= 0 behind."""
         local = (np.asarray(points, np.float64) - self.pose[:3, 3]) @ self.pose[:3, :3]
         image = local @ self.intrinsics.T
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -90,7 +90,13 @@ class Lighting:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What a camera sees: ``colour`` (H, W, 3) uint8 RGB, ``depth`` (H, W) float32 metres along z (0: nothing), ``face`` (H, W) int32 (-1: nothing)."""
+    """What a camera sees.
+
+    Attributes:
+        colour: (H, W, 3) uint8 RGB.
+        depth: (H, W) float32, metres along the camera's z axis; 0 where there is nothing.
+        face: (H, W) int32, row of the mesh's faces; -1 where there is nothing.
+    """
 
     colour: NDArray[np.uint8]
     depth: NDArray[np.float32]
@@ -115,7 +121,7 @@ def render(
     """
     caster = caster or RayCaster(mesh.vertices, mesh.faces)
     size = (camera.height, camera.width)
-    behind = np.broadcast_to(np.asarray(background, np.float32) / 255, (*size, 3)).reshape(-1, 3)
+    behind: _Floats = np.broadcast_to(np.asarray(background, np.float32) / np.float32(255), (*size, 3)).reshape(-1, 3)
     surface = _Surface(mesh, caster, lighting)
     y, x = np.divmod(np.arange(size[0] * size[1]), size[1])
     centres = np.stack([x, y], axis=1).astype(np.float32) + np.float32(0.5)
@@ -135,7 +141,9 @@ class _Surface:
         self._albedo = mesh.colours
         self._caster, self._lighting = caster, lighting
 
-    def shade(self, origins, directions, behind):
+    def shade(
+        self, origins: _Floats, directions: _Floats, behind: _Floats
+    ) -> tuple[_Floats, _Floats, NDArray[np.int32]]:
         """Colours (N, 3) in 0..1 (display), depths and faces of rays; ``behind`` (N, 3) where they meet nothing."""
         face, depth = self._caster.cast(origins, directions)
         hit = np.flatnonzero(face >= 0)
@@ -150,7 +158,7 @@ class _Surface:
         colour[hit] = np.sqrt(np.minimum(self._albedo[face[hit]] * light, 1))
         return colour, np.where(face >= 0, depth, np.float32(0)), face
 
-    def _received(self, lamp: Light, point, normal):
+    def _received(self, lamp: Light, point: _Floats, normal: _Floats) -> _Floats:
         towards = np.asarray(lamp.position, np.float32) - point
         distance = np.linalg.norm(towards, axis=1)
         received = np.maximum(np.einsum("ij,ij->i", normal, towards), 0) / distance / (1 + (distance / lamp.reach) ** 2)
