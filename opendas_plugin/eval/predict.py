@@ -1,0 +1,92 @@
+"""Class predictions of a CLIP model for labelled segments: the text classifier once, the images batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+from tqdm import tqdm
+
+from opendas_plugin.crops import CropPolicy, normalise
+from opendas_plugin.data.manifest import CropLoader, SegmentCrops
+from opendas_plugin.data.segments import Segment
+from opendas_plugin.errors import DataError
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Labels and predictions of M segments, as indices into the vocabulary's names."""
+
+    labels: NDArray[np.int64]
+    """(M,) the true class."""
+    predictions: NDArray[np.int64]
+    """(M,) the name with the highest cosine among all names (the joint label space)."""
+    novel_predictions: NDArray[np.int64]
+    """(M,) likewise among the novel names alone; -1 where the vocabulary has none."""
+
+
+@torch.no_grad()
+def text_classifier(clip: OpenDASCLIP, vocabulary: Vocabulary) -> Tensor:
+    """Encodes the vocabulary's texts: (N, D) float32 of unit length, in ``vocabulary.names`` order."""
+    device = next(clip.parameters()).device
+    return normalize(clip.encode_text(clip.tokenize(vocabulary.texts()).to(device)).float(), dim=-1)
+
+
+@torch.no_grad()
+def predict(
+    clip: OpenDASCLIP,
+    segments: Sequence[Segment],
+    vocabulary: Vocabulary,
+    policy: CropPolicy,
+    *,
+    batch_size: int = 64,
+    workers: int = 2,
+) -> Predictions:
+    """Classifies every segment by the name whose text feature has the highest cosine with its crop's.
+
+    The images run in bf16 autocast on CUDA and in the model's own precision on the CPU; cosines are float32.
+
+    Args:
+        clip: with or without an adapter, on the device to use.
+        segments: M segments, all labelled with names of ``vocabulary``.
+        vocabulary: the names that compete, their template, and which of them are novel.
+        policy: how a mask becomes a crop; as it was in training.
+        batch_size: crops a forward.
+        workers: threads that decode and crop ahead.
+
+    Raises:
+        DataError: no segments, or a label that is not in the vocabulary.
+    """
+    labels = _label_indices(segments, vocabulary)
+    device = next(clip.parameters()).device
+    classifier = text_classifier(clip, vocabulary)
+    novel = torch.tensor([vocabulary.index[name] for name in vocabulary.novel], dtype=torch.long, device=device)
+    predictions = torch.empty(len(segments), dtype=torch.long)
+    novel_predictions = torch.full_like(predictions, -1)
+
+    batches = [range(start, min(start + batch_size, len(segments))) for start in range(0, len(segments), batch_size)]
+    loader = CropLoader(SegmentCrops(segments, policy), batches, workers=workers)
+    for crops, index in tqdm(loader, total=len(batches), desc="evaluate", unit="batch", disable=None):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+            features = clip.encode_image(normalise(crops.to(device, non_blocking=True)))
+        cosines = normalize(features.float(), dim=-1) @ classifier.T
+        predictions[index] = cosines.argmax(dim=-1).cpu()
+        if len(novel):
+            novel_predictions[index] = novel[cosines[:, novel].argmax(dim=-1)].cpu()
+    return Predictions(labels, predictions.numpy(), novel_predictions.numpy())
+
+
+def _label_indices(segments: Sequence[Segment], vocabulary: Vocabulary) -> NDArray[np.int64]:
+    if not segments:
+        raise DataError("expected segments to evaluate, got none; check the split and what the data kept and dropped")
+    unknown = sorted({segment.label for segment in segments} - set(vocabulary.names))
+    if unknown:
+        raise DataError(f"expected labels of the vocabulary, got {unknown[0]!r} ({len(unknown)} such names)")
+    return np.array([vocabulary.index[segment.label] for segment in segments], dtype=np.int64)

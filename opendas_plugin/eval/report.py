@@ -1,0 +1,192 @@
+"""A classification's results on disk: summary.json, per_class.csv, predictions.jsonl, confusion matrices, figures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.segments import Segment
+from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.eval import plots
+from opendas_plugin.eval.classification import Confusion, confusion_matrix, f1_per_class, summarise
+from opendas_plugin.eval.predict import Predictions, predict
+from opendas_plugin.files import atomic_file, write_json
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1", "macro_f1": "macro F1", "harmonic_f1": "H"}
+
+
+def evaluate_classification(
+    clip: OpenDASCLIP,
+    segments: Sequence[Segment],
+    vocabulary: Vocabulary,
+    policy: CropPolicy,
+    output: str | Path,
+    *,
+    split: str = "val",
+    batch_size: int = 64,
+    workers: int = 2,
+    about: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Classifies labelled segments, scores the predictions and writes the report into ``output``.
+
+    Args:
+        clip, segments, vocabulary, policy, batch_size, workers: as in :func:`opendas_plugin.eval.predict.predict`.
+        output: folder of the report; files of the same names in it are replaced.
+        split: the segments' name in the summary.
+        about: further facts for the summary, such as the backbone and the adapter.
+
+    Returns:
+        What ``summary.json`` holds.
+
+    Raises:
+        DataError: no segments, or a label that is not in the vocabulary.
+        OutputError: the report could not be written.
+    """
+    predictions = predict(clip, segments, vocabulary, policy, batch_size=batch_size, workers=workers)
+    facts = {"split": split, "template": vocabulary.template, "crop": policy.to_dict(), **(about or {})}
+    return write_report(output, segments, predictions, vocabulary, facts)
+
+
+def write_report(
+    output: str | Path,
+    segments: Sequence[Segment],
+    predictions: Predictions,
+    vocabulary: Vocabulary,
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Scores predictions and writes the report's files, each whole or not at all, ``summary.json`` last.
+
+    Returns:
+        What ``summary.json`` holds: the scores of :func:`opendas_plugin.eval.classification.summarise`, the names of
+        the files that they were computed from, and ``about``.
+    """
+    output = Path(output)
+    joint = confusion_matrix(predictions.labels, predictions.predictions, len(vocabulary.names))
+    novel = _novel_confusion(predictions, vocabulary)
+    summary = {**summarise(joint, novel, vocabulary), "protocol": "joint", "confusion_matrix": "confusion.csv", **about}
+
+    write_confusion(output / "confusion.csv", joint, vocabulary.names)
+    if vocabulary.novel:
+        write_confusion(output / "confusion_novel.csv", novel, vocabulary.novel)
+        summary["novel_only"]["confusion_matrix"] = "confusion_novel.csv"
+    _write_per_class(output / "per_class.csv", joint, vocabulary)
+    _write_predictions(output / "predictions.jsonl", segments, predictions, vocabulary)
+    if plots.available():
+        with atomic_file(output / "confusion.png") as path:
+            plots.confusion_figure(path, joint, vocabulary.names)
+    write_json(output / "summary.json", summary)
+    return summary
+
+
+def format_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
+    """Lays summaries out as a text table: a row each, the scores in percent, ``-`` where there is none."""
+    header = ["", *COLUMNS.values(), "segments"]
+    rows = [
+        [name, *(_percent(summary[key]) for key in COLUMNS), str(summary["n_segments"])]
+        for name, summary in summaries.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    aligned = [
+        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        for line in (header, *rows)
+    ]
+    return "\n".join("  ".join(line) for line in aligned)
+
+
+def compare_reports(path: str | Path, reports: Mapping[str, str | Path]) -> bool:
+    """Draws the per-class F1 of several reports side by side as a PNG, where matplotlib is installed.
+
+    Args:
+        path: the PNG.
+        reports: legend entry, such as ``before``, -> report folder; all over the same names.
+
+    Returns:
+        Whether the figure was drawn.
+
+    Raises:
+        MissingFileError: a folder holds no report.
+    """
+    if not plots.available():
+        logger.info("no figure %s: matplotlib is not installed; pip install 'opendas-plugin[reports]'", Path(path).name)
+        return False
+    confusions = {title: read_confusion(Path(folder) / "confusion.csv") for title, folder in reports.items()}
+    names = next(iter(confusions.values()))[1]
+    series = {title: list(f1_per_class(confusion)) for title, (confusion, _) in confusions.items()}
+    with atomic_file(path) as temporary:
+        plots.f1_figure(temporary, names, series)
+    return True
+
+
+def write_confusion(path: str | Path, confusion: Confusion, names: Sequence[str]) -> None:
+    """Writes an (N, N) confusion matrix as CSV: a header of predicted names, then a line for each true name."""
+    with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["true \\ predicted", *names])
+        writer.writerows([name, *row] for name, row in zip(names, confusion.tolist(), strict=True))
+
+
+def read_confusion(path: str | Path) -> tuple[Confusion, tuple[str, ...]]:
+    """Reads what :func:`write_confusion` wrote: the (N, N) counts and the N names.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: the file is not such a matrix.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist; run the evaluation first") from error
+    names = tuple(header[1:])
+    if tuple(row[0] for row in rows) != names or any(len(row) != len(header) for row in rows):
+        raise DataError(f"{path}: expected a square confusion matrix with the same names in rows and columns")
+    return np.array([row[1:] for row in rows], dtype=np.int64).reshape(len(names), len(names)), names
+
+
+def _novel_confusion(predictions: Predictions, vocabulary: Vocabulary) -> Confusion:
+    place = {vocabulary.index[name]: number for number, name in enumerate(vocabulary.novel)}
+    pairs = [
+        (place[label], place[guess])
+        for label, guess in zip(predictions.labels.tolist(), predictions.novel_predictions.tolist(), strict=True)
+        if label in place
+    ]
+    labels, guesses = zip(*pairs, strict=True) if pairs else ((), ())
+    return confusion_matrix(labels, guesses, len(vocabulary.novel))
+
+
+def _write_per_class(path: Path, confusion: Confusion, vocabulary: Vocabulary) -> None:
+    hits, support, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    columns = zip(vocabulary.names, support, predicted, hits, f1_per_class(confusion), strict=True)
+    novel = set(vocabulary.novel)
+    with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "kind", "segments", "predicted", "precision", "recall", "f1"])
+        for name, segments, guesses, right, f1 in columns:
+            precision, recall = (f"{100 * right / total:.4f}" if total else "" for total in (guesses, segments))
+            kind = "novel" if name in novel else "base"
+            writer.writerow([name, kind, int(segments), int(guesses), precision, recall, f"{f1:.4f}"])
+
+
+def _write_predictions(
+    path: Path, segments: Sequence[Segment], predictions: Predictions, vocabulary: Vocabulary
+) -> None:
+    pairs = zip(segments, predictions.labels, predictions.predictions, strict=True)
+    with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        for number, (segment, label, guess) in enumerate(pairs):
+            line = {"label": vocabulary.names[label], "prediction": vocabulary.names[guess]}
+            file.write(json.dumps({**line, "image": str(segment.image), "segment": number}, ensure_ascii=False) + "\n")
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

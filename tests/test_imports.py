@@ -1,0 +1,126 @@
+"""The package's structure, read from its source: which parts may import which, and which one file knows what."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "opendas_plugin"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# Each part may import the parts in the rows below its own, and nothing beside or above; `model` knows nothing of data.
+LAYERS = (
+    {"commands"},
+    {"train", "eval", "office"},
+    {"methods"},
+    {"negatives"},
+    {"data"},
+    {"crops", "vocabulary", "model"},
+    {"files", "version"},
+    {"errors"},
+)
+MODEL_KNOWS = {"model", "files", "version", "errors"}
+
+# Optional or brittle dependencies, and the one file that knows each.
+ONE_FILE = {
+    "cv2": None,
+    "open3d": "data/pointcloud.py",
+    "openai": "negatives/generate.py",
+    "matplotlib": "eval/plots.py",
+    "trimesh": "data/raycast.py",
+    "embreex": "data/raycast.py",
+}
+
+def imports(path):
+    """Yields (module, whether it is imported when the file is) for every import in a source file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    lazy = {
+        inner
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef) or is_typing_block(outer)
+        for inner in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((name.name, node not in lazy) for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from ((f"{node.module}.{name.name}", node not in lazy) for name in node.names)
+
+
+def is_typing_block(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def part(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def own_imports(path):
+    """The parts of the package that a file imports."""
+    for module, _ in imports(path):
+        first, *rest = module.split(".")
+        if first == "opendas_plugin" and rest:
+            yield rest[0]
+
+
+def name_of(path):
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_point_down(path):
+    own = part(path)
+    if own == "__init__":  # the door: it gathers the public names
+        return
+    place = next((number for number, layer in enumerate(LAYERS) if own in layer), None)
+    assert place is not None, f"{own} has no place in LAYERS"
+    below = set().union(*LAYERS[place + 1 :])
+    allowed = MODEL_KNOWS if own == "model" else below | {own}
+    assert set(own_imports(path)) <= allowed
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_nothing_in_the_package_imports_what_stands_on_it(path):
+    outside = {module.split(".")[0] for module, _ in imports(path)}
+    assert not outside & {"integrations", "tools", "tests", "benchmarks"}
+
+
+@pytest.mark.parametrize("dependency", ONE_FILE)
+def test_one_file_knows(dependency):
+    users = {name_of(path) for path in SOURCES for module, _ in imports(path) if module.split(".")[0] == dependency}
+    assert users <= {ONE_FILE[dependency]}
+
+
+def test_one_file_knows_open_clips_internals():
+    """Elsewhere open_clip is a library, used through the names that it exports itself."""
+    inner = re.compile(r"open_clip\.(transformer|model|modified_resnet|timm_model|hf_model)\b")
+    users = {name_of(path) for path in SOURCES if inner.search(path.read_text(encoding="utf-8"))}
+    assert users <= {"model/towers.py"}
+
+
+@pytest.mark.parametrize("dependency", ["cv2", "open3d", "openai", "matplotlib", "torch.utils.tensorboard", "wandb"])
+def test_optional_packages_are_imported_where_they_are_used(dependency):
+    eager = {
+        name_of(path)
+        for path in SOURCES
+        for module, at_import in imports(path)
+        if at_import and (module == dependency or module.startswith(dependency + "."))
+    }
+    assert not eager
+
+
+def test_every_folder_of_code_is_a_package():
+    folders = {path.parent for path in SOURCES}
+    assert not [name_of(folder) for folder in folders if not (folder / "__init__.py").exists()]
+
+
+def test_tools_are_three_line_doors_to_a_command_of_their_name():
+    for door in (ROOT / "tools").glob("*.py"):
+        module = f"opendas_plugin.commands.{door.stem}"
+        assert [name for name, _ in imports(door)] == [f"{module}.main"]
+        assert len(ast.parse(door.read_text(encoding="utf-8")).body) == 3, "docstring, import, call"
