@@ -1,0 +1,127 @@
+"""Class names: which there are, which of them are novel, and how a name becomes a text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from opendas_plugin.errors import DataError
+from opendas_plugin.files import read_json, write_json
+
+DEFAULT_TEMPLATE = "a photo of a {}."
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The ordered class names of a domain, the novel ones among them, and the text template.
+
+    Args:
+        names: all class names, base and novel; a label's index is its place here.
+        novel: the names that never occur in training; each is one of ``names``.
+        template: a text with one ``{}``, where the name goes.
+
+    Raises:
+        DataError: an empty or repeated name (after :func:`fold_name`), a novel name that is not in ``names``, no base
+            name, or a template without exactly one ``{}``.
+    """
+
+    names: tuple[str, ...]
+    novel: tuple[str, ...] = ()
+    template: str = DEFAULT_TEMPLATE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "novel", tuple(self.novel))
+        check_names(self.names, "class names")
+        check_names(self.novel, "novel names")
+        unknown = [name for name in self.novel if name not in self.names]
+        if unknown:
+            raise DataError(
+                f"every novel name must be a class name, but {_quoted(unknown)} is not; correct the novel names"
+            )
+        if not self.base:
+            raise DataError(f"expected at least one name that is not novel, got {len(self.names)} names, all novel")
+        if self.template.count("{}") != 1:
+            raise DataError(f'expected a template with one "{{}}" for the name, got {self.template!r}')
+
+    @cached_property
+    def base(self) -> tuple[str, ...]:
+        """The names that are not novel, in order."""
+        return tuple(name for name in self.names if name not in self.novel)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Name -> its place in ``names``."""
+        return {name: place for place, name in enumerate(self.names)}
+
+    def texts(self, names: Iterable[str] | None = None) -> list[str]:
+        """The template filled with ``names`` (default: all of the vocabulary's), underscores read as spaces."""
+        names = self.names if names is None else names
+        return [self.template.replace("{}", name.replace("_", " ").strip()) for name in names]
+
+    def save(self, path: str | Path) -> None:
+        """Writes the vocabulary as JSON."""
+        write_json(path, {"names": self.names, "novel": self.novel, "template": self.template})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Vocabulary:
+        """Reads what :meth:`save` wrote; keys other than its three are ignored.
+
+        Raises:
+            MissingFileError, DataError: there is no such file, or it does not hold a vocabulary.
+        """
+        content = read_json(path)
+        if not isinstance(content, dict) or not all(_is_names(content.get(key, [])) for key in ("names", "novel")):
+            raise DataError(f'{path}: expected {{"names": [...], "novel": [...], "template": "..."}} with texts inside')
+        template = content.get("template", DEFAULT_TEMPLATE)
+        try:
+            return cls(tuple(content.get("names", ())), tuple(content.get("novel", ())), str(template))
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
+
+
+def fold_name(name: str) -> str:
+    """A key under which two spellings of one name are equal; for comparing only, not for showing.
+
+    Case, underscores, hyphens, white space, a leading article and the plain English plural of the last word are folded:
+    ``"The Door_Frames"`` and ``"door frame"`` have one key. Irregular plurals ("knives") are not known.
+    """
+    words = unicodedata.normalize("NFKC", name).casefold().replace("_", " ").replace("-", " ").split()
+    if len(words) > 1 and words[0] in ("a", "an", "the"):
+        words = words[1:]
+    if words:
+        words[-1] = _singular_key(words[-1])
+    return " ".join(words)
+
+
+def check_names(names: Iterable[str], what: str) -> None:
+    """Raises DataError if a name is empty, or two are one name after :func:`fold_name`; ``what`` names the list."""
+    seen: dict[str, str] = {}
+    for place, name in enumerate(names):
+        key = fold_name(name)
+        if not key:
+            raise DataError(f"{what}: number {place + 1} is empty; give it a name or remove it")
+        if key in seen:
+            raise DataError(f"{what}: {seen[key]!r} and {name!r} are the same name; remove or rename one")
+        seen[key] = name
+
+
+def _singular_key(word: str) -> str:
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    if word.endswith("ie"):
+        return word[:-2] + "y"  # cookies, cookie and cherries, cherry alike
+    if len(word) > 3 and word.endswith(("se", "xe", "ze", "che", "she")):
+        return word[:-1]  # boxes, box and vases, vase alike
+    return word
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(repr(name) for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
