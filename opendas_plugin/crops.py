@@ -1,0 +1,140 @@
+"""Mask -> CLIP input: the one place where a region of an image becomes what the visual tower sees.
+
+Training, evaluation and both hosts call it, so that an adapter meets in use the crops that it was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as transforms
+
+from opendas_plugin.errors import ConfigError, DataError
+
+# OpenAI CLIP's pixel statistics, RGB in 0..1 (open_clip: constants.py).
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+MEAN_PIXEL = tuple(round(255 * value) for value in CLIP_MEAN)
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class CropPolicy:
+    """How a mask becomes a CLIP input; stored in the adapter, because training and use must agree.
+
+    Args:
+        background: "keep" leaves the pixels around the mask, "mean" fills them with CLIP's mean colour.
+        expand: how much wider and higher the mask's box is made, as a fraction of its side, half of it on each side.
+        resize: "squash" maps the box to the square whatever its shape; "center" scales its short side and cuts the
+            middle, as CLIP's own preprocessing does.
+        size: side of the square in pixels.
+    """
+
+    background: Literal["keep", "mean"] = "keep"
+    expand: float = 0.1
+    resize: Literal["squash", "center"] = "squash"
+    size: int = 224
+
+    def __post_init__(self) -> None:
+        if self.background not in ("keep", "mean"):
+            raise ConfigError(f'crop background must be "keep" or "mean", got {self.background!r}')
+        if self.resize not in ("squash", "center"):
+            raise ConfigError(f'crop resize must be "squash" or "center", got {self.resize!r}')
+        if not 0 <= self.expand <= 100:
+            raise ConfigError(f"crop expand must lie between 0 and 100, got {self.expand}")
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
+            raise ConfigError(f"crop size must be a whole number of pixels above 0, got {self.size!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The policy as a plain dict, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> CropPolicy:
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            ConfigError: an unknown key or a value out of range.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(f"a crop policy has {', '.join(sorted(known))}; got {', '.join(unknown)}")
+        return cls(**values)
+
+
+def crop(image: np.ndarray, mask: np.ndarray, policy: CropPolicy) -> np.ndarray:
+    """Cuts the region of ``mask`` out of ``image`` as ``policy`` says.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        mask: bool (H, W).
+
+    Returns:
+        uint8 (S, S, 3), RGB, with S = ``policy.size``.
+
+    Raises:
+        DataError: an empty mask, or image and mask of unequal sizes.
+    """
+    return resize(cut(image, mask_box(mask), policy, mask), policy)
+
+
+def mask_box(mask: np.ndarray) -> Box:
+    """The tight box (x0, y0, x1, y1) around a bool (H, W) mask, x1 and y1 exclusive.
+
+    Raises:
+        DataError: the mask is empty.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        raise DataError(f"expected a mask with at least one pixel, got an empty one of {mask.shape[1]}x{mask.shape[0]}")
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def expand_box(box: Box, expand: float, width: int, height: int) -> Box:
+    """Grows ``box`` by ``expand`` of its sides in all, rounded to whole pixels, and clips it to the image."""
+    x0, y0, x1, y1 = box
+    grow_x, grow_y = round((x1 - x0) * expand / 2), round((y1 - y0) * expand / 2)
+    return max(x0 - grow_x, 0), max(y0 - grow_y, 0), min(x1 + grow_x, width), min(y1 + grow_y, height)
+
+
+def cut(image: np.ndarray, box: Box, policy: CropPolicy, mask: np.ndarray | None = None) -> np.ndarray:
+    """The pixels of the expanded ``box`` before any resizing: uint8 (h, w, 3), a view where the background is kept.
+
+    ``mask``, bool (H, W), is needed only for the background "mean".
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise DataError(f"expected an RGB image as uint8 (H, W, 3), got {image.dtype} {image.shape}")
+    height, width = image.shape[:2]
+    if mask is not None and mask.shape != (height, width):
+        raise DataError(f"expected a mask of the image's size, {width}x{height}, got {mask.shape[1]}x{mask.shape[0]}")
+    x0, y0, x1, y1 = expand_box(box, policy.expand, width, height)
+    region = image[y0:y1, x0:x1]
+    if policy.background == "keep":
+        return region
+    if mask is None:
+        raise DataError('the crop background "mean" needs the mask')
+    return np.where(mask[y0:y1, x0:x1, None], region, np.array(MEAN_PIXEL, np.uint8))
+
+
+def resize(region: np.ndarray, policy: CropPolicy) -> np.ndarray:
+    """Scales uint8 (h, w, 3) to uint8 (S, S, 3), bicubic by Pillow; "center" is open_clip's ``image_transform``."""
+    picture, size = Image.fromarray(np.ascontiguousarray(region)), policy.size
+    if policy.resize == "squash":
+        return np.array(picture.resize((size, size), Image.Resampling.BICUBIC))
+    picture = transforms.resize(picture, size, InterpolationMode.BICUBIC)
+    return np.array(transforms.center_crop(picture, [size, size]))
+
+
+def normalise(crops: torch.Tensor) -> torch.Tensor:
+    """uint8 (B, S, S, 3) RGB -> float32 (B, 3, S, S), normalised by CLIP's statistics as ToTensor and Normalize do."""
+    mean, std = (torch.tensor(values, device=crops.device).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
+    pixels = crops.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    return pixels.div_(255).sub_(mean).div_(std)
