@@ -1,1 +1,1 @@
-"""Labelled segments: what they are, how datasets become them, and how they reach a model."""
+"""Datasets: every one becomes two manifests of segments and a vocabulary."""

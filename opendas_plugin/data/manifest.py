@@ -1,0 +1,257 @@
+"""Manifests, the JSONL files of segments that every dataset becomes, and the crops behind them.
+
+One line a segment: ``{"image": path, "rle": {"size": [H, W], "counts": "..."}, "label": name, "group": name}``, the
+path relative to the manifest's folder. Other keys are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from opendas_plugin.crops import CropPolicy, cut, resize
+from opendas_plugin.data.augment import Augmentation
+from opendas_plugin.data.images import ImageCache
+from opendas_plugin.data.segments import Segment, check_rle
+from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.files import atomic_file
+
+_BATCHES_AHEAD = 4
+
+
+def write_manifest(path: str | Path, segments: Iterable[Segment]) -> None:
+    """Writes one line a segment; image paths become relative to the manifest's folder, on another drive absolute."""
+    folder = Path(path).parent.resolve()
+    with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8") as lines:
+        for segment in segments:
+            image = _relative(segment.image, folder)
+            line = {"image": image, "rle": dict(segment.rle), "label": segment.label, "group": segment.group}
+            lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def read_manifest(path: str | Path) -> list[Segment]:
+    """Reads the segments of a manifest and checks every line, and that every image is there.
+
+    Raises:
+        MissingFileError: the manifest or an image does not exist.
+        DataError: a line is not a segment; the message has the file and the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist; make it with prepare_data.py")
+    segments: list[Segment] = []
+    images: dict[str, Path] = {}
+    try:
+        with open(path, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    segments.append(_parse(line, path.parent, images, f"{path}, line {number}"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected UTF-8 text, found other bytes at {error.start}") from error
+    return segments
+
+
+class SegmentCrops:
+    """The crops of a list of segments under one policy; pictures are decoded when they are needed.
+
+    Args:
+        segments: what to crop, in the order of the indices used here.
+        policy: how.
+    """
+
+    def __init__(self, segments: Sequence[Segment], policy: CropPolicy) -> None:
+        self.segments = segments
+        self.policy = policy
+        self._images = ImageCache()
+
+    def __len__(self) -> int:
+        return len(self.segments)
+
+    def crop(
+        self, index: int, augment: Augmentation | None = None, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
+        """The crop of segment ``index``, uint8 (S, S, 3); a random view of it if ``augment`` is one, drawn by ``rng``.
+
+        Raises:
+            MissingFileError, DataError: the image is missing, cannot be read, or is not of the mask's size.
+        """
+        segment = self.segments[index]
+        image = self._images(segment.image)
+        if image.shape[:2] != segment.size:
+            (height, width), (rows, columns) = image.shape[:2], segment.size
+            raise DataError(
+                f"{segment.image} is {width}x{height}, but its mask {columns}x{rows}; prepare the data again"
+            )
+        mask = segment.mask() if self.policy.background == "mean" else None
+        region = cut(image, segment.box, self.policy, mask)
+        if augment is None or augment.kind == "none":
+            return resize(region, self.policy)
+        if rng is None:
+            raise ValueError("augmentation needs a random generator")
+        return augment(region, self.policy.size, rng)
+
+
+class CropCache:
+    """Crops kept in memory as uint8, first come, first kept, up to a number of bytes."""
+
+    def __init__(self, max_bytes: int = 1 << 30) -> None:
+        self.max_bytes = max_bytes
+        self.used_bytes = 0
+        self._crops: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def get(self, index: int) -> np.ndarray | None:
+        """The crop of segment ``index`` if it is kept."""
+        return self._crops.get(index)
+
+    def put(self, index: int, crop: np.ndarray) -> None:
+        """Keeps ``crop`` if there is room."""
+        with self._lock:
+            if index not in self._crops and self.used_bytes + crop.nbytes <= self.max_bytes:
+                self._crops[index] = crop
+                self.used_bytes += crop.nbytes
+
+
+class CropLoader:
+    """Iterates over batches of crops; threads decode and crop the next batches while the caller works on this one.
+
+    The order is that of ``batches``, and the pixels do not depend on the number of threads.
+
+    Args:
+        crops: the crops to draw from.
+        batches: index lists, one a batch.
+        workers: threads; 0 crops in the calling thread.
+        augmentation: what to do to each crop.
+        seeds: the random seed for the crop at each position of the epoch; needed when crops are augmented.
+        cache: keeps crops from one epoch to the next, for this ``crops`` alone; unused when crops are augmented.
+
+    Yields:
+        uint8 (B, S, S, 3) and int64 (B,), the indices.
+    """
+
+    def __init__(
+        self,
+        crops: SegmentCrops,
+        batches: Sequence[Sequence[int]],
+        *,
+        workers: int = 2,
+        augmentation: Augmentation | None = None,
+        seeds: Callable[[int], int] | None = None,
+        cache: CropCache | None = None,
+    ) -> None:
+        self.crops = crops
+        self.batches = batches
+        self.workers = workers
+        self.augmentation = augmentation if augmentation is not None and augmentation.kind != "none" else None
+        self.seeds = seeds
+        self.cache = cache if self.augmentation is None else None
+        if self.augmentation is not None and seeds is None:
+            raise ValueError("an augmenting CropLoader needs seeds")
+        self._siblings = _by_image(crops.segments) if self._cache_holds_all() else {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        if self.workers < 1:
+            for batch, positions in self._positions():
+                yield _collate(batch, [self._crop(*item) for item in zip(batch, positions, strict=True)])
+            return
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="crops")
+        ahead: deque[tuple[Sequence[int], list[Future[np.ndarray]]]] = deque()
+        try:
+            for batch, positions in self._positions():
+                ahead.append((batch, [pool.submit(self._crop, *item) for item in zip(batch, positions, strict=True)]))
+                if len(ahead) > _BATCHES_AHEAD:
+                    yield _finished(*ahead.popleft())
+            while ahead:
+                yield _finished(*ahead.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _positions(self) -> Iterator[tuple[Sequence[int], range]]:
+        start = 0
+        for batch in self.batches:
+            yield batch, range(start, start + len(batch))
+            start += len(batch)
+
+    def _crop(self, index: int, position: int) -> np.ndarray:
+        if self.augmentation is not None and self.seeds is not None:
+            return self.crops.crop(index, self.augmentation, np.random.default_rng(self.seeds(position)))
+        if self.cache is None:
+            return self.crops.crop(index)
+        kept = self.cache.get(index)
+        if kept is not None:
+            return kept
+        crop = self.crops.crop(index)
+        self.cache.put(index, crop)
+        # One decode serves the whole picture: its other segments will be asked for later in the epoch.
+        # Backwards, because other threads come forwards in an ordered epoch.
+        for sibling in reversed(self._take_siblings(index)):
+            if self.cache.get(sibling) is None:
+                self.cache.put(sibling, self.crops.crop(sibling))
+        return crop
+
+    def _take_siblings(self, index: int) -> list[int]:
+        with self._lock:
+            return self._siblings.pop(self.crops.segments[index].image, [])
+
+    def _cache_holds_all(self) -> bool:
+        crop_bytes = 3 * self.crops.policy.size**2
+        return self.cache is not None and len(self.crops) * crop_bytes <= self.cache.max_bytes
+
+
+def _parse(line: str, folder: Path, images: dict[str, Path], where: str) -> Segment:
+    try:
+        value: Any = json.loads(line)
+    except json.JSONDecodeError:
+        value = None
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: expected a JSON object, got {line.strip()[:60]!r}; prepare the data again")
+    for key in ("image", "label"):
+        if not isinstance(value.get(key), str) or not value[key].strip():
+            raise DataError(f"{where}: expected {key!r} as a text that is not empty, got {value.get(key)!r}")
+    if not isinstance(value.get("group", ""), str):
+        raise DataError(f"{where}: expected 'group' as a text, got {value['group']!r}")
+    wrong = check_rle(value.get("rle"))
+    if wrong:
+        raise DataError(f"{where}: {wrong}")
+    image = images.get(value["image"])
+    if image is None:
+        image = images[value["image"]] = folder / value["image"]
+        if not image.is_file():
+            raise MissingFileError(f"{where}: the image {image} does not exist; restore it or prepare the data again")
+    return Segment(image, value["rle"], value["label"], value.get("group", ""))
+
+
+def _relative(image: Path, folder: Path) -> str:
+    absolute = image.parent.resolve() / image.name
+    try:
+        return Path(os.path.relpath(absolute, folder)).as_posix()
+    except ValueError:  # another drive
+        return absolute.as_posix()
+
+
+def _by_image(segments: Sequence[Segment]) -> dict[Path, list[int]]:
+    indices: dict[Path, list[int]] = defaultdict(list)
+    for index, segment in enumerate(segments):
+        indices[segment.image].append(index)
+    return indices
+
+
+def _finished(batch: Sequence[int], futures: list[Future[np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
+    return _collate(batch, [future.result() for future in futures])
+
+
+def _collate(batch: Sequence[int], crops: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(np.stack(crops)), torch.tensor(batch, dtype=torch.long)
