@@ -173,11 +173,11 @@ def _report(message: str, arguments: Sequence[str]) -> None:
 
 
 def _versions() -> dict[str, str]:
-    distributions = ("torch", "torchvision", "open_clip_torch", "numpy")
     return {
         "python": platform.python_version(),
         "opendas-plugin": __version__,
-        **{name: importlib.metadata.version(name) for name in distributions},
+        "torch": str(torch.__version__),  # with its build, such as +cpu
+        **{name: importlib.metadata.version(name) for name in ("torchvision", "open_clip_torch", "numpy")},
     }
 
 
