@@ -1,0 +1,137 @@
+"""What a training run is made of, as frozen dataclasses; the recipe file and the command line are views of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.augment import Augmentation
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.model.config import PromptConfig
+from opendas_plugin.negatives.mining import Mining
+from opendas_plugin.train.losses import Distance
+from opendas_plugin.train.schedules import RateSchedule, WeightSchedule
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """The optimiser and its learning rate; the defaults are the paper's, or where it is silent Dassl's."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    """sgd without Nesterov, or adamw with torch's betas."""
+    lr: float = 0.0025
+    """Learning rate after the warm-up."""
+    schedule: RateSchedule = "cosine"
+    """What the learning rate does after the warm-up, epoch by epoch."""
+    warmup_lr: float = 1e-5
+    """Learning rate of the warm-up."""
+    warmup_epochs: int = 1
+    """Epochs of the warm-up, in every stage."""
+    momentum: float = 0.9
+    """Momentum of sgd."""
+    weight_decay: float = 5e-4
+    """Weight decay."""
+
+    def __post_init__(self) -> None:
+        _check(self.lr > 0, "optimiser.lr", "above 0", self.lr)
+        _check(self.warmup_lr >= 0, "optimiser.warmup_lr", "0 or more", self.warmup_lr)
+        _check(self.warmup_epochs >= 0, "optimiser.warmup_epochs", "0 or more", self.warmup_epochs)
+        _check(0 <= self.momentum < 1, "optimiser.momentum", "from 0 to below 1", self.momentum)
+        _check(self.weight_decay >= 0, "optimiser.weight_decay", "0 or more", self.weight_decay)
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """What a stage has to itself."""
+
+    epochs: int = 5
+    """Passes over the training segments, those of the warm-up included."""
+    lr_scale: float = 1.0
+    """Factor on every learning rate of this stage."""
+
+    def __post_init__(self) -> None:
+        _check(self.epochs >= 1, "epochs of a stage", "1 or more", self.epochs)
+        _check(self.lr_scale > 0, "lr_scale of a stage", "above 0", self.lr_scale)
+
+
+@dataclass(frozen=True)
+class TripletConfig:
+    """The triplet loss of the text stage: each image nearer to its own name than to a related one."""
+
+    enabled: bool = True
+    """Add the loss; otherwise cross-entropy alone, and no negatives are needed."""
+    mining: Mining = "hardest"
+    """The related name to learn against: the class's own nearest, nearest beyond the class name (semi_hard), nearest of
+    all classes' names (pool), nearest of the five closest training names (training), or a random own one."""
+    negatives: int = 1
+    """How many related names an image learns against at each step."""
+    distance: Distance = "euclidean"
+    """Distance between features."""
+    normalize: bool = True
+    """Take distances between features of unit length."""
+    margin: float = 1.5
+    """By how much the own name should be nearer."""
+    weight_start: float = 2.0
+    """Weight of the loss at the first step."""
+    weight_end: float = 5.0
+    """Weight of the loss at the last step."""
+    weight_schedule: WeightSchedule = "iteration"
+    """What the weight grows with, linearly; constant stays at weight_start."""
+
+    def __post_init__(self) -> None:
+        _check(self.negatives >= 1, "triplet.negatives", "1 or more", self.negatives)
+        _check(self.margin >= 0, "triplet.margin", "0 or more", self.margin)
+        _check(self.weight_start >= 0, "triplet.weight_start", "0 or more", self.weight_start)
+        _check(self.weight_end >= 0, "triplet.weight_end", "0 or more", self.weight_end)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run; the defaults are the paper's, less its augmentation."""
+
+    method: str = "opendas"
+    """How the adapter is learnt."""
+    backbone: str = "office-tiny"
+    """open_clip's model name, an OpenAI-format file, or the built-in office-tiny."""
+    pretrained: str | None = None
+    """open_clip's tag or a weight file; None: random weights, except where the backbone brings its own."""
+    backbone_seed: int = 0
+    """Seed of random backbone weights."""
+    seed: int = 0
+    """Seed of the prompts' start, the order of the segments, and the augmentation."""
+    batch_size: int = 16
+    """Segments a step, over all processes."""
+    sampler: Literal["uniform", "class_balanced"] = "uniform"
+    """Every segment once an epoch, or as many draws of a random class and a random segment of it."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the towers; auto: bf16 autocast on CUDA and fp32 elsewhere. What is learnt stays fp32."""
+    checkpoint_every: int = 500
+    """Steps between two checkpoints; the end of a stage makes one too."""
+    workers: int = 2
+    """Threads that decode and crop ahead."""
+    prompts: PromptConfig = field(default_factory=PromptConfig)
+    """The learnt tokens."""
+    crops: CropPolicy = field(default_factory=CropPolicy)
+    """How a segment becomes an input."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """What is done to a crop in training."""
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    """The optimiser and its learning rate."""
+    visual: StageConfig = field(default_factory=StageConfig)
+    """Stage 1: visual prompts, against the frozen text classifier."""
+    text: StageConfig = field(default_factory=StageConfig)
+    """Stage 2: text prompts, the visual ones at work and frozen."""
+    triplet: TripletConfig = field(default_factory=TripletConfig)
+    """The triplet loss of stage 2."""
+
+    def __post_init__(self) -> None:
+        _check(self.seed >= 0, "seed", "0 or more", self.seed)
+        _check(self.batch_size >= 1, "batch_size", "1 or more", self.batch_size)
+        _check(self.checkpoint_every >= 1, "checkpoint_every", "1 or more", self.checkpoint_every)
+        _check(self.workers >= 0, "workers", "0 or more", self.workers)
+
+
+def _check(holds: bool, name: str, expected: str, value: Any) -> None:
+    if not holds:
+        raise ConfigError(f"expected {name} to be {expected}, got {value}")

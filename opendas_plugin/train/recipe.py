@@ -1,0 +1,88 @@
+"""Recipes: YAML files that hold what differs from the defaults of :class:`~opendas_plugin.train.config.TrainConfig`."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from opendas_plugin.errors import ConfigError, MissingFileError
+from opendas_plugin.train.config import TrainConfig
+
+FOLDER = Path(__file__).parent.parent / "recipes"
+
+T = TypeVar("T")
+
+
+def read_recipe(recipe: str | Path) -> TrainConfig:
+    """Reads a recipe file, or one of the built-in recipes by its name, such as ``office`` or ``paper``.
+
+    Raises:
+        MissingFileError: neither a file nor a built-in recipe.
+        ConfigError: not YAML, an unknown field, or a value of another kind; the message has the name of the field.
+    """
+    built_in = FOLDER / f"{recipe}.yaml"
+    path = built_in if built_in.is_file() else Path(recipe)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+        raise MissingFileError(f"there is no recipe {recipe}; give a file or one of {names}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected a YAML file ({' '.join(str(error).split())})") from error
+    return build(TrainConfig, {} if values is None else values, str(path))
+
+
+def build(kind: type[T], values: Any, source: str, prefix: str = "") -> T:
+    """Builds a dataclass from nested mappings; what they leave out keeps its default.
+
+    Args:
+        kind: the dataclass.
+        values: field name -> value, or mapping for a field that is a dataclass.
+        source: where they come from, for messages.
+        prefix: the names of the fields around it, for messages.
+
+    Raises:
+        ConfigError: as :func:`read_recipe` says.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{source}: expected {prefix.rstrip('.') or 'a recipe'} to have fields, got {values!r}")
+    hints = get_type_hints(kind)
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in hints:
+            raise ConfigError(f"{source}: unknown field {prefix}{name}; expected one of {', '.join(hints)}")
+        if dataclasses.is_dataclass(hints[name]):
+            given[name] = build(hints[name], value, source, f"{prefix}{name}.")
+        else:
+            given[name] = _value(value, hints[name], f"{source}: {prefix}{name}")
+    try:
+        return kind(**given)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def _value(value: Any, hint: Any, where: str) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return None if value is None else _value(value, arguments[0], where)
+    if origin is Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where} should be one of {', '.join(map(str, arguments))}, got {value!r}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple) or len(value) != len(arguments):
+            raise ConfigError(f"{where} should be a list of {len(arguments)}, got {value!r}")
+        return tuple(_value(item, kind, where) for item, kind in zip(value, arguments, strict=True))
+    if hint is float and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML reads 1e-5 as a text
+        except (TypeError, ValueError):
+            pass
+    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise ConfigError(f"{where} should be of type {hint.__name__}, got {value!r}")

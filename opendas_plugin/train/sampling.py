@@ -1,0 +1,42 @@
+"""Which segments a step sees: pure functions of the seed and the position, so that a resumed run sees the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+
+def seed_of(*position: int) -> int:
+    """A 63-bit seed for a position, such as (seed, stage, epoch, step); other positions have unrelated ones."""
+    return int(np.random.SeedSequence(position).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def steps_per_epoch(segments: int, batch_size: int) -> int:
+    """Whole batches in an epoch; one short batch where the segments do not fill any (the rest is dropped otherwise)."""
+    return max(segments // batch_size, 1)
+
+
+def epoch_batches(
+    labels: Sequence[int], batch_size: int, sampler: Literal["uniform", "class_balanced"], seed: int
+) -> list[list[int]]:
+    """The batches of an epoch as lists of segment indices.
+
+    Args:
+        labels: the class of each segment.
+        batch_size: segments a batch.
+        sampler: ``uniform`` shuffles the segments; ``class_balanced`` draws as many, each from a class drawn among all
+            that occur, with replacement.
+        seed: of this epoch.
+    """
+    rng = np.random.default_rng(seed)
+    if sampler == "uniform":
+        order = rng.permutation(len(labels))
+    else:
+        _, classes, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
+        by_class, starts = np.argsort(classes, kind="stable"), np.cumsum(counts) - counts
+        drawn = rng.integers(len(counts), size=len(labels))
+        order = by_class[starts[drawn] + rng.integers(counts[drawn])]
+    steps = steps_per_epoch(len(labels), batch_size)
+    return [order[step * batch_size : (step + 1) * batch_size].tolist() for step in range(steps)]

@@ -1,0 +1,101 @@
+"""Recipes are views of the configuration: what they hold comes back, and what they must not hold is refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from opendas_plugin.data.augment import Augmentation
+from opendas_plugin.errors import ConfigError, MissingFileError
+from opendas_plugin.train.config import OptimiserConfig, TrainConfig, TripletConfig
+from opendas_plugin.train.recipe import FOLDER, read_recipe
+
+
+def recipe(folder: Path, text: str) -> TrainConfig:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return read_recipe(path)
+
+
+def test_an_empty_recipe_is_the_defaults(tmp_path: Path) -> None:
+    assert recipe(tmp_path, "") == TrainConfig()
+
+
+def test_the_paper_augments_and_else_keeps_the_defaults() -> None:
+    paper = read_recipe("paper")
+    assert paper.augmentation == Augmentation("rrc_flip", (0.08, 1.0))
+    assert dataclasses.replace(paper, augmentation=Augmentation()) == TrainConfig()
+    assert paper.prompts.deep_text_init == "normal"
+    assert (paper.batch_size, paper.visual.epochs, paper.text.epochs) == (16, 5, 5)
+    assert paper.optimiser == OptimiserConfig("sgd", 0.0025, "cosine", 1e-5, 1, 0.9, 5e-4)
+    assert paper.triplet == TripletConfig(True, "hardest", 1, "euclidean", True, 1.5, 2, 5, "iteration")
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_built_in_recipe_holds_only_what_differs(path: Path) -> None:
+    config, defaults = dataclasses.asdict(read_recipe(path.stem)), dataclasses.asdict(TrainConfig())
+
+    def check(values: dict, config: dict, defaults: dict) -> None:
+        for name, value in values.items():
+            if isinstance(value, dict):
+                check(value, config[name], defaults[name])
+            else:
+                assert config[name] != defaults[name] or name == "scale", f"{name} is the default"
+
+    check(yaml.safe_load(path.read_text()) or {}, config, defaults)
+
+
+@given(lr=st.floats(1e-6, 1), epochs=st.integers(1, 50), margin=st.floats(0, 3), low=st.floats(0.01, 1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+def test_a_written_configuration_reads_back(tmp_path: Path, lr: float, epochs: int, margin: float, low: float) -> None:
+    config = TrainConfig(
+        optimiser=OptimiserConfig("adamw", lr),
+        augmentation=Augmentation("rrc_flip", (low, 1.0)),
+        visual=dataclasses.replace(TrainConfig().visual, epochs=epochs),
+        triplet=TripletConfig(margin=margin, mining="pool"),
+    )
+    values = dataclasses.asdict(config)
+    values["augmentation"]["scale"] = list(values["augmentation"]["scale"])
+    assert recipe(tmp_path, yaml.safe_dump(values)) == config
+
+
+def test_numbers_as_people_write_them(tmp_path: Path) -> None:
+    config = recipe(tmp_path, "optimiser: {lr: 1e-3, weight_decay: 0}\nprompts: {visual_depth: 3}\npretrained: null")
+    assert (config.optimiser.lr, config.optimiser.weight_decay) == (0.001, 0.0)
+    assert config.prompts.visual_depth == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lr: 0.1", r"mine\.yaml: unknown field lr; expected one of method, backbone"),
+        ("triplet: {margn: 1}", r"unknown field triplet\.margn"),
+        ("triplet: 3", "expected triplet to have fields, got 3"),
+        ("- 1", r"expected a recipe to have fields, got \[1\]"),
+        ("batch_size: 16.5", "batch_size should be of type int, got 16.5"),
+        ("batch_size: true", "batch_size should be of type int, got True"),
+        ("batch_size: 0", "expected batch_size to be 1 or more, got 0"),
+        ("optimiser: {lr: fast}", r"optimiser\.lr should be of type float, got 'fast'"),
+        ("optimiser: {lr: -1}", r"expected optimiser\.lr to be above 0, got -1"),
+        ("optimiser: {momentum: 1}", r"optimiser\.momentum to be from 0 to below 1"),
+        ("visual: {epochs: 0}", "epochs of a stage to be 1 or more"),
+        ("triplet: {enabled: 'yes'}", r"triplet\.enabled should be of type bool, got 'yes'"),
+        ("triplet: {mining: easiest}", r"triplet\.mining should be one of hardest, .*, got 'easiest'"),
+        ("augmentation: {scale: [0.1]}", r"augmentation\.scale should be a list of 2"),
+        ("augmentation: {scale: [0.9, 0.1]}", "scale must be two rising fractions"),
+        ("a: [", "expected a YAML file"),
+    ],
+)
+def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        recipe(tmp_path, text)
+
+
+def test_a_missing_recipe_lists_the_built_in_ones() -> None:
+    with pytest.raises(MissingFileError, match="there is no recipe offfice; give a file or one of office, paper"):
+        read_recipe("offfice")
