@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from opendas_plugin.office.geometry import Mesh, box, cylinder, lathe, merge, panel, prism, sphere, torus, tube
+from opendas_plugin.office.geometry import Mesh, box, cylinder, lathe, merge, prism, sphere, torus, tube
 from opendas_plugin.office.kinds.palette import (
     BLACK,
     BLUE,
@@ -199,23 +199,6 @@ def tripod(rng: np.random.Generator) -> Mesh:
         tube([(0, 0, height), (0.2, 0.1, height - 0.12)], 0.012, colour),
     ]
     return merge(parts).standing()
-
-
-@kind("flag", "floor")
-def flag(rng: np.random.Generator) -> Mesh:
-    height, width, tall = rng.uniform(1.5, 1.9), rng.uniform(0.6, 0.8), rng.uniform(0.38, 0.5)
-    stripes = np.stack([tint(rng, BRIGHT), tint(rng, WHITE, BRIGHT), tint(rng, BRIGHT)])
-    cells = np.repeat(np.repeat(stripes[:, None], 9, axis=1), 2, axis=0)
-    if rng.random() < 0.5:
-        cells = np.repeat(np.repeat(stripes[None], 6, axis=0), 3, axis=1)
-    cloth = panel(cells, width, tall, (width / 2, 0, height - tall / 2))
-    vertices = cloth.vertices.copy()
-    vertices[:, 1] += 0.05 * np.sin(vertices[:, 0] / width * rng.uniform(5, 8)) * vertices[:, 0] / width
-    cloth = Mesh(vertices, cloth.faces, cloth.colours)
-    pole = cylinder(0.015, height, (0, 0, height / 2), tint(rng, WOOD, METAL), sides=8)
-    tip = sphere(0.03, (0, 0, height), tint(rng, GOLD))
-    foot = cylinder(0.14, 0.04, (0, 0, 0.02), tint(rng, METAL, BLACK))
-    return merge([pole, tip, foot, cloth]).standing()
 
 
 @kind("dartboard", "wall")

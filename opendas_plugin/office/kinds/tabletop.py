@@ -216,38 +216,6 @@ def notebook(rng: np.random.Generator) -> Mesh:
     return merge(parts).rotated("x", rng.uniform(-0.7, -0.1)).standing()
 
 
-@kind("calendar", "wall")
-def calendar(rng: np.random.Generator) -> Mesh:
-    width, height, ink = rng.uniform(0.3, 0.36), rng.uniform(0.45, 0.52), tint(rng, RED, BLUE)
-    page = np.broadcast_to(tint(rng, WHITE), (13, 15, 3)).copy()
-    page[0:2] = ink
-    for row in range(5):
-        page[3 + 2 * row, 1:14:2] = ink if row == 0 else (0.15, 0.15, 0.16)
-    page[3:13, 13] = ink
-    lower = panel(page, width, height * 0.52, (0, -0.008, height * 0.26))
-    upper = panel(picture(rng, 10, 14), width, height * 0.46, (0, -0.008, height * 0.77))
-    board = box((width, 0.006, height), (0, -0.003, height / 2), tint(rng, WHITE))
-    rings = [
-        cylinder(0.009, 0.006, (x, -0.01, height * 0.53), tint(rng, BLACK), axis="x", sides=8)
-        for x in np.linspace(-0.45, 0.45, 15) * width
-    ]
-    return merge([board, lower, upper, *rings])
-
-
-@kind("map", "wall")
-def world_map(rng: np.random.Generator) -> Mesh:
-    width, height = rng.uniform(1.0, 1.2), rng.uniform(0.62, 0.75)
-    y, x = np.mgrid[0:1:22j, 0:1:36j]
-    sea, land = np.array((0.35, 0.58, 0.78)) * rng.uniform(0.9, 1.1), np.array((0.62, 0.60, 0.32))
-    waves = sum(np.sin(a * x + b * y + c) for a, b, c in rng.uniform((5, -9, 0), (14, 9, 6), (5, 3)))
-    cells = np.where((waves > 0.5)[..., None], land, sea)
-    cells = np.where((waves > 1.5)[..., None], np.array((0.25, 0.45, 0.15)), cells)
-    cells[::5] *= 0.8
-    cells[:, ::6] *= 0.8
-    rods = [cylinder(0.02, width * 1.05, (0, -0.02, z), tint(rng, WOOD), axis="x") for z in (0.02, height + 0.02)]
-    return merge([panel(cells, width, height, (0, -0.02, height / 2 + 0.02)), *rods])
-
-
 @kind("hourglass", "table")
 def hourglass(rng: np.random.Generator) -> Mesh:
     height, radius, wood = rng.uniform(0.18, 0.24), rng.uniform(0.045, 0.055), tint(rng, WOOD)
