@@ -1,0 +1,254 @@
+"""``prepare_data.py``: any labelled dataset -> a domain folder with manifests of segments and a vocabulary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse_subcommand, run_command
+from opendas_plugin.data.coco import read_instances, read_panoptic
+from opendas_plugin.data.folders import Grouping, Regions, read_folders
+from opendas_plugin.data.reading import Reading
+from opendas_plugin.data.registry import Domain, build_domain, describe, domain_folder, load_domain, write_domain
+from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, check_names
+
+PROGRAM = "opendas-prepare"
+VAL_FRACTION = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare(Options):
+    """The flags of every dataset that is read from files."""
+
+    output: Path
+    """Folder for train.jsonl, val.jsonl, vocabulary.json, domain.json and run.json."""
+    novel: Path | None = None
+    """File with one novel name a line; their segments leave training."""
+    novel_fraction: float | None = None
+    """Part of all names to draw as novel, out of those with a validation segment."""
+    val_fraction: float | None = None
+    """Part of the images to validate on, by whole groups; default 0.2. Not with validation data of its own."""
+    seed: int = 0
+    """Seed of both draws."""
+    min_area: int = 100
+    """Smaller segments are dropped, in pixels."""
+    template: str = DEFAULT_TEMPLATE
+    """Text with one {} for the name."""
+    workers: int = min(8, os.cpu_count() or 1)
+    """Threads that decode and encode."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folders(Prepare):
+    """A folder of images and a folder of label PNGs with the same file stems; a pixel's value is its class's place."""
+
+    images: Path
+    """Folder of images; sub-folders count."""
+    labels: Path
+    """Folder of label PNGs: one channel, 8 or 16 bits."""
+    classes: str
+    """All names in the order of the label values: a,b,c or a file with one name a line."""
+    ignore: tuple[int, ...] = ()
+    """Label values that are no class."""
+    regions: Regions = "class"
+    """One segment for all pixels of a class in an image, or one for each connected component."""
+    group_by: Grouping | None = None
+    """What a split keeps together: each image, the images of a sub-folder, or blocks of neighbouring frames of a video
+    (files that differ in their last number). Default: sub-folders if there are any, else images."""
+    val_images: Path | None = None
+    """Validation images, if they lie apart."""
+    val_labels: Path | None = None
+    """Validation label PNGs, if they lie apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coco(Prepare):
+    """COCO's formats: an instances JSON, or a panoptic JSON with its folder of PNGs."""
+
+    images: Path
+    """Folder of images."""
+    instances_json: Path | None = None
+    """Instances JSON: polygons or run-length codes."""
+    panoptic_json: Path | None = None
+    """Panoptic JSON."""
+    panoptic_dir: Path | None = None
+    """Folder of the panoptic PNGs."""
+    val_images: Path | None = None
+    """Validation images, if they lie apart from --images."""
+    val_instances_json: Path | None = None
+    """Validation instances JSON, if there is one."""
+    val_panoptic_json: Path | None = None
+    """Validation panoptic JSON, if there is one."""
+    val_panoptic_dir: Path | None = None
+    """Folder of the validation panoptic PNGs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Office(Options):
+    """The built-in domain: rooms made by code, seen by a worn camera. Train, tune and test rooms never share a room."""
+
+    output: Path
+    """Folder for the rooms, train.jsonl, val.jsonl, vocabulary.json, domain.json and run.json."""
+    novel_split: Literal["test", "tune"] = "test"
+    """Validate on the test rooms and their novel names, or on the tune rooms and theirs."""
+    seed: int = 0
+    """Seed of the rooms."""
+    rooms: int | None = None
+    """Number of rooms; default: the domain's own."""
+    frames: int | None = None
+    """Frames a room; default: the domain's own."""
+    workers: int = min(8, os.cpu_count() or 1)
+    """Processes that render."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return run_command(prepare, argv)
+
+
+def prepare(argv: Sequence[str]) -> None:
+    """Reads the sub-command from ``argv``, runs it, and prints what was kept and dropped."""
+    kinds = {"office": Office, "folders": Folders, "coco": Coco}
+    description = "Turns a labelled dataset into manifests of segments and a vocabulary."
+    options = parse_subcommand(kinds, argv, prog=PROGRAM, description=description)
+    record = RunRecord(PROGRAM, argv, options, seed=options.seed)
+    if isinstance(options, Office):
+        domain = prepare_office(options, record)
+    else:
+        domain = prepare_files(options, record)
+    print(describe(domain))
+
+
+def prepare_office(options: Office, record: RunRecord) -> Domain:
+    """Renders the built-in domain."""
+    from opendas_plugin.office import rooms  # its ray caster is not needed for other data
+
+    chosen = {key: value for key in ("rooms", "frames") if (value := getattr(options, key)) is not None}
+    split = options.novel_split
+    rooms.prepare(output=options.output, seed=options.seed, novel_split=split, workers=options.workers, **chosen)
+    record.write(options.output)
+    return load_domain(options.output)
+
+
+def prepare_files(options: Folders | Coco, record: RunRecord) -> Domain:
+    """Reads a dataset from files and writes the domain, all of it or nothing."""
+    check_flags(options)
+    novel = None if options.novel is None else read_names(options.novel)
+    with domain_folder(options.output) as folder:
+        train, val = read_folder_labels(options) if isinstance(options, Folders) else read_coco(options)
+        domain = build_domain(
+            options.output.name,
+            train,
+            val,
+            val_fraction=VAL_FRACTION if options.val_fraction is None else options.val_fraction,
+            novel=novel,
+            novel_fraction=options.novel_fraction,
+            seed=options.seed,
+            template=options.template,
+        )
+        write_domain(folder, domain)
+        record.write(folder)
+    return domain
+
+
+def check_flags(options: Folders | Coco) -> None:
+    """Raises UsageError for flags that contradict each other or lie out of range."""
+    if options.novel is not None and options.novel_fraction is not None:
+        raise UsageError("give --novel or --novel-fraction, not both")
+    for flag in ("novel_fraction", "val_fraction"):
+        value = getattr(options, flag)
+        if value is not None and not 0 < value < 1:
+            raise UsageError(f"--{flag.replace('_', '-')} must lie between 0 and 1, got {value}")
+    for flag in ("min_area", "workers"):
+        if getattr(options, flag) < 1:
+            raise UsageError(f"--{flag.replace('_', '-')} must be 1 or more, got {getattr(options, flag)}")
+    if isinstance(options, Folders):
+        if (options.val_images is None) != (options.val_labels is None):
+            raise UsageError("--val-images and --val-labels go together; give both or neither")
+        apart = options.val_images is not None
+    else:
+        check_coco_files(options.instances_json, options.panoptic_json, options.panoptic_dir, prefix="--")
+        apart = options.val_instances_json is not None or options.val_panoptic_json is not None
+        if apart:
+            val_files = (options.val_instances_json, options.val_panoptic_json, options.val_panoptic_dir)
+            check_coco_files(*val_files, prefix="--val-")
+        elif options.val_images is not None or options.val_panoptic_dir is not None:
+            raise UsageError("validation data needs --val-instances-json or --val-panoptic-json")
+    if apart and options.val_fraction is not None:
+        raise UsageError("--val-fraction splits the images, but validation data of its own is given; leave one out")
+
+
+def check_coco_files(instances: Path | None, panoptic: Path | None, folder: Path | None, prefix: str) -> None:
+    """Raises UsageError unless there is an instances JSON alone, or a panoptic JSON and its folder."""
+    if (instances is None) == (panoptic is None) or (panoptic is None) != (folder is None):
+        raise UsageError(
+            f"give {prefix}instances-json, or {prefix}panoptic-json with {prefix}panoptic-dir, and not both formats"
+        )
+
+
+def read_folder_labels(options: Folders) -> tuple[Reading, Reading | None]:
+    """The training part and, if it lies apart, the validation part."""
+    names = read_names(options.classes)
+
+    def read(images: Path, labels: Path) -> Reading:
+        return read_folders(
+            images,
+            labels,
+            names,
+            ignore=options.ignore,
+            regions=options.regions,
+            min_area=options.min_area,
+            group_by=options.group_by,
+            workers=options.workers,
+        )
+
+    train = read(options.images, options.labels)
+    if options.val_images is None or options.val_labels is None:
+        return train, None
+    return train, read(options.val_images, options.val_labels)
+
+
+def read_coco(options: Coco) -> tuple[Reading, Reading | None]:
+    """The training part and, if it lies apart, the validation part."""
+
+    def read(images: Path, instances: Path | None, panoptic: Path | None, folder: Path | None) -> Reading | None:
+        limits = {"min_area": options.min_area, "workers": options.workers}
+        if instances is not None:
+            return read_instances(instances, images, **limits)
+        if panoptic is not None and folder is not None:
+            return read_panoptic(panoptic, folder, images, **limits)
+        return None
+
+    train = read(options.images, options.instances_json, options.panoptic_json, options.panoptic_dir)
+    if train is None:
+        raise UsageError("give --instances-json or --panoptic-json")
+    val_images = options.val_images or options.images
+    return train, read(val_images, options.val_instances_json, options.val_panoptic_json, options.val_panoptic_dir)
+
+
+def read_names(source: str | Path) -> list[str]:
+    """Names separated by commas, or the lines of a file.
+
+    Raises:
+        MissingFileError, DataError: there is no such file, or a name is empty or repeated.
+    """
+    if isinstance(source, str) and "," in source and not Path(source).is_file():
+        names, where = [name.strip() for name in source.split(",")], "--classes"
+    else:
+        try:
+            names, where = Path(source).read_text(encoding="utf-8").rstrip().splitlines(), str(source)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            raise MissingFileError(
+                f"{source} is not a file of names; check the path, or give names as a,b,c"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{source}: expected UTF-8 text, found other bytes at {error.start}") from error
+        names = [name.strip() for name in names]
+    if not names:
+        raise DataError(f"{where} holds no name; write one a line")
+    check_names(names, where)
+    return names

@@ -1,0 +1,139 @@
+"""Reader for a folder of images and a folder of label maps with the same file stems; CamVid's layout is one."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from opendas_plugin.data.images import IMAGE_SUFFIXES, read_image, read_labels
+from opendas_plugin.data.reading import ImageReading, Reading, read_images, too_small
+from opendas_plugin.data.segments import Segment, encode
+from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.vocabulary import check_names
+
+Grouping = Literal["image", "folder", "video"]
+Regions = Literal["class", "component"]
+
+# A video is cut into this many blocks of neighbouring frames; a block is never divided between two splits.
+BLOCKS = 10
+
+
+def read_folders(
+    images: Path,
+    labels: Path,
+    names: Sequence[str],
+    *,
+    ignore: Collection[int] = (),
+    regions: Regions = "class",
+    min_area: int = 100,
+    group_by: Grouping | None = None,
+    workers: int = 2,
+) -> Reading:
+    """Reads images and label maps (PNG, one channel, value = place in ``names``), matched by path without suffix.
+
+    Args:
+        images, labels: the two folders; sub-folders count.
+        names: all class names in the order of the label values, ignored ones included.
+        ignore: label values that are no class; their names leave the vocabulary.
+        regions: "class": all pixels of a class in an image are one segment; "component": each connected region is one.
+        min_area: smaller segments are dropped, in pixels.
+        group_by: what one split keeps together: "image"; the images of one sub-"folder"; or blocks of neighbouring
+            frames of one "video", which are files that differ in their last number. None: folders if there are any,
+            else images.
+        workers: threads.
+
+    Raises:
+        MissingFileError, DataError: a folder or image is missing or cannot be read, sizes differ, or a label value is
+            neither a class nor ignored.
+    """
+    check_names(names, "class names")
+    picture_of, map_of = _by_stem(images, IMAGE_SUFFIXES), _by_stem(labels, (".png",))
+    missing = sorted(set(map_of) - set(picture_of))
+    if missing:
+        raise MissingFileError(
+            f"{map_of[missing[0]]} has no image {images / missing[0]}.*; add it or remove the labels"
+        )
+    stems = sorted(map_of)
+    groups = group_names(stems, group_by)
+
+    def read(stem: str) -> ImageReading:
+        found = ImageReading(groups[stem])
+        image, label_map = picture_of[stem], read_labels(map_of[stem])
+        size = read_image(image).shape[:2]
+        if size != label_map.shape:
+            raise DataError(f"{map_of[stem]} is {_size(label_map.shape)}, but its image {image} is {_size(size)}")
+        for value in np.unique(label_map):
+            if value in ignore:
+                found.dropped["ignored label value"] += 1
+                continue
+            if not 0 <= value < len(names):
+                raise DataError(
+                    f"{map_of[stem]}: label value {value} is not one of the {len(names)} classes, 0 to "
+                    f"{len(names) - 1}; add its name to --classes, or pass --ignore {value}"
+                )
+            numbers = _numbered(label_map == value, regions)
+            for number, area in enumerate(np.bincount(numbers.ravel())[1:].tolist(), 1):
+                if area < min_area:
+                    found.dropped[too_small(min_area)] += 1
+                else:
+                    found.segments.append(Segment(image, encode(numbers == number), names[value], found.group))
+        return found
+
+    kept = tuple(name for value, name in enumerate(names) if value not in ignore)
+    found = read_images(read, stems, workers=workers, progress=f"reading {labels.name}")
+    return Reading(kept, found, unlabelled=len(picture_of) - len(stems))
+
+
+def group_names(stems: Sequence[str], group_by: Grouping | None) -> dict[str, str]:
+    """Stem (path without suffix, with forward slashes) -> the group that one split keeps together; see read_folders."""
+    if group_by is None:
+        group_by = "folder" if any("/" in stem for stem in stems) else "image"
+    if group_by == "image":
+        return {stem: stem for stem in stems}
+    if group_by == "folder":
+        return {stem: stem.rpartition("/")[0] or "." for stem in stems}
+    videos: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for stem in stems:
+        numbered = re.fullmatch(r"(.*?)(\d+)(\D*)", stem)
+        video, frame = (numbered[1] + numbered[3], int(numbered[2])) if numbered else (stem, 0)
+        videos[video].append((frame, stem))
+    groups = {}
+    for video, frames in videos.items():
+        frames.sort()
+        blocks = min(BLOCKS, len(frames))
+        for place, (_, stem) in enumerate(frames):
+            groups[stem] = f"{video}#{place * blocks // len(frames)}"
+    return groups
+
+
+def _numbered(region: np.ndarray, regions: Regions) -> np.ndarray:
+    """Int (H, W): 0 outside ``region``, 1 in its first segment, 2 in the next."""
+    if regions == "class":
+        return region.astype(np.intp)
+    return ndimage.label(region, structure=np.ones((3, 3)))[0]
+
+
+def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder} is not a folder; check the path")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in suffixes or path.name.startswith(".") or not path.is_file():
+            continue
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        if stem in found:
+            raise DataError(f"{found[stem]} and {path} differ only in their suffix; keep one of them")
+        found[stem] = path
+    if not found:
+        raise MissingFileError(f"{folder} holds no file that ends in {', '.join(suffixes)}; check the path")
+    return found
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}x{shape[0]}"

@@ -1,0 +1,206 @@
+"""Domains: folders with ``train.jsonl``, ``val.jsonl``, ``vocabulary.json``, and ``domain.json`` about them."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opendas_plugin.data.manifest import read_manifest, write_manifest
+from opendas_plugin.data.reading import Reading
+from opendas_plugin.data.segments import Segment
+from opendas_plugin.data.splits import draw_novel, match_novel, validation_groups
+from opendas_plugin.errors import DataError, MissingFileError, OutputError
+from opendas_plugin.files import atomic_folder, read_json, write_json
+from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary
+
+log = logging.getLogger(__name__)
+
+NOVEL_IN_TRAINING = "novel name in a training image"
+FILES = ("train.jsonl", "val.jsonl", "vocabulary.json", "domain.json", "run.json")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A prepared dataset.
+
+    Args:
+        train: segments to learn from, of base names alone.
+        val: segments to judge by, base and novel.
+        vocabulary: all names.
+        info: how the domain was made: ``name``, images, kept and dropped segments per split, names without segments.
+    """
+
+    train: list[Segment]
+    val: list[Segment]
+    vocabulary: Vocabulary
+    info: dict[str, Any]
+
+
+def load_domain(folder: str | Path) -> Domain:
+    """Reads a domain folder and checks that its parts belong together.
+
+    Raises:
+        MissingFileError: a file of the domain, or an image, is missing.
+        DataError: a file is damaged, a split is empty, a label is not in the vocabulary, or a novel one is in training.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise MissingFileError(f"the data folder {folder} does not exist; make it with prepare_data.py")
+    vocabulary = Vocabulary.load(folder / "vocabulary.json")
+    info = read_json(folder / "domain.json")
+    if not isinstance(info, dict):
+        raise DataError(f"{folder / 'domain.json'}: expected a JSON object, got {info!r:.60}; prepare the data again")
+    train, val = (read_manifest(folder / name) for name in ("train.jsonl", "val.jsonl"))
+    domain = Domain(train, val, vocabulary, info)
+    try:
+        _check(domain)
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from error
+    shared = {segment.image for segment in train} & {segment.image for segment in val}
+    if shared:
+        log.warning("%s: %d images are in both training and validation", folder, len(shared))
+    return domain
+
+
+def build_domain(
+    name: str,
+    train: Reading,
+    val: Reading | None = None,
+    *,
+    val_fraction: float = 0.2,
+    novel: Sequence[str] | None = None,
+    novel_fraction: float | None = None,
+    seed: int = 0,
+    template: str = DEFAULT_TEMPLATE,
+) -> Domain:
+    """Splits what was read, marks the novel names, and drops their segments from training.
+
+    Args:
+        name: what to call the domain.
+        train: all that was read, or the training part if ``val`` is given.
+        val: a validation part of its own; None: ``val_fraction`` of the images of ``train``, by whole groups.
+        val_fraction: see ``val``.
+        novel: the novel names; ``novel_fraction`` draws that part of all names instead; neither: none is novel.
+        novel_fraction: see ``novel``.
+        seed: of both draws.
+        template: the vocabulary's text template.
+
+    Raises:
+        DataError: names that do not fit together, or no segment left in a split.
+    """
+    if val is None:
+        sizes = Counter(image.group for image in train.images)
+        groups = validation_groups(sizes, val_fraction, seed)
+        parts = {
+            "train": [image for image in train.images if image.group not in groups],
+            "val": [image for image in train.images if image.group in groups],
+        }
+    elif set(val.names) != set(train.names):
+        odd = sorted(set(val.names) ^ set(train.names))
+        raise DataError(f"training and validation data name different classes: {odd[0]!r} is only in one of them")
+    else:
+        parts = {"train": list(train.images), "val": list(val.images)}
+
+    segments = {split: [segment for image in images for segment in image.segments] for split, images in parts.items()}
+    novel_names: tuple[str, ...] = ()
+    if novel is not None:
+        novel_names = match_novel(train.names, novel)
+    elif novel_fraction is not None:
+        novel_names = draw_novel(train.names, {segment.label for segment in segments["val"]}, novel_fraction, seed)
+    vocabulary = Vocabulary(train.names, novel_names, template)
+    kept = [segment for segment in segments["train"] if segment.label not in novel_names]
+    dropped = {split: sum((image.dropped for image in images), Counter()) for split, images in parts.items()}
+    if novel_names:
+        dropped["train"][NOVEL_IN_TRAINING] = len(segments["train"]) - len(kept)
+
+    info = {
+        "name": name,
+        "images": {split: len(images) for split, images in parts.items()},
+        "images_without_labels": train.unlabelled + (val.unlabelled if val else 0),
+        "kept": {"train": len(kept), "val": len(segments["val"])},
+        "dropped": {split: dict(sorted(counts.items())) for split, counts in dropped.items()},
+        "base_names_without_training_segment": _absent(vocabulary.base, kept),
+        "names_without_validation_segment": _absent(vocabulary.names, segments["val"]),
+        "raw_names": train.raw_names,
+    }
+    domain = Domain(kept, segments["val"], vocabulary, info)
+    _check(domain)
+    return domain
+
+
+@contextmanager
+def domain_folder(output: str | Path) -> Iterator[Path]:
+    """Yields a temporary folder that becomes ``output`` on success, in place of an older domain there.
+
+    Raises:
+        OutputError: ``output`` cannot be written, or holds something that is not a domain, which is never replaced.
+    """
+    output = Path(output)
+    if output.is_dir():
+        foreign = sorted(path.name for path in output.iterdir() if path.name not in FILES)
+        if foreign:
+            raise OutputError(f"{output} holds other files ({foreign[0]}), which would be lost; choose a new folder")
+    elif output.exists():
+        raise OutputError(f"{output} is a file; choose a folder for the output")
+    with atomic_folder(output) as folder:
+        yield folder
+
+
+def write_domain(folder: Path, domain: Domain) -> None:
+    """Writes the four files of a domain into ``folder``, image paths relative to it."""
+    write_manifest(folder / "train.jsonl", domain.train)
+    write_manifest(folder / "val.jsonl", domain.val)
+    domain.vocabulary.save(folder / "vocabulary.json")
+    write_json(folder / "domain.json", domain.info)
+
+
+def describe(domain: Domain) -> str:
+    """What was kept and dropped and why, per split, and which names lack segments, as lines for a reader."""
+    vocabulary = domain.vocabulary
+    lines = []
+    for split, segments in (("train", domain.train), ("val", domain.val)):
+        dropped = domain.info.get("dropped", {}).get(split, {})
+        reasons = f" ({', '.join(f'{reason}: {count}' for reason, count in dropped.items())})" if dropped else ""
+        images = len({segment.image for segment in segments})
+        lines.append(
+            f"{split}: {len(segments)} segments in {images} images kept, {sum(dropped.values())} dropped{reasons}"
+        )
+    if domain.info.get("images_without_labels"):
+        lines.append(f"left out: {domain.info['images_without_labels']} images without labels")
+    lines.append(f"names: {len(vocabulary.names)}, of them {len(vocabulary.novel)} novel")
+    for what, names in (
+        ("novel names", vocabulary.novel),
+        ("base names without a training segment", _absent(vocabulary.base, domain.train)),
+        ("names without a validation segment", _absent(vocabulary.names, domain.val)),
+    ):
+        if names:
+            lines.append(f"{what} ({len(names)}): {', '.join(names)}")
+    return "\n".join(lines)
+
+
+def _absent(names: Sequence[str], segments: Sequence[Segment]) -> list[str]:
+    present = {segment.label for segment in segments}
+    return [name for name in names if name not in present]
+
+
+def _check(domain: Domain) -> None:
+    for split, segments, allowed in (
+        ("training", domain.train, domain.vocabulary.base),
+        ("validation", domain.val, domain.vocabulary.names),
+    ):
+        if not segments:
+            raise DataError(f"no segment is left for {split}; lower --min-area, or choose other splits or novel names")
+        for label in Counter(segment.label for segment in segments):
+            if label not in domain.vocabulary.index:
+                raise DataError(
+                    f"a {split} segment is labelled {label!r}, which is not in the vocabulary; add the name"
+                )
+            if label not in allowed:
+                raise DataError(
+                    f"{label!r} is a novel name, but {split} segments have it; base and novel must not overlap"
+                )
