@@ -53,6 +53,7 @@ setup(
         "PyYAML>=6.0",
         "safetensors>=0.4.3",
         "scikit-learn>=1.3",
+        "scipy>=1.10",
         "tqdm>=4.66",
         "trimesh>=4.4",
         "tyro>=0.9",
