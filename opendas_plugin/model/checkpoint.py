@@ -1,9 +1,77 @@
-"""Backbones and adapters on disk: how CLIP weights are found, named by a hash, and what an adapter folder holds."""
+"""Backbones: how CLIP weights are found and read, and the hash that names them."""
 
 from __future__ import annotations
 
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import open_clip
 import torch
+from open_clip.model import build_model_from_openai_state_dict
+from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
+from opendas_plugin.files import read_json
+from opendas_plugin.model.config import BackboneConfig
+from opendas_plugin.model.towers import require_promptable, unpromptable
+
+OFFICE_TINY = "office-tiny"
+_OFFICE_TINY_FOLDER = Path(__file__).parents[1] / "office" / "tiny"
+_OPENAI_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # scalars that OpenAI's archives hold too
+
+
+def build_backbone(
+    name: str, pretrained: str | Path | None = None, *, seed: int = 0, device: str | torch.device = "cpu"
+) -> tuple[nn.Module, BackboneConfig]:
+    """Builds a frozen open_clip model in float32 and evaluation mode.
+
+    Args:
+        name: open_clip's name of a model, the path of an OpenAI-format file (a JIT archive or a plain state dict of
+            any sizes), or ``office-tiny``.
+        pretrained: open_clip's tag (downloaded where it is not cached), a weight file, or None: random weights.
+        seed: seed of random weights; torch's own generator is left as it is.
+        device: ``meta`` builds the shapes alone.
+
+    Raises:
+        BackboneError: unknown name or tag, weights that do not fit, or towers that cannot carry learnt tokens.
+        MissingFileError: a weight file does not exist.
+    """
+    pretrained = None if pretrained is None else str(pretrained)
+    brings_weights = name == OFFICE_TINY or Path(name).is_file()
+    if brings_weights and pretrained is not None:
+        raise ConfigError(f"{name} brings its own weights; leave pretrained out (got {pretrained})")
+    with torch.random.fork_rng(devices=[]):
+        if name == OFFICE_TINY:
+            model = _office_tiny()
+        elif brings_weights:
+            model = _openai_model(Path(name))
+        else:
+            model = _named_model(name, pretrained, seed, torch.device(device).type == "meta")
+    source = BackboneConfig(name, pretrained, None if brings_weights or pretrained else seed)
+    return model.to(device).float().eval().requires_grad_(False), source
+
+
+def backbone_sha256(model: nn.Module) -> str:
+    """Returns the SHA-256 over sorted names, shapes and float32 bytes of all tensors of an open_clip model.
+
+    The names are those of ``open_clip.CLIP``: a CustomTextCLIP with the same weights has the same hash. An
+    OpenDASCLIP is taken without what was learnt.
+    """
+    digest = hashlib.sha256()
+    tensors = {_plain_name(key): value for key, value in getattr(model, "model", model).state_dict().items()}
+    for key, tensor in sorted(tensors.items()):
+        digest.update(f"{key} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().reshape(-1).view(np.uint8))
+    return digest.hexdigest()
 
 
 def rebuild_token_table(
@@ -31,3 +99,134 @@ def rebuild_token_table(
     table = torch.from_numpy(rows.reshape(vocab_size, width)).float()
     table[ids.long()] = values.float()
     return table
+
+
+def _plain_name(key: str) -> str:
+    return key.removeprefix("text.")
+
+
+def _named_model(name: str, pretrained: str | None, seed: int, shapes_only: bool) -> nn.Module:
+    key = name.replace("/", "-")
+    if key not in open_clip.list_models():
+        raise BackboneError(
+            f"unknown backbone {name!r}; expected open_clip's name of a model such as ViT-B-16, the path of an "
+            f"OpenAI-format file, or {OFFICE_TINY}"
+        )
+    config = open_clip.get_model_config(key)
+    if hugging_face := config["text_cfg"].get("hf_model_name"):
+        raise unpromptable(name, f"open_clip's own text transformer (it has {hugging_face})")
+    with torch.device("meta"):
+        shapes = _construct(config)
+    require_promptable(shapes, name)
+    if shapes_only:
+        return shapes
+    if pretrained is None:
+        torch.manual_seed(seed)
+        return _construct(config)
+    tag = open_clip.get_pretrained_cfg(key, pretrained) or {}
+    path = _download(tag, name, pretrained) if tag else _weight_file(key, pretrained)
+    state = _read_state(path)
+    from_openai = _OPENAI_EXTRAS[0] in state
+    if tag.get("quick_gelu") or from_openai:
+        config["quick_gelu"] = True
+    model = _construct(config, tag)
+    keys = {_plain_name(key): key for key in model.state_dict()}
+    _load_state(
+        model, {keys.get(_plain_name(k), k): v for k, v in state.items() if k not in _OPENAI_EXTRAS}, path, name
+    )
+    return model
+
+
+def _construct(config: dict[str, Any], preprocessing: Mapping[str, Any] | None = None) -> nn.Module:
+    """Makes an open_clip model of a configuration, with random weights."""
+    config = deepcopy(config)
+    custom_text = config.pop("custom_text", False)
+    kind = open_clip.CoCa if "multimodal_cfg" in config else open_clip.CustomTextCLIP if custom_text else open_clip.CLIP
+    model = kind(**config)
+    open_clip.set_model_preprocess_cfg(model, merge_preprocess_dict(PreprocessCfg(), preprocessing or {}))
+    model.visual.preprocess_cfg["size"] = model.visual.image_size
+    return model
+
+
+def _office_tiny() -> nn.Module:
+    model = _construct(read_json(_OFFICE_TINY_FOLDER / "config.json"))
+    path = _OFFICE_TINY_FOLDER / "weights.safetensors"
+    state = {key: value.float() if value.is_floating_point() else value for key, value in _read_state(path).items()}
+    vocab_size, width = model.token_embedding.weight.shape
+    table = rebuild_token_table(state.pop("token_rows"), state.pop("token_values"), vocab_size, width)
+    _load_state(model, state | {"token_embedding.weight": table}, path, OFFICE_TINY)
+    return model
+
+
+def _openai_model(path: Path) -> nn.Module:
+    """Reads OpenAI's format as ``clip.load`` does: sizes from the tensors, QuickGELU, matrices rounded to half."""
+    state = _read_state(path)
+    try:
+        model = build_model_from_openai_state_dict(state, cast_dtype=None)
+    except (KeyError, IndexError, RuntimeError, ValueError, AssertionError, ZeroDivisionError) as error:
+        raise BackboneError(
+            f"{path} does not hold a CLIP in OpenAI's format ({_first_line(error)}); for open_clip's weights give the "
+            "model's name as backbone and the file as pretrained"
+        ) from error
+    require_promptable(model, str(path))
+    preprocessing = merge_preprocess_dict(PreprocessCfg(), {"size": model.visual.image_size})
+    open_clip.set_model_preprocess_cfg(model, preprocessing)
+    return model
+
+
+def _download(tag: Mapping[str, Any], name: str, pretrained: str) -> Path:
+    try:
+        return Path(open_clip.download_pretrained(tag))
+    except Exception as error:  # the hub's client raises kinds of its own
+        raise BackboneError(
+            f"the weights {pretrained} of {name} could not be downloaded ({_first_line(error)}); "
+            "download them elsewhere and give the file as pretrained"
+        ) from error
+
+
+def _weight_file(name: str, pretrained: str) -> Path:
+    if Path(pretrained).is_file():
+        return Path(pretrained)
+    tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
+    raise MissingFileError(f"{pretrained} is neither a file nor a tag of {name} (tags: {tags}); check the path")
+
+
+def _read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Reads tensors by name from safetensors, a TorchScript archive or a torch file; nothing else is unpickled."""
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist; check the path")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if _is_torchscript(path):
+            return dict(torch.jit.load(path, map_location="cpu").state_dict())
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state)
+        return {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, ValueError) as error:
+        raise BackboneError(
+            f"{path} could not be read as weights ({_first_line(error)}); expected safetensors, a TorchScript archive "
+            "or a plain dict of tensors"
+        ) from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _load_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path, name: str) -> None:
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise BackboneError(f"{path} does not fit {name} ({_first_line(error)}); check the model's name") from error
+
+
+def _first_line(error: Exception) -> str:
+    """The first informative line of an error; torch puts a heading line before the mismatches."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (
+        lines[1] if len(lines) > 1 and lines[0].endswith(":") else lines[0] if lines else type(error).__name__
+    ).rstrip(".")

@@ -1,0 +1,350 @@
+"""A frozen CLIP with learnt tokens in both towers, which stands in for an open_clip model."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from huggingface_hub import HfApi
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from torch import nn
+
+from opendas_plugin.errors import AdapterError, BackboneError, ConfigError, DataError
+from opendas_plugin.model import adapter, towers
+from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
+from opendas_plugin.model.config import AdapterConfig, BackboneConfig, PromptConfig
+from opendas_plugin.model.packing import pack
+from opendas_plugin.model.prompts import Prompts, TextPrompts, initial_text_tokens, initial_visual_tokens
+from opendas_plugin.version import __version__
+
+_METADATA = ("method", "template", "crop_policy", "base_names", "training")
+
+
+class OpenDASCLIP(nn.Module):
+    """CLIP with an adapter; use :meth:`from_backbone` or :meth:`from_pretrained`.
+
+    The open_clip model, frozen and in evaluation mode, is ``model``; what it was built from is ``backbone``; what is
+    learnt lies in ``visual_prompts`` and ``text_prompts``, float32 whatever type the model is cast to.
+    """
+
+    def __init__(
+        self, model: nn.Module, backbone: BackboneConfig, prompts: PromptConfig | None = None, *, seed: int = 0
+    ) -> None:
+        """Wraps an open_clip model.
+
+        Args:
+            model: open_clip's ``CLIP`` or ``CustomTextCLIP``; its tensors are shared, not copied.
+            backbone: what the model was built from.
+            prompts: the learnt tokens; None: no adapter.
+            seed: seed of the tokens' noise; torch's own generator is left as it is.
+
+        Raises:
+            BackboneError: the model cannot carry learnt tokens.
+            ConfigError: more layers are asked for than there are.
+        """
+        super().__init__()
+        towers.require_promptable(model, backbone.name)
+        self.model = model.eval().requires_grad_(False)
+        self.backbone = backbone
+        self._enabled = {"visual": True, "text": True}
+        device = self.logit_scale.device
+        visual, text, start, context = None, None, 0, None
+        if prompts is not None:
+            generator = torch.Generator().manual_seed(seed)
+            visual = initial_visual_tokens(model, prompts, generator)
+            if prompts.text_tokens:
+                start, context = self._context_ids(prompts)
+            text = initial_text_tokens(model, prompts, context, start, generator)
+        self.visual_prompts = Prompts(visual).to(device)
+        self.text_prompts = TextPrompts(text, start, context).to(device)
+        known = prompts is not None and device.type != "meta"
+        self.config = AdapterConfig(
+            backbone=backbone.name,
+            pretrained=backbone.pretrained,
+            backbone_seed=backbone.seed,
+            backbone_sha256=backbone_sha256(model) if known else "",
+            prompts=prompts or PromptConfig(visual_tokens=0, text_tokens=0),
+        )
+
+    @classmethod
+    def from_backbone(
+        cls,
+        name: str,
+        pretrained: str | Path | None = None,
+        *,
+        prompts: PromptConfig | None = None,
+        device: str | torch.device = "cpu",
+        seed: int = 0,
+        prompt_seed: int = 0,
+    ) -> OpenDASCLIP:
+        """Builds a CLIP and, with ``prompts``, a new adapter on it.
+
+        Args:
+            name: open_clip's name of a model, the path of an OpenAI-format file, or ``office-tiny``.
+            pretrained: open_clip's tag, a weight file, or None: random weights.
+            prompts: the learnt tokens; None: no adapter, plain CLIP.
+            device: where to put it; ``meta`` for the shapes alone.
+            seed: seed of random backbone weights.
+            prompt_seed: seed of the learnt tokens' start.
+
+        Raises:
+            BackboneError: unknown, unreadable, or unable to carry learnt tokens.
+        """
+        model, backbone = build_backbone(name, pretrained, seed=seed, device=device)
+        return cls(model, backbone, prompts, seed=prompt_seed)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_id: str | Path,
+        pretrained: str | Path | None = None,
+        device: str | torch.device = "cpu",
+        **hub_options: Any,
+    ) -> OpenDASCLIP:
+        """Loads an adapter and the backbone that it was learnt on.
+
+        Args:
+            path_or_id: an adapter folder, or its id on the Hugging Face Hub.
+            pretrained: where the backbone's weights lie now, if not where the adapter says.
+            device: where to put it.
+            hub_options: ``revision``, ``cache_dir``, ``token``, ``local_files_only``, ``force_download``.
+
+        Raises:
+            AdapterError: the folder is damaged, of a newer format, or belongs to other weights.
+        """
+        folder = adapter.find_folder(path_or_id, **hub_options)
+        config = adapter.read_config(folder)
+        name, weights = config.backbone, pretrained or config.pretrained
+        if pretrained is not None and config.pretrained is None and config.backbone_seed is None:
+            name, weights = str(pretrained), None  # the backbone was one OpenAI-format file, which has moved
+        model, backbone = build_backbone(name, weights, seed=config.backbone_seed or 0, device=device)
+        clip = cls(model, backbone, config.prompts)
+        if clip.config.backbone_sha256 != config.backbone_sha256:
+            raise AdapterError(
+                f"{folder} was learnt on {config.backbone} with weights {config.backbone_sha256[:12]}, but "
+                f"{backbone.title} has weights {clip.config.backbone_sha256[:12]}; give the right ones as pretrained"
+            )
+        tensors = adapter.read_tensors(folder, clip.learnt_state())
+        clip.load_state_dict(tensors, strict=False)  # exactly the learnt names: read_tensors has checked them
+        clip.config = config
+        return clip
+
+    def save_pretrained(self, folder: str | Path, **metadata: Any) -> None:
+        """Writes the adapter folder.
+
+        Args:
+            folder: new, empty, or an adapter to replace.
+            metadata: ``method``, ``template``, ``crop_policy``, ``base_names``, ``training``.
+
+        Raises:
+            AdapterError: there is no adapter.
+            OutputError: the folder cannot be written.
+        """
+        if unknown := sorted(metadata.keys() - set(_METADATA)):
+            raise ConfigError(f"expected metadata among {', '.join(_METADATA)}, got {', '.join(unknown)}")
+        if not self.config.backbone_sha256:
+            raise AdapterError("this CLIP has no adapter to save; build it with prompts=PromptConfig()")
+        self.config = replace(self.config, **metadata, package_version=__version__)
+        adapter.save_adapter(folder, self.config, self.learnt_state())
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | None = None,
+        commit_message: str = "Add adapter",
+    ) -> str:
+        """Uploads the adapter folder to the Hugging Face Hub and returns the commit's address."""
+        import tempfile
+
+        api = HfApi(token=token)
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "adapter"
+            self.save_pretrained(folder)
+            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=commit_message))
+
+    def encode_image(self, image: torch.Tensor, normalize: bool = False) -> torch.Tensor:
+        """Returns image features (B, D) of CLIP-normalised pixels (B, 3, S, S)."""
+        expected = (3, *self.image_shape)
+        if image.ndim != 4 or tuple(image.shape[1:]) != expected:
+            raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
+        prompts = self.visual_prompts.tokens if self._enabled["visual"] else None
+        features = towers.encode_image(self.model, image, prompts)
+        return F.normalize(features, dim=-1) if normalize else features
+
+    def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
+        """Returns text features (N, D) of token ids (N, L), L up to the context length.
+
+        Learnt tokens take the place of the words they started from ("a photo of a"), where a text begins with them;
+        in any other text they are inserted after the start token. Padding is never computed, and the common
+        beginning of the texts once.
+
+        Raises:
+            DataError: a text no longer fits the context with the learnt tokens inserted.
+        """
+        if text.ndim != 2 or text.shape[1] > self.context_length or text.is_floating_point():
+            raise DataError(
+                f"expected token ids of shape (N, {self.context_length}), got {tuple(text.shape)} {text.dtype}"
+            )
+        tokens = text.to("cpu", torch.int64)
+        ends = towers.text_ends(self.model, tokens)
+        prompts = self.text_prompts.tokens if self._enabled["text"] else None
+        if prompts is not None:
+            tokens, ends = self.text_prompts.place(tokens, ends, self.context_length, self._decode)
+        features = towers.encode_text(self.model, pack(tokens, ends).to(self.logit_scale.device), prompts)
+        return F.normalize(features, dim=-1) if normalize else features
+
+    def forward(self, image: torch.Tensor | None = None, text: torch.Tensor | None = None) -> Any:
+        """Returns what open_clip's forward returns: unit features of both, the logit scale, and a bias if it has one."""
+        image_features = None if image is None else self.encode_image(image, normalize=True)
+        text_features = None if text is None else self.encode_text(text, normalize=True)
+        outputs = {
+            "image_features": image_features,
+            "text_features": text_features,
+            "logit_scale": self.logit_scale.exp(),
+        }
+        if self.model.logit_bias is not None:
+            outputs["logit_bias"] = self.model.logit_bias
+        return outputs if self.model.output_dict else tuple(outputs.values())
+
+    def tokenize(self, texts: str | Sequence[str]) -> torch.Tensor:
+        """Returns token ids (N, context length) int64.
+
+        Raises:
+            DataError: a text does not fit the context.
+        """
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        tokens = self.tokenizer(texts, context_length=self.context_length + 1)
+        for text, end in zip(texts, towers.text_ends(self.model, tokens).tolist(), strict=True):
+            if end >= self.context_length:
+                raise DataError(f"{text!r} does not fit the context of {self.context_length} tokens; shorten it")
+        return tokens[:, : self.context_length]
+
+    @contextlib.contextmanager
+    def prompts_disabled(self, visual: bool = True, text: bool = True) -> Iterator[None]:
+        """Switches the learnt tokens of the named towers off: plain CLIP inside the ``with`` block."""
+        before = self._enabled
+        self._enabled = {"visual": before["visual"] and not visual, "text": before["text"] and not text}
+        try:
+            yield
+        finally:
+            self._enabled = before
+
+    def prompt_parameters(self) -> Iterator[nn.Parameter]:
+        """Iterates over the learnt tensors."""
+        yield from self.visual_prompts.parameters()
+        yield from self.text_prompts.parameters()
+
+    def learnt_state(self) -> dict[str, torch.Tensor]:
+        """Returns what an adapter holds: the state without the backbone."""
+        return {key: value for key, value in self.state_dict().items() if not key.startswith("model.")}
+
+    def train(self, mode: bool = True) -> OpenDASCLIP:
+        """Sets the mode of what is learnt; the frozen model stays in evaluation mode."""
+        super().train(mode)
+        self.model.eval()
+        return self
+
+    @property
+    def visual(self) -> VisualView:
+        """The visual tower: callable with pixels."""
+        return VisualView(self)
+
+    @property
+    def logit_scale(self) -> torch.Tensor:
+        """Logarithm of the factor from cosine to logit."""
+        return self.model.logit_scale
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the backbone's matrices."""
+        return self.model.visual.conv1.weight.dtype
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of the input, in pixels."""
+        size = self.model.visual.image_size
+        return tuple(size) if isinstance(size, tuple | list) else (size, size)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input, in pixels."""
+        return self.image_shape[0]
+
+    @property
+    def context_length(self) -> int:
+        """Longest text, in tokens, with start and end."""
+        return self.model.context_length
+
+    @property
+    def transformer(self) -> nn.Module:
+        """The text transformer, frozen and without learnt tokens; its ``width`` is what hosts read."""
+        return towers.text_tower(self.model).transformer
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        """The frozen token table."""
+        return towers.text_tower(self.model).token_embedding
+
+    @property
+    def text_projection(self) -> torch.Tensor | None:
+        """(width, D) projection of the text feature, if the model has one."""
+        projection = towers.text_tower(self.model).text_projection
+        return projection.weight.T if isinstance(projection, nn.Linear) else projection
+
+    @cached_property
+    def tokenizer(self) -> Callable[..., torch.Tensor]:
+        """open_clip's tokenizer of the backbone; it cuts long texts off, :meth:`tokenize` refuses them."""
+        name = self.backbone.name.replace("/", "-")
+        try:
+            tokenizer = open_clip.get_tokenizer(
+                name if name in open_clip.list_models() else "", context_length=self.context_length
+            )
+        except (ImportError, OSError) as error:
+            raise BackboneError(
+                f"the tokenizer of {name} cannot be made ({error}); install transformers and its files"
+            ) from error
+        if getattr(tokenizer, "vocab_size", 0) > self.token_embedding.num_embeddings:
+            raise BackboneError(
+                f"{name} knows {self.token_embedding.num_embeddings} tokens, but CLIP's tokenizer makes "
+                f"{tokenizer.vocab_size}; only prompts=None and ids of your own work with it"
+            )
+        return tokenizer
+
+    @cached_property
+    def preprocess(self) -> Callable[..., torch.Tensor]:
+        """open_clip's transform of a PIL image into pixels (3, S, S)."""
+        return image_transform_v2(PreprocessCfg(**self.model.visual.preprocess_cfg), is_train=False)
+
+    def _context_ids(self, prompts: PromptConfig) -> tuple[int, torch.Tensor]:
+        """Returns the start token's id and the ids of the context words that the learnt tokens start from."""
+        row = self.tokenize(prompts.context)
+        end = int(towers.text_ends(self.model, row))
+        return int(row[0, 0]), row[0, 1:end][: prompts.text_tokens]
+
+    def _decode(self, ids: torch.Tensor) -> str:
+        return getattr(self.tokenizer, "tokenizer", self.tokenizer).decode(ids.tolist()).strip()
+
+
+class VisualView:
+    """The adapted visual tower as hosts use it; every other attribute is open_clip's."""
+
+    def __init__(self, clip: OpenDASCLIP) -> None:
+        self._clip = clip
+        self.input_resolution = clip.image_size
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """Returns image features (B, D), as :meth:`OpenDASCLIP.encode_image` does."""
+        return self._clip.encode_image(image)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._clip.model.visual, name)

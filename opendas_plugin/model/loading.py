@@ -1,0 +1,80 @@
+"""The call of OpenAI's ``clip.load``, for code that was written for OpenAI's package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.checkpoint import OFFICE_TINY
+
+_ADAPTER = "opendas:"
+_OPENAI_NAMES = {  # what clip.available_models() lists, under open_clip's names
+    "ViT-B/32": "ViT-B-32",
+    "ViT-B/16": "ViT-B-16",
+    "ViT-L/14": "ViT-L-14",
+    "ViT-L/14@336px": "ViT-L-14-336",
+    "RN50": "RN50",
+    "RN101": "RN101",
+    "RN50x4": "RN50x4",
+    "RN50x16": "RN50x16",
+    "RN50x64": "RN50x64",
+}
+
+
+def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIView, Callable[..., torch.Tensor]]:
+    """Loads a CLIP, adapted or plain, as OpenAI's ``clip.load`` does.
+
+    Args:
+        name: ``opendas:`` and an adapter's folder or hub id; open_clip's model name and tag or weight file, as in
+            ``ViT-L-14/openai``; one of OpenAI's names, as in ``ViT-L/14@336px``; the path of an OpenAI-format file;
+            or ``office-tiny``. Only a name that asks for a tag's weights downloads them.
+        device: where to put it.
+
+    Returns:
+        the model, float32, with OpenAI's ``forward``, and its transform of a PIL image into pixels (3, S, S).
+    """
+    name = str(name)
+    if name.startswith(_ADAPTER):
+        clip = OpenDASCLIP.from_pretrained(name.removeprefix(_ADAPTER), device=device)
+    else:
+        clip = OpenDASCLIP.from_backbone(*_backbone(name), device=device)
+    return OpenAIView(clip), clip.preprocess
+
+
+def _backbone(name: str) -> tuple[str, str | None]:
+    if name in _OPENAI_NAMES:
+        return _OPENAI_NAMES[name], "openai"
+    if name == OFFICE_TINY or Path(name).is_file():
+        return name, None
+    model, _, pretrained = name.partition("/")
+    if not pretrained:
+        raise ConfigError(
+            f"{name!r} does not say which weights; expected 'MODEL/TAG' such as 'ViT-L-14/openai', an existing file, "
+            "'opendas:ADAPTER' or 'office-tiny'"
+        )
+    return model, pretrained
+
+
+class OpenAIView(nn.Module):
+    """An :class:`OpenDASCLIP` with the ``forward`` of OpenAI's model; every other attribute is the CLIP's own."""
+
+    def __init__(self, clip: OpenDASCLIP) -> None:
+        super().__init__()
+        self.clip = clip
+
+    def forward(self, image: torch.Tensor, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the logits per image (B, N) and per text (N, B) of pixels (B, 3, S, S) and token ids (N, L)."""
+        logits = self.clip.logit_scale.exp() * self.clip.encode_image(image, True) @ self.clip.encode_text(text, True).T
+        return logits, logits.T
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("clip"), name)
