@@ -1,1 +1,1 @@
-"""Datasets: every one becomes two manifests of segments and a vocabulary."""
+"""Labelled segments: what they are, how datasets become them, and how they reach a model."""
