@@ -38,7 +38,7 @@ class Augmentation:
         top, left, height, width = random_part(region.shape[0], region.shape[1], self.scale, rng)
         part = Image.fromarray(np.ascontiguousarray(region[top : top + height, left : left + width]))
         view = np.asarray(part.resize((size, size), Image.Resampling.BICUBIC))
-        return view[:, ::-1] if rng.uniform(0, 1) < 0.5 else view
+        return np.array(view[:, ::-1] if rng.uniform(0, 1) < 0.5 else view)
 
 
 def random_part(
