@@ -58,11 +58,6 @@ class Mesh:
         """The mesh scaled about the origin, by one positive factor or one for each axis."""
         return Mesh(_f32(self.vertices * np.asarray(factor, dtype=np.float64)), self.faces, self.colours)
 
-    def standing(self) -> Mesh:
-        """The mesh moved so that its box stands on z = 0, centred in x and y."""
-        low, high = self.bounds
-        return self.moved((-(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2, -low[2]))
-
 
 def merge(meshes: Iterable[Mesh]) -> Mesh:
     """One mesh of all ``meshes``, faces in their order."""
@@ -181,7 +176,8 @@ def prism(outline: ArrayLike, depth: float, centre: Vector, colour: Colour, *, a
     sides = [(i, (i + 1) % count, count + (i + 1) % count, count + i) for i in range(count)]
     caps = [(0, i + 1, i) for i in range(1, count - 1)] + [(count, count + i, count + i + 1) for i in range(1, count - 1)]
     faces = np.concatenate([_triangles(sides), np.asarray(caps)])
-    area = np.cross(flat, np.roll(flat, -1, axis=0)).sum()
+    following = np.roll(flat, -1, axis=0)
+    area = (flat[:, 0] * following[:, 1] - flat[:, 1] * following[:, 0]).sum()
     if (area > 0) == (axis == "y"):
         faces = faces[:, ::-1]
     return _mesh(vertices + np.asarray(centre), faces, colour)

@@ -152,7 +152,7 @@ def watering_can(rng: np.random.Generator) -> Mesh:
     loop = np.stack(
         [radius * 0.75 + 0.12 * np.cos(angles), np.zeros(10), height * 0.62 + 0.13 * np.sin(angles)], axis=1
     )
-    return merge([body, spout, rose, tube(loop, 0.013, colour * 0.75)]).standing()
+    return merge([body, spout, rose, tube(loop, 0.013, colour * 0.75)])
 
 
 @kind("broom", "floor")
@@ -162,7 +162,7 @@ def broom(rng: np.random.Generator) -> Mesh:
     head = prism([(-0.18, 0), (0.18, 0), (0.1, 0.2), (-0.1, 0.2)], 0.07, (0, 0, 0), bristle)
     strokes = [box((0.006, 0.074, 0.17), (x, 0, 0.085), bristle * 0.6) for x in np.linspace(-0.12, 0.12, 6)]
     band = box((0.22, 0.08, 0.05), (0, 0, 0.2), tint(rng, BLACK, RED))
-    return merge([stick, head, *strokes, band]).rotated("y", rng.uniform(-0.25, 0.25)).standing()
+    return merge([stick, head, *strokes, band]).rotated("y", rng.uniform(-0.25, 0.25))
 
 
 @kind("traffic cone", "floor")
@@ -198,7 +198,7 @@ def tripod(rng: np.random.Generator) -> Mesh:
         box((0.13, 0.1, 0.035), (0, 0, height + 0.01), colour),
         tube([(0, 0, height), (0.2, 0.1, height - 0.12)], 0.012, colour),
     ]
-    return merge(parts).standing()
+    return merge(parts)
 
 
 @kind("dartboard", "wall")
@@ -275,7 +275,7 @@ def helmet(rng: np.random.Generator) -> Mesh:
     straps = [
         tube([(s * radius * 0.95, 0, 0.07), (s * radius * 0.6, -0.02, 0)], 0.006, tint(rng, BLACK)) for s in (-1, 1)
     ]
-    return merge([shell, visor, *vents, *straps]).standing()
+    return merge([shell, visor, *vents, *straps])
 
 
 @kind("football", "floor")
@@ -459,4 +459,4 @@ def violin(rng: np.random.Generator) -> Mesh:
     ]
     parts += [box((0.05, 0.012, 0.01), (s * 0.03, -0.01, 0.6 - 0.03 * (s + 1)), tint(rng, BLACK)) for s in (-1, 1)]
     bow = tube([(0.15, -0.01, 0.0), (0.2, -0.01, 0.62)], 0.006, wood * 0.6)
-    return merge([*parts, bow]).scaled(rng.uniform(1.0, 1.15)).standing()
+    return merge([*parts, bow]).scaled(rng.uniform(1.0, 1.15))

@@ -34,10 +34,18 @@ KINDS: dict[str, Kind] = {}
 
 
 def kind(name: str, mount: Mount = "floor") -> Callable[[Maker], Maker]:
-    """Registers a maker under ``name``."""
+    """Registers a maker under ``name``; what it makes is put where the conventions want it."""
 
     def register(make: Maker) -> Maker:
-        KINDS[name] = Kind(name, mount, make)
+        KINDS[name] = Kind(name, mount, lambda rng: _placed(make(rng), mount))
         return make
 
     return register
+
+
+def _placed(mesh: Mesh, mount: Mount) -> Mesh:
+    if mount == "surface":
+        return mesh
+    low, high = mesh.bounds
+    x, y = (low[:2] + high[:2]) / 2
+    return mesh.moved((-x, -high[1] if mount == "wall" else -y, -high[2] if mount == "ceiling" else -low[2]))

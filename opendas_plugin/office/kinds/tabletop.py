@@ -71,7 +71,7 @@ def plate(rng: np.random.Generator) -> Mesh:
         (0, 0.008),
     ]
     lying = lathe(profile, [white * 0.9, white, rim, rim, white, white * 0.95], sides=26)
-    return lying.rotated("x", rng.uniform(0.7, 1.25)).standing()
+    return lying.rotated("x", rng.uniform(0.7, 1.25))
 
 
 @kind("teapot", "table")
@@ -162,7 +162,7 @@ def binder(rng: np.random.Generator) -> Mesh:
         parts.append(
             cylinder(thick * 0.22, 0.003, (x, -depth / 2 - 0.004, height * 0.2), tint(rng, METAL), axis="y", sides=12)
         )
-    return merge(parts).standing()
+    return merge(parts)
 
 
 @kind("envelope", "table")
@@ -181,7 +181,7 @@ def envelope(rng: np.random.Generator) -> Mesh:
             )
         )
     parts.append(cylinder(0.016, 0.004, (0, -0.008, height * 0.44), tint(rng, RED), axis="y"))
-    return merge(parts).rotated("x", rng.uniform(-0.5, -0.1)).standing()
+    return merge(parts).rotated("x", rng.uniform(-0.5, -0.1))
 
 
 @kind("newspaper", "table")
@@ -199,7 +199,7 @@ def newspaper(rng: np.random.Generator) -> Mesh:
     page[8:16, 8:22] = ink + (paper - ink) * picture(rng, 8, 14).mean(axis=-1, keepdims=True)
     sheet = panel(page, width, height, (0, 0, height / 2))
     folds = [box((width, 0.008, height), (0, 0.006 + 0.01 * i, height / 2), paper * (0.9 - 0.08 * i)) for i in range(2)]
-    return merge([sheet, *folds]).rotated("x", rng.uniform(-0.9, -0.2)).standing()
+    return merge([sheet, *folds]).rotated("x", rng.uniform(-0.9, -0.2))
 
 
 @kind("notebook", "table")
@@ -213,7 +213,7 @@ def notebook(rng: np.random.Generator) -> Mesh:
     for z in np.linspace(0.08, 0.92, 12) * height:
         parts.append(cylinder(0.008, 0.004, (-width / 2 + 0.002, 0.003, z), tint(rng, METAL, BLACK), sides=8))
         parts.append(box((0.012, 0.003, 0.006), (-width / 2 + 0.012, -0.003, z), tint(rng, BLACK)))
-    return merge(parts).rotated("x", rng.uniform(-0.7, -0.1)).standing()
+    return merge(parts).rotated("x", rng.uniform(-0.7, -0.1))
 
 
 @kind("hourglass", "table")
