@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Literal
 
 import numpy as np
 
 
-def seed_of(*position: int) -> int:
-    """A 63-bit seed for a position, such as (seed, stage, epoch, step); other positions have unrelated ones."""
-    return int(np.random.SeedSequence(position).generate_state(1, np.uint64)[0] >> np.uint64(1))
+class Purpose(IntEnum):
+    """What random numbers are for; each purpose has its own at every position."""
+
+    ORDER = 1
+    VIEW = 2
+    STEP = 3
+
+
+def seed_of(purpose: Purpose, seed: int, stage: int, epoch: int, place: int = 0) -> int:
+    """A 63-bit seed for a position in a run; other positions have unrelated ones.
+
+    Args:
+        purpose: what for.
+        seed: of the run.
+        stage: number of the stage.
+        epoch: of the stage.
+        place: step or place of a segment in the epoch.
+    """
+    sequence = np.random.SeedSequence((purpose, seed, stage, epoch, place))
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def steps_per_epoch(segments: int, batch_size: int) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opendas_plugin.train.sampling import epoch_batches, seed_of, steps_per_epoch
+from opendas_plugin.train.sampling import Purpose, epoch_batches, seed_of, steps_per_epoch
 
 LABELS = [0] * 90 + [1] * 9 + [3]
 
@@ -48,8 +49,6 @@ def test_batches_depend_on_the_seed_alone() -> None:
 
 
 def test_every_position_has_its_own_seed() -> None:
-    positions = [
-        (s, stage, epoch, step) for s in range(2) for stage in range(2) for epoch in range(3) for step in range(9)
-    ]
+    positions = list(itertools.product(Purpose, range(2), range(2), range(3), range(9)))
     assert len({seed_of(*position) for position in positions}) == len(positions)
     assert all(0 <= seed_of(*position) < 2**63 for position in positions)

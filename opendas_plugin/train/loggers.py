@@ -1,0 +1,92 @@
+"""The record of a run: a line of JSON a step, and the check that every loss was a number."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from opendas_plugin.errors import OutputError, TrainingError
+from opendas_plugin.files import write_text
+from opendas_plugin.train.distributed import World
+from opendas_plugin.train.state import Position
+
+
+class StepLog:
+    """Collects what the steps of a run report and writes it in bunches, so that a GPU is not waited for at every step.
+
+    Args:
+        path: the file, appended to; None writes nothing, but still checks.
+        world: whose steps these are; numbers are summed over its processes.
+    """
+
+    def __init__(self, path: Path | None, world: World) -> None:
+        self._path = path if world.writes else None
+        self._world = world
+        self._lines: list[dict[str, Any]] = []
+        self._numbers: list[Tensor] = []
+
+    def add(self, line: dict[str, Any], names: Sequence[str], numbers: Tensor) -> None:
+        """Notes a step.
+
+        Args:
+            line: its stage, epoch, step (both from 1) and settings.
+            names: what ``numbers`` are; the first is the loss.
+            numbers: (len(names),) this process's part of each, on any device.
+        """
+        self._lines.append(line | dict.fromkeys(names, math.nan))
+        self._numbers.append(numbers.detach())
+        self._names = names
+
+    def flush(self) -> dict[str, Any]:
+        """Writes the steps since the last time.
+
+        Returns:
+            The last line, empty if there is none.
+
+        Raises:
+            TrainingError: a loss was not a finite number; with the stage, epoch and step.
+            OutputError: the file could not be written.
+        """
+        if not self._lines:
+            return {}
+        rows = self._world.sum(torch.stack(self._numbers)).tolist()
+        for line, row in zip(self._lines, rows, strict=True):
+            line.update(zip(self._names, row, strict=True))
+            if not math.isfinite(row[0]):
+                raise TrainingError(
+                    f"the loss became {row[0]} in stage {line['stage']}, epoch {line['epoch']}, step {line['step']}; "
+                    "the last checkpoint is kept: lower the learning rate, or look at the data of that step"
+                )
+        if self._path is not None:
+            try:
+                with open(self._path, "a", encoding="utf-8") as file:
+                    file.writelines(json.dumps(line) + "\n" for line in self._lines)
+            except OSError as error:
+                raise OutputError(
+                    f"could not write {self._path}: {error.strerror}; free space, then --resume"
+                ) from error
+        last = self._lines[-1]
+        self._lines, self._numbers = [], []
+        return last
+
+
+def truncate(path: Path, position: Position, stages: Sequence[str]) -> None:
+    """Removes the lines of steps that a checkpoint does not know, which will be done again."""
+    if not path.exists():
+        return
+    kept = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:  # the process was killed in the middle of it
+            break
+        if (stages.index(line["stage"]), line["step"]) > (position.stage, position.step):
+            break
+        kept.append(text + "\n")
+    write_text(path, "".join(kept))

@@ -1,0 +1,150 @@
+"""What a stage minimises: cross-entropy over the training names and, in a stage that asks for it, the triplet loss."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from opendas_plugin.crops import normalise
+from opendas_plugin.methods import Tower
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.negatives.mining import Candidates, select
+from opendas_plugin.train.config import TripletConfig
+from opendas_plugin.train.losses import class_logits, distance, triplet
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The part of a step that one process does.
+
+    Args:
+        images: uint8 crops (B, S, S, 3), or float features (B, D) of segments that were encoded before.
+        labels: (B,) int64 classes.
+        rows: which of the global batch's segments these are.
+        total: how many the global batch has.
+    """
+
+    images: Tensor
+    labels: Tensor
+    rows: slice
+    total: int
+
+
+class Objective(nn.Module):
+    """The loss of a batch as a function of the prompts that are being learnt.
+
+    Args:
+        clip: the model; prompts that are not learnt have ``requires_grad`` False.
+        texts: the texts of the C training names, then those of the other names of ``candidates``.
+        learns: the towers whose prompts are learnt; the other tower's features need no gradient.
+        active: the towers whose prompts are at work.
+        candidates: the names that may be negatives, for the triplet loss; None leaves it out.
+        options: how it is computed.
+        autocast: run the towers in bf16 autocast; what is learnt, the features and the losses stay fp32.
+    """
+
+    def __init__(
+        self,
+        clip: OpenDASCLIP,
+        texts: Sequence[str],
+        learns: Sequence[Tower],
+        active: Sequence[Tower],
+        candidates: Candidates | None = None,
+        options: TripletConfig | None = None,
+        autocast: bool = False,
+    ) -> None:
+        super().__init__()
+        self.clip = clip
+        self.learns = learns
+        self.disabled = {tower: tower not in active for tower in ("visual", "text")}
+        self.candidates = candidates
+        self.options = options or TripletConfig()
+        self.autocast = autocast
+        self.tokens = clip.tokenize(list(texts))  # stays on the CPU, where texts are packed
+        self.classes = len(candidates.rows) if candidates else len(texts)
+        self.names = ("loss", "cross_entropy", "accuracy", *(("triplet", "active") if candidates else ()))
+        self.classifier = None if "text" in learns else self.encode_names(torch.arange(self.classes)).detach()
+
+    def forward(self, batch: Batch, weight: float) -> tuple[Tensor, Tensor]:
+        """The loss of this process's part of a batch.
+
+        Args:
+            batch: the part.
+            weight: of the triplet loss.
+
+        Returns:
+            The part's contribution to the mean loss over the global batch, and likewise (len(names),) what is logged.
+        """
+        image = self.encode_image(batch.images)
+        names, negatives = self._names(image.detach(), batch)
+        logits = class_logits(image, names[: self.classes], self.clip.logit_scale.exp())
+        entropy = cross_entropy(logits, batch.labels)
+        loss = entropy
+        numbers = [entropy, (logits.argmax(dim=-1) == batch.labels).float().mean()]
+        if negatives is not None:
+            own = self._distance(image, names[batch.labels])
+            places, real = negatives  # (B, k)
+            other = self._distance(image[:, None], names[places])
+            losses = triplet(own[:, None], other, self.options.margin) * real
+            loss = entropy + weight * losses.mean()
+            numbers += [losses.mean(), (losses > 0).float().mean()]
+        share = len(batch.labels) / batch.total
+        return loss * share, torch.stack([loss, *numbers]).detach() * share
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        """Features (B, D) fp32 of crops; what are features already are given back."""
+        if images.is_floating_point():
+            return images
+        with self._tower("visual"):
+            return self.clip.encode_image(normalise(images)).float()
+
+    def encode_names(self, rows: Tensor) -> Tensor:
+        """Features (N, D) fp32 of the names at ``rows`` (N,) of the texts."""
+        with self._tower("text"):
+            return self.clip.encode_text(self.tokens[rows]).float()
+
+    def _names(self, image: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Features of all classes and of the chosen negatives, where the negatives are among them, and which are real.
+
+        Only chosen names are encoded with gradient, which is the gradient of encoding all; together with the classes,
+        so that what their texts have in common is computed once.
+        """
+        classes = torch.arange(self.classes)
+        if self.candidates is None:
+            return self.encode_names(classes) if self.classifier is None else self.classifier, None
+        chosen, real = self._mine(self.candidates.rows[batch.labels.cpu()], image, batch)
+        others = chosen[chosen >= self.classes].unique()
+        places = torch.where(chosen < self.classes, chosen, self.classes + torch.searchsorted(others, chosen))
+        names = self.encode_names(torch.cat([classes, others]))
+        return names, (places.to(image.device), real.to(image.device))
+
+    @torch.no_grad()
+    def _mine(self, rows: Tensor, image: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The negatives (B, k) of each image among its candidates (B, K) by the current prompts, and which are real."""
+        asked = torch.cat([batch.labels.cpu()[:, None], rows.clamp_min(0)], dim=1)
+        seen, places = asked.unique(return_inverse=True)
+        names = self.encode_names(seen)
+        distances = self._distance(image[:, None], names[places.to(image.device)]).cpu()  # (B, 1 + K)
+        randoms = torch.rand(batch.total, rows.shape[1])[batch.rows]
+        options = self.options
+        chosen, real = select(options.mining, distances[:, 0], distances[:, 1:], rows >= 0, options.negatives, randoms)
+        return rows.gather(1, chosen).clamp_min(0), real
+
+    def _distance(self, a: Tensor, b: Tensor) -> Tensor:
+        return distance(a, b, self.options.distance, self.options.normalize)
+
+    @contextlib.contextmanager
+    def _tower(self, tower: Tower) -> Iterator[None]:
+        """Runs a tower with the prompts that are at work, in its precision, with gradient where it learns."""
+        device = self.clip.logit_scale.device
+        with (
+            self.clip.prompts_disabled(**self.disabled),
+            torch.set_grad_enabled(torch.is_grad_enabled() and tower in self.learns),
+            torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.autocast),
+        ):
+            yield

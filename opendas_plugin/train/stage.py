@@ -1,0 +1,165 @@
+"""A stage of training by itself: what it learns, against which names, from crops or from features encoded once."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from opendas_plugin import methods
+from opendas_plugin.crops import normalise
+from opendas_plugin.data.augment import Augmentation
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.methods import Stage, Tower
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.negatives.database import NegativeDatabase
+from opendas_plugin.negatives.mining import Candidates, own_candidates, pool_candidates, training_candidates
+from opendas_plugin.train.config import TrainConfig
+from opendas_plugin.train.distributed import World
+from opendas_plugin.train.inputs import CropInputs, FeatureInputs, Inputs, TrainingData
+from opendas_plugin.train.loggers import StepLog
+from opendas_plugin.train.loop import run_steps
+from opendas_plugin.train.objective import Objective
+from opendas_plugin.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+ENCODED_TOGETHER = 64
+"""Segments a forward where features are kept."""
+
+
+def train_stage(
+    clip: OpenDASCLIP,
+    data: TrainingData,
+    config: TrainConfig,
+    name: str,
+    *,
+    negatives: NegativeDatabase | None = None,
+    features: Tensor | None = None,
+    log: StepLog | None = None,
+    save: Callable[[int, Mapping[str, Tensor]], None] | None = None,
+    done: int = 0,
+    remembered: Mapping[str, Tensor] | None = None,
+    world: World | None = None,
+) -> None:
+    """Learns what one stage learns, on top of the prompts that ``clip`` has from the stages before.
+
+    Args:
+        clip: the backbone and its prompts, on the device to use.
+        data: what to learn from.
+        config: how.
+        name: of the stage.
+        negatives: related names; needed where the triplet loss mines in them.
+        features: of all segments by :func:`segment_features`; None encodes them, where the stage can do with them.
+        log: takes a line a step.
+        save: called with the steps done and the optimiser's state, every ``checkpoint_every`` steps.
+        done: steps that were done before.
+        remembered: the optimiser's state after them.
+        world: the processes that share the work.
+
+    Raises:
+        ConfigError, DataError: the triplet loss lacks related names, or they do not fit the classes.
+        TrainingError: a loss was not a finite number.
+    """
+    world = world or World()
+    stages = methods.get(config.method).stages()
+    number = [stage.name for stage in stages].index(name)
+    stage = stages[number]
+    with _learning(clip, stage.learns) as parameters:
+        if not parameters:
+            logger.info("stage %s has no prompts to learn and is passed over", name)
+            return
+        candidates = _candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
+        names = candidates.names if candidates else data.vocabulary.base
+        objective = Objective(
+            clip,
+            data.vocabulary.texts(names),
+            stage.learns,
+            active_towers(stages, number),
+            candidates,
+            config.triplet,
+            autocast=_in_bf16(clip, config),
+        )
+        inputs: Inputs = CropInputs(data.crops, clip.logit_scale.device, config.augmentation, config.workers)
+        if "visual" not in stage.learns and config.augmentation.kind == "none":
+            inputs = FeatureInputs(segment_features(clip, data, config, world) if features is None else features)
+        run_steps(
+            name,
+            number,
+            objective,
+            inputs,
+            data.labels,
+            config,
+            log or StepLog(None, world),
+            save or (lambda step, remembered: None),
+            world,
+            done=done,
+            remembered=remembered,
+        )
+
+
+@torch.no_grad()
+def segment_features(clip: OpenDASCLIP, data: TrainingData, config: TrainConfig, world: World | None = None) -> Tensor:
+    """Encodes every segment once, without augmentation, the visual prompts at work.
+
+    Returns:
+        (M, D) fp32, on the device of ``clip``, in every process.
+    """
+    world, device = world or World(), clip.logit_scale.device
+    own = range(len(data.crops))[world.share(len(data.crops))]
+    batches = [own[first : first + ENCODED_TOGETHER] for first in range(0, len(own), ENCODED_TOGETHER)]
+    crops = CropInputs(data.crops, device, Augmentation(), config.workers)(batches)
+    features = []
+    for batch in tqdm(crops, "encode segments", len(batches), unit="batch", disable=None if world.writes else True):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=_in_bf16(clip, config)):
+            features.append(clip.encode_image(normalise(batch)).float().cpu())
+    return torch.cat(list(world.gather(torch.cat(features)))).to(device)
+
+
+def active_towers(stages: Sequence[Stage], number: int) -> tuple[Tower, ...]:
+    """The towers whose prompts are at work in stage ``number``: what it and the stages before it learn."""
+    return tuple(dict.fromkeys(tower for stage in stages[: number + 1] for tower in stage.learns))
+
+
+@contextlib.contextmanager
+def _learning(clip: OpenDASCLIP, learns: Sequence[Tower]) -> Iterator[list[nn.Parameter]]:
+    """Lets only the prompts of the named towers learn, and yields them."""
+    prompts: dict[Tower, nn.Module] = {"visual": clip.visual_prompts, "text": clip.text_prompts}
+    for tower, module in prompts.items():
+        module.requires_grad_(tower in learns)
+    try:
+        yield [parameter for parameter in clip.prompt_parameters() if parameter.requires_grad]
+    finally:
+        for module in prompts.values():
+            module.requires_grad_(True)
+
+
+def _candidates(
+    clip: OpenDASCLIP, vocabulary: Vocabulary, config: TrainConfig, negatives: NegativeDatabase | None
+) -> Candidates | None:
+    """The names that may be negatives; None where the triplet loss is off or no name is left."""
+    if not config.triplet.enabled:
+        return None
+    if config.triplet.mining == "training":
+        with torch.no_grad(), clip.prompts_disabled():
+            text = clip.encode_text(clip.tokenize(vocabulary.texts(vocabulary.base)))
+        candidates = training_candidates(vocabulary.base, text)
+    elif negatives is None:
+        raise ConfigError(
+            f"mining {config.triplet.mining!r} needs related names; give a database or mine in 'training'"
+        )
+    else:
+        find = pool_candidates if config.triplet.mining == "pool" else own_candidates
+        candidates = find(vocabulary.base, negatives.related(vocabulary))
+    if not candidates.rows.shape[1]:
+        logger.warning("there is no related name to learn against: the triplet loss is left out")
+        return None
+    return candidates
+
+
+def _in_bf16(clip: OpenDASCLIP, config: TrainConfig) -> bool:
+    return config.precision == "bf16" or (config.precision == "auto" and clip.logit_scale.device.type == "cuda")
