@@ -134,15 +134,19 @@ def build_domain(
 
 
 @contextmanager
-def domain_folder(output: str | Path) -> Iterator[Path]:
+def domain_folder(output: str | Path, extras: Sequence[str] = ()) -> Iterator[Path]:
     """Yields a temporary folder that becomes ``output`` on success, in place of an older domain there.
+
+    Args:
+        output: the domain's folder.
+        extras: what such a domain holds beside the files of every domain.
 
     Raises:
         OutputError: ``output`` cannot be written, or holds something that is not a domain, which is never replaced.
     """
     output = Path(output)
     if output.is_dir():
-        foreign = sorted(path.name for path in output.iterdir() if path.name not in FILES)
+        foreign = sorted(path.name for path in output.iterdir() if path.name not in (*FILES, *extras))
         if foreign:
             raise OutputError(f"{output} holds other files ({foreign[0]}), which would be lost; choose a new folder")
     elif output.exists():

@@ -18,8 +18,9 @@ from opendas_plugin.office.geometry import Mesh
 
 _Floats: TypeAlias = NDArray[np.float32]
 
-_EDGE = 10.0 / 255  # neighbours that differ by more than this are drawn again with four rays
-_QUARTERS = np.array([(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)], np.float32)
+_EDGE = 12 / 255  # neighbours that differ by more than this are drawn again at two more places
+_CORNERS = np.array([(-0.3, -0.3), (0.3, 0.3)], np.float32)
+_GREY = np.array([0.4, 0.4, 0.2], np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +56,21 @@ class Camera:
         focal = width / 2 / np.tan(np.deg2rad(fov) / 2)
         return cls(np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]]), pose, width, height)
 
+    def shrunk(self, factor: int) -> Camera:
+        """The same view in pixels ``factor`` times as wide and high."""
+        intrinsics = self.intrinsics / [[factor], [factor], [1]]
+        return Camera(intrinsics, self.pose, self.width // factor, self.height // factor)
+
+    def centres(self) -> _Floats:
+        """Image positions of all pixels' centres, row by row, (H * W, 2) (x, y)."""
+        y, x = np.divmod(np.arange(self.height * self.width), self.width)
+        return np.stack([x, y], axis=1).astype(np.float32) + np.float32(0.5)
+
     def rays(self, pixels: _Floats) -> tuple[_Floats, _Floats]:
         """Rays through image positions (N, 2) (x, y): origins and directions, (N, 3) float32, with depth 1 along z."""
         inverse = np.linalg.inv(self.intrinsics)
         matrix = (self.pose[:3, :3] @ inverse).astype(np.float32)
-        directions = pixels @ matrix[:, :2].T + matrix[:, 2]
+        directions = pixels[:, :1] * matrix[:, 0] + (pixels[:, 1:] * matrix[:, 1] + matrix[:, 2])
         return np.broadcast_to(self.pose[:3, 3].astype(np.float32), directions.shape), directions
 
     def project(self, points: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -82,7 +93,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Lighting:
-    """All light of a scene: lamps and linear ``ambient`` colour, of which faces that look down get half."""
+    """All light of a scene: lamps and linear ``ambient`` colour, of which faces that look down get less."""
 
     lights: tuple[Light, ...] = (Light((2.0, -4.0, 6.0)),)
     ambient: tuple[float, float, float] = (0.45, 0.45, 0.45)
@@ -116,20 +127,20 @@ def render(
 
     Args:
         background: what is behind the mesh, uint8 RGB: one colour (3,) or an image (H, W, 3).
-        smooth: draw pixels on edges with four rays (colour alone; depth and face are those of the pixel's centre).
+        smooth: draw pixels on edges with three rays (colour alone; depth and face are those of the pixel's centre).
         caster: a caster of this very mesh, to save building one for every picture.
     """
     caster = caster or RayCaster(mesh.vertices, mesh.faces)
     size = (camera.height, camera.width)
     behind: _Floats = np.broadcast_to(np.asarray(background, np.float32) / np.float32(255), (*size, 3)).reshape(-1, 3)
     surface = _Surface(mesh, caster, lighting)
-    y, x = np.divmod(np.arange(size[0] * size[1]), size[1])
-    centres = np.stack([x, y], axis=1).astype(np.float32) + np.float32(0.5)
-    colour, depth, face = surface.shade(*camera.rays(centres), behind)
+    colour, depth, face = surface.shade(*camera.rays(camera.centres()), behind)
     if smooth:
         edges = _edges(colour.reshape(*size, 3))
-        rays = camera.rays((centres[edges, None] + _QUARTERS).reshape(-1, 2))
-        colour[edges] = surface.shade(*rays, np.repeat(behind[edges], 4, axis=0))[0].reshape(-1, 4, 3).mean(axis=1)
+        for corner in _CORNERS:
+            rays = camera.rays(camera.centres()[edges] + corner)
+            colour[edges] += surface.shade(*rays, behind[edges])[0]
+        colour[edges] /= 1 + len(_CORNERS)
     return Picture((colour * 255 + 0.5).astype(np.uint8).reshape(*size, 3), depth.reshape(size), face.reshape(size))
 
 
@@ -151,7 +162,7 @@ class _Surface:
         facing = np.einsum("ij,ij->i", normal, ray)[:, None]
         normal = np.where(facing > 0, -normal, normal)
         point = origins[hit] + ray * depth[hit, None] + normal * np.float32(1e-4)
-        light = np.asarray(self._lighting.ambient, np.float32) * (0.75 + 0.25 * normal[:, 2:])
+        light = np.asarray(self._lighting.ambient, np.float32) * (0.85 + 0.15 * normal[:, 2:])
         for lamp in self._lighting.lights:
             light += self._received(lamp, point, normal)
         colour = behind.copy()
@@ -168,10 +179,10 @@ class _Surface:
         return received[:, None] * np.asarray(lamp.colour, np.float32)
 
 
-def _edges(colour: NDArray[np.float32]) -> NDArray[np.intp]:
-    edge = np.zeros(colour.shape[:2], bool)
-    across = np.abs(np.diff(colour, axis=1)).max(axis=2) > _EDGE
-    down = np.abs(np.diff(colour, axis=0)).max(axis=2) > _EDGE
+def _edges(colour: _Floats) -> NDArray[np.intp]:
+    grey = np.einsum("ijk,k->ij", colour, _GREY)
+    edge = np.zeros(grey.shape, bool)
+    across, down = np.abs(np.diff(grey, axis=1)) > _EDGE, np.abs(np.diff(grey, axis=0)) > _EDGE
     edge[:, 1:] |= across
     edge[:, :-1] |= across
     edge[1:] |= down
