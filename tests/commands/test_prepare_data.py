@@ -1,0 +1,215 @@
+"""The command from its arguments to its files, exit codes and messages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from opendas_plugin.commands.prepare_data import main
+from opendas_plugin.data.registry import load_domain
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture
+def street(tmp_path, monkeypatch):
+    """Ten frames with label maps of sky, road and car, and the flags that read them."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for folder in ("images", "labels"):
+        Path(folder).mkdir()
+    for number in range(10):
+        labels = np.zeros((40, 60), np.uint8)
+        labels[20:] = 1
+        labels[25:35, 5 * number : 5 * number + 12] = 2
+        Image.fromarray(labels).save(f"labels/{number:03d}.png")
+        Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(f"images/{number:03d}.png")
+    return ["folders", "--images", "images", "--labels", "labels", "--classes", "sky,road,car", "--output", "out"]
+
+
+def prepared(path="out"):
+    return sorted(item.name for item in Path(path).iterdir())
+
+
+def errors(capsys):
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+
+
+def test_folders_become_a_domain(street, capsys):
+    assert main([*street, "--val-fraction", "0.3", "--novel-fraction", "0.34", "--seed", "3"]) == 0
+    assert prepared() == ["domain.json", "run.json", "train.jsonl", "val.jsonl", "vocabulary.json"]
+    domain = load_domain("out")
+    assert len({segment.image for segment in domain.train}) == 7
+    assert len({segment.image for segment in domain.val}) == 3
+    assert len(domain.vocabulary.novel) == 1
+    assert (len(domain.train), len(domain.val)) == (14, 9)
+    printed = capsys.readouterr().out
+    assert "train: 14 segments in 7 images kept, 7 dropped (novel name in a training image: 7)" in printed
+    assert "val: 9 segments in 3 images kept, 0 dropped" in printed
+    run = json.loads(Path("out/run.json").read_text())
+    assert run["seed"] == 3
+    assert run["config"]["val_fraction"] == 0.3
+
+
+def test_a_seed_gives_the_same_files_again(street):
+    contents = []
+    for seed in ("1", "1", "2"):
+        assert main([*street, "--novel-fraction", "0.34", "--seed", seed]) == 0
+        contents.append([Path("out", name).read_bytes() for name in ("train.jsonl", "val.jsonl", "vocabulary.json")])
+    assert contents[0] == contents[1] != contents[2]
+
+
+def test_names_come_from_a_file_and_values_are_ignored(street, capsys):
+    Path("names.txt").write_text("sky\nroad\nthe cars\n")
+    Path("novel.txt").write_text("Car\n")
+    flags = ["--classes", "names.txt", "--novel", "novel.txt", "--ignore", "0", "--template", "a {} outside."]
+    assert main([*street, *flags]) == 0
+    domain = load_domain("out")
+    assert domain.vocabulary.names == ("road", "the cars")
+    assert domain.vocabulary.novel == ("the cars",)
+    assert domain.vocabulary.texts(["road"]) == ["a road outside."]
+    assert domain.info["dropped"]["val"] == {"ignored label value": 2}
+
+
+def test_validation_folders_of_their_own(street):
+    assert main([*street, "--val-images", "images", "--val-labels", "labels"]) == 0
+    domain = load_domain("out")
+    assert len(domain.train) == len(domain.val) == 30
+
+
+def test_coco_instances_and_their_own_validation(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "val"):
+        Path(split).mkdir()
+        Image.new("RGB", (50, 40)).save(f"{split}/1.jpg")
+        box = {"id": 1, "image_id": 1, "category_id": 4, "segmentation": [[5, 5, 30, 5, 30, 30, 5, 30]]}
+        content = {
+            "images": [{"id": 1, "file_name": "1.jpg", "width": 50, "height": 40}],
+            "annotations": [box],
+            "categories": [{"id": 4, "name": "sky-other-merged"}],
+        }
+        Path(f"{split}.json").write_text(json.dumps(content))
+    train = ["coco", "--instances-json", "train.json", "--images", "train", "--output", "out"]
+    assert main([*train, "--val-instances-json", "val.json", "--val-images", "val"]) == 0
+    domain = load_domain("out")
+    assert [segment.label for segment in domain.train + domain.val] == ["sky", "sky"]
+    assert domain.info["raw_names"] == {"sky": "sky-other-merged"}
+
+
+def break_picture(path):
+    Path(path).write_bytes(Path(path).read_bytes()[:60])
+
+
+BAD_INPUT = {
+    "missing image": (lambda: Path("images/004.png").unlink(), [], "has no image images/004"),
+    "truncated image": (lambda: break_picture("images/004.png"), [], "images/004.png cannot be read"),
+    "truncated labels": (lambda: break_picture("labels/004.png"), [], "labels/004.png cannot be read"),
+    "float image": (
+        lambda: Image.fromarray(np.ones((40, 60), np.float32)).save("images/004.png", "TIFF"),
+        [],
+        "images/004.png: expected 8 or 16 bits",
+    ),
+    "another size": (lambda: Image.new("RGB", (9, 9)).save("images/004.png"), [], "is 60x40, but its image"),
+    "label value": (lambda: None, ["--classes", "sky,road"], "label value 2 is not one of the 2 classes"),
+    "duplicate names": (lambda: None, ["--classes", "sky,road,Skies"], "'sky' and 'Skies' are the same name"),
+    "empty name": (lambda: None, ["--classes", "sky,,car"], "number 2 is empty"),
+    "no such class file": (lambda: None, ["--classes", "names.txt"], "names.txt is not a file of names"),
+    "no segment left": (lambda: None, ["--min-area", "100000"], "no segment is left for training"),
+    "all ignored": (lambda: None, ["--ignore", "0", "1", "2"], "expected at least one name"),
+    "novel not a name": (lambda: Path("novel.txt").write_text("bus\n"), ["--novel", "novel.txt"], "'bus'"),
+    "novel file missing": (lambda: None, ["--novel", "novel.txt"], "novel.txt is not a file"),
+    "all novel": (
+        lambda: Path("novel.txt").write_text("sky\nroad\ncar"),
+        ["--novel", "novel.txt"],
+        "that is not novel",
+    ),
+    "template": (lambda: None, ["--template", "a photo"], "template"),
+    "unwritable output": (lambda: Path("file").touch(), ["--output", "file/out"], "could not write file/out"),
+    "foreign output": (lambda: None, ["--output", "images"], "images holds other files"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_line_and_leaves_nothing(street, capsys, case):
+    spoil, flags, said = BAD_INPUT[case]
+    spoil()
+    before = sorted(Path().rglob("*"))
+    assert main([*street, *flags]) == 1
+    (line,) = errors(capsys)
+    assert said in line
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--novel", "a", "--novel-fraction", "0.5"],
+        ["--val-fraction", "1.5"],
+        ["--novel-fraction", "0"],
+        ["--min-area", "0"],
+        ["--workers", "0"],
+        ["--val-images", "images"],
+        ["--val-images", "images", "--val-labels", "labels", "--val-fraction", "0.5"],
+        ["--regions", "superpixel"],
+        ["--no-such-flag"],
+    ],
+)
+def test_bad_usage_exits_with_2(street, flags):
+    assert main([*street, *flags]) == 2
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [],
+        ["--instances-json", "a", "--panoptic-json", "b", "--panoptic-dir", "c"],
+        ["--panoptic-json", "a"],
+        ["--instances-json", "a", "--val-images", "b"],
+        ["--instances-json", "a", "--val-panoptic-json", "b"],
+        ["--instances-json", "a", "--val-instances-json", "b", "--val-fraction", "0.1"],
+    ],
+)
+def test_coco_flags_that_contradict_exit_with_2(tmp_path, flags):
+    assert main(["coco", "--images", "images", "--output", str(tmp_path / "out"), *flags]) == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["folders", "--help"], ["coco", "--help"], ["office", "--help"]])
+def test_help_exits_with_0(arguments, capsys):
+    assert main(arguments) == 0
+    assert "--help" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the sample data is not at {SHARED}")
+def test_coco_samples(tmp_path):
+    coco = SHARED / "coco"
+    labels = [
+        "--panoptic-json",
+        f"{coco}/panoptic/panoptic_train2017.json",
+        "--panoptic-dir",
+        f"{coco}/panoptic/panoptic_train2017",
+    ]
+    output = tmp_path / "out"
+    flags = ["--images", f"{coco}/images/train2017", "--novel-fraction", "0.1", "--output", str(output)]
+    assert main(["coco", *labels, *flags]) == 0
+    domain = load_domain(output)
+    dropped = sum(sum(reasons.values()) for reasons in domain.info["dropped"].values())
+    assert len(domain.train) + len(domain.val) + dropped == 1111
+    assert domain.info["images"] == {"train": 80, "val": 20}
+    assert len(domain.vocabulary.names) == 133
+    assert len(domain.vocabulary.novel) == 13
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the sample data is not at {SHARED}")
+def test_camvid_samples_split_by_blocks_of_video(tmp_path):
+    names = "sky,building,pole,road,pavement,tree,sign,fence,car,pedestrian,bicyclist,unlabelled"
+    data = ["--images", f"{SHARED}/camvid/train", "--labels", f"{SHARED}/camvid/trainannot", "--classes", names]
+    assert main(["folders", *data, "--ignore", "11", "--group-by", "video", "--output", str(tmp_path / "out")]) == 0
+    domain = load_domain(tmp_path / "out")
+    assert domain.info["images"] == {"train": 96, "val": 24}
+    assert len(domain.vocabulary.names) == 11
