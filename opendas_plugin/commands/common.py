@@ -34,7 +34,7 @@ import torch
 import tyro
 
 from opendas_plugin.errors import ConfigError, OpenDASError
-from opendas_plugin.files import write_json
+from opendas_plugin.files import atomic_file, write_json
 from opendas_plugin.version import __version__
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -133,6 +133,17 @@ def pick_device(name: str) -> torch.device:
         count = torch.cuda.device_count()
         raise ConfigError(f"device {name!r} is not usable, torch sees {count} CUDA devices; use --device cpu")
     return device
+
+
+def open_output(folder: Path) -> None:
+    """Makes the output folder and writes to it once, so that hours of work do not end at a folder that refuses them.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+    """
+    with atomic_file(folder / ".writable") as probe:
+        probe.touch()
+    (folder / ".writable").unlink()
 
 
 class RunRecord:

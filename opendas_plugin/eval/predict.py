@@ -35,8 +35,7 @@ class Predictions:
 @torch.no_grad()
 def text_classifier(clip: OpenDASCLIP, vocabulary: Vocabulary) -> Tensor:
     """Encodes the vocabulary's texts: (N, D) float32 of unit length, in ``vocabulary.names`` order."""
-    device = next(clip.parameters()).device
-    return normalize(clip.encode_text(clip.tokenize(vocabulary.texts()).to(device)).float(), dim=-1)
+    return normalize(clip.encode_text(clip.tokenize(vocabulary.texts())).float(), dim=-1)
 
 
 @torch.no_grad()
@@ -48,10 +47,9 @@ def predict(
     *,
     batch_size: int = 64,
     workers: int = 2,
+    autocast: bool | None = None,
 ) -> Predictions:
     """Classifies every segment by the name whose text feature has the highest cosine with its crop's.
-
-    The images run in bf16 autocast on CUDA and in the model's own precision on the CPU; cosines are float32.
 
     Args:
         clip: with or without an adapter, on the device to use.
@@ -60,12 +58,14 @@ def predict(
         policy: how a mask becomes a crop; as it was in training.
         batch_size: crops a forward.
         workers: threads that decode and crop ahead.
+        autocast: run the visual tower in bf16 autocast; None: on CUDA. The text tower and the cosines are float32.
 
     Raises:
         DataError: no segments, or a label that is not in the vocabulary.
     """
     labels = _label_indices(segments, vocabulary)
-    device = next(clip.parameters()).device
+    device = clip.logit_scale.device
+    autocast = device.type == "cuda" if autocast is None else autocast
     classifier = text_classifier(clip, vocabulary)
     novel = torch.tensor([vocabulary.index[name] for name in vocabulary.novel], dtype=torch.long, device=device)
     predictions = torch.empty(len(segments), dtype=torch.long)
@@ -74,7 +74,7 @@ def predict(
     batches = [range(start, min(start + batch_size, len(segments))) for start in range(0, len(segments), batch_size)]
     loader = CropLoader(SegmentCrops(segments, policy), batches, workers=workers)
     for crops, index in tqdm(loader, total=len(batches), desc="evaluate", unit="batch", disable=None):
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
             features = clip.encode_image(normalise(crops.to(device, non_blocking=True)))
         cosines = normalize(features.float(), dim=-1) @ classifier.T
         predictions[index] = cosines.argmax(dim=-1).cpu()

@@ -36,12 +36,14 @@ def evaluate_classification(
     split: str = "val",
     batch_size: int = 64,
     workers: int = 2,
+    autocast: bool | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Classifies labelled segments, scores the predictions and writes the report into ``output``.
 
     Args:
-        clip, segments, vocabulary, policy, batch_size, workers: as in :func:`opendas_plugin.eval.predict.predict`.
+        clip, segments, vocabulary, policy, batch_size, workers, autocast: as in
+            :func:`opendas_plugin.eval.predict.predict`.
         output: folder of the report; files of the same names in it are replaced.
         split: the segments' name in the summary.
         about: further facts for the summary, such as the backbone and the adapter.
@@ -53,7 +55,9 @@ def evaluate_classification(
         DataError: no segments, or a label that is not in the vocabulary.
         OutputError: the report could not be written.
     """
-    predictions = predict(clip, segments, vocabulary, policy, batch_size=batch_size, workers=workers)
+    predictions = predict(
+        clip, segments, vocabulary, policy, batch_size=batch_size, workers=workers, autocast=autocast
+    )
     facts = {"split": split, "template": vocabulary.template, "crop": policy.to_dict(), **(about or {})}
     return write_report(output, segments, predictions, vocabulary, facts)
 
@@ -97,11 +101,11 @@ def format_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
         for name, summary in summaries.items()
     ]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    aligned = [
-        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-        for line in (header, *rows)
-    ]
-    return "\n".join("  ".join(line) for line in aligned)
+    lines = []
+    for first, *others in (header, *rows):
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+    return "\n".join(lines)
 
 
 def compare_reports(path: str | Path, reports: Mapping[str, str | Path]) -> bool:
@@ -143,15 +147,18 @@ def read_confusion(path: str | Path) -> tuple[Confusion, tuple[str, ...]]:
         MissingFileError: there is no such file.
         DataError: the file is not such a matrix.
     """
+    odd = DataError(f"{path}: expected a square confusion matrix with the same names in rows and columns")
     try:
         with open(path, encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
+        names, counts = tuple(header[1:]), np.array([row[1:] for row in rows], dtype=np.int64)
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} does not exist; run the evaluation first") from error
-    names = tuple(header[1:])
-    if tuple(row[0] for row in rows) != names or any(len(row) != len(header) for row in rows):
-        raise DataError(f"{path}: expected a square confusion matrix with the same names in rows and columns")
-    return np.array([row[1:] for row in rows], dtype=np.int64).reshape(len(names), len(names)), names
+    except ValueError as error:
+        raise odd from error
+    if tuple(row[0] for row in rows) != names or counts.shape != (len(names), len(names)):
+        raise odd
+    return counts, names
 
 
 def _novel_confusion(predictions: Predictions, vocabulary: Vocabulary) -> Confusion:

@@ -1,0 +1,66 @@
+"""Timing rivals side by side in one run, and the table that comes out."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of the repeats of one contestant."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The figure to quote."""
+        return statistics.median(self.seconds)
+
+    def cells(self) -> list[str]:
+        """Median and spread in milliseconds, for the table."""
+        low, high = min(self.seconds), max(self.seconds)
+        return [f"{1000 * self.median:.1f}", f"{1000 * low:.1f} - {1000 * high:.1f}"]
+
+
+def race(contestants: Mapping[str, Callable[[], Any]], *, repeats: int, device: torch.device) -> dict[str, Timing]:
+    """Times each contestant ``repeats`` times, in turns, so that a change of the machine's load meets all alike.
+
+    One untimed turn comes first: it fills caches and lets libraries choose their kernels.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for turn in range(repeats + 1):
+        for name, work in contestants.items():
+            start = now(device)
+            work()
+            elapsed = now(device) - start
+            if turn:
+                seconds[name].append(elapsed)
+    return {name: Timing(tuple(values)) for name, values in seconds.items()}
+
+
+def now(device: torch.device) -> float:
+    """The time once ``device`` has done all that it was given, in seconds."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def describe(device: torch.device) -> str:
+    """The machine in one line: what the figures belong to."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+    return f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints aligned columns, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for first, *others in (header, *rows):
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        print("  ".join([first.ljust(widths[0]), *cells]))

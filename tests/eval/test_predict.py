@@ -1,0 +1,72 @@
+"""Predictions against open_clip's own towers, one segment at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from opendas_plugin.crops import CropPolicy, crop, normalise
+from opendas_plugin.data.registry import load_domain
+from opendas_plugin.errors import DataError
+from opendas_plugin.eval.predict import predict, text_classifier
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
+POLICY = CropPolicy(size=32)
+
+
+@pytest.fixture(scope="module")
+def clip(tiny_backbone):
+    return OpenDASCLIP.from_backbone(tiny_backbone, seed=1)
+
+
+@pytest.fixture(scope="module")
+def blocks(domain):
+    return load_domain(domain)
+
+
+@pytest.fixture(scope="module")
+def text_features(clip, blocks):
+    texts = [f"a photo of a {name}." for name in blocks.vocabulary.names]
+    with torch.no_grad():
+        return clip.model.encode_text(clip.tokenizer(texts), normalize=True)
+
+
+def test_every_segment_gets_the_name_with_the_highest_cosine(clip, blocks, text_features):
+    names, novel = blocks.vocabulary.names, blocks.vocabulary.novel
+    result = predict(clip, blocks.val, blocks.vocabulary, POLICY, batch_size=4)
+    for number, segment in enumerate(blocks.val):
+        pixels = normalise(torch.from_numpy(crop(np.asarray(Image.open(segment.image)), segment.mask(), POLICY))[None])
+        with torch.no_grad():
+            cosines = (text_features @ clip.model.encode_image(pixels, normalize=True)[0]).tolist()
+        assert names[result.labels[number]] == segment.label
+        assert result.predictions[number] == np.argmax(cosines)
+        best_novel = max(cosines[names.index(name)] for name in novel)
+        assert result.novel_predictions[number] == cosines.index(best_novel)
+
+
+def test_text_classifier_is_open_clips_of_unit_length(clip, blocks, text_features):
+    torch.testing.assert_close(text_classifier(clip, blocks.vocabulary), text_features, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (7, 2), (1000, 1)])
+def test_batches_and_threads_change_nothing(clip, blocks, batch_size, workers):
+    expected = predict(clip, blocks.val, blocks.vocabulary, POLICY, batch_size=4)
+    result = predict(clip, blocks.val, blocks.vocabulary, POLICY, batch_size=batch_size, workers=workers)
+    assert result.predictions.tolist() == expected.predictions.tolist()
+
+
+def test_without_novel_names_nothing_is_predicted_among_them(clip, blocks):
+    vocabulary = dataclasses.replace(blocks.vocabulary, novel=())
+    assert set(predict(clip, blocks.val, vocabulary, POLICY).novel_predictions.tolist()) == {-1}
+
+
+def test_segments_that_cannot_be_scored_are_refused(clip, blocks):
+    with pytest.raises(DataError, match="got none"):
+        predict(clip, [], blocks.vocabulary, POLICY)
+    odd = dataclasses.replace(blocks.val[0], label="spaceship")
+    with pytest.raises(DataError, match="spaceship"):
+        predict(clip, [odd], blocks.vocabulary, POLICY)

@@ -1,0 +1,125 @@
+"""The report's files: what a user, or another program, finds in them."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.registry import load_domain
+from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.eval.predict import Predictions
+from opendas_plugin.eval.report import (
+    compare_reports,
+    evaluate_classification,
+    format_table,
+    read_confusion,
+    write_confusion,
+    write_report,
+)
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
+
+@pytest.fixture(scope="module")
+def report(domain, tiny_backbone, tmp_path_factory):
+    """A report on the blocks whose predictions are half right, drawn by a seed."""
+    blocks = load_domain(domain)
+    vocabulary, rng = blocks.vocabulary, np.random.default_rng(0)
+    labels = np.array([vocabulary.index[segment.label] for segment in blocks.val])
+    guesses = np.where(rng.random(len(labels)) < 0.5, labels, rng.integers(0, len(vocabulary.names), len(labels)))
+    novel = rng.choice([vocabulary.index[name] for name in vocabulary.novel], len(labels))
+    folder = tmp_path_factory.mktemp("report")
+    summary = write_report(folder, blocks.val, Predictions(labels, guesses, novel), vocabulary, {"split": "val"})
+    return folder, summary, vocabulary, blocks.val, novel
+
+
+def test_summary_has_the_contracts_fields(report):
+    folder, summary, _, segments, _ = report
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    assert {"acc", "w_f1", "b_f1", "n_f1", "n_segments", "protocol", "split", "confusion_matrix"} <= summary.keys()
+    assert summary["n_segments"] == len(segments)
+    assert (folder / summary["confusion_matrix"]).is_file()
+
+
+def test_scikit_learn_finds_the_same_scores_in_predictions_jsonl(report):
+    folder, summary, vocabulary, segments, _ = report
+    lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    assert [(line["segment"], line["image"]) for line in lines] == [(i, str(s.image)) for i, s in enumerate(segments)]
+    truth, guesses = [line["label"] for line in lines], [line["prediction"] for line in lines]
+    assert summary["acc"] == pytest.approx(100 * np.mean([t == g for t, g in zip(truth, guesses, strict=True)]))
+    for field, names in (("w_f1", vocabulary.names), ("b_f1", vocabulary.base), ("n_f1", vocabulary.novel)):
+        expected = f1_score(truth, guesses, labels=list(names), average="weighted", zero_division=0)
+        assert summary[field] == pytest.approx(100 * expected), field
+
+
+def test_novel_only_scores_come_from_their_own_matrix(report):
+    folder, summary, vocabulary, segments, novel = report
+    confusion, names = read_confusion(folder / summary["novel_only"]["confusion_matrix"])
+    assert names == vocabulary.novel
+    pairs = [
+        (segment.label, vocabulary.names[guess])
+        for segment, guess in zip(segments, novel, strict=True)
+        if segment.label in vocabulary.novel
+    ]
+    truth, guesses = zip(*pairs, strict=True)
+    assert confusion.sum() == len(pairs)
+    expected = f1_score(truth, guesses, labels=list(vocabulary.novel), average="weighted", zero_division=0)
+    assert summary["novel_only"]["w_f1"] == pytest.approx(100 * expected)
+
+
+def test_per_class_csv_has_a_row_a_name(report):
+    folder, summary, vocabulary, segments, _ = report
+    with open(folder / "per_class.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == list(vocabulary.names)
+    assert {row["name"] for row in rows if row["kind"] == "novel"} == set(vocabulary.novel)
+    assert sum(int(row["segments"]) for row in rows) == len(segments)
+    weighted = sum(float(row["f1"]) * int(row["segments"]) for row in rows) / len(segments)
+    assert summary["w_f1"] == pytest.approx(weighted, abs=1e-3)
+
+
+def test_confusion_survives_the_file_whatever_the_names_hold(tmp_path):
+    names, confusion = ("a, b", 'the "best"', "tür"), np.arange(9).reshape(3, 3)
+    write_confusion(tmp_path / "c.csv", confusion, names)
+    loaded, loaded_names = read_confusion(tmp_path / "c.csv")
+    assert np.array_equal(loaded, confusion)
+    assert loaded_names == names
+
+
+def test_a_missing_or_foreign_confusion_file_is_refused(tmp_path):
+    with pytest.raises(MissingFileError, match="run the evaluation first"):
+        read_confusion(tmp_path / "none.csv")
+    for content in ("", "x,a,b\na,1,2\n", "x,a\na,many\n"):
+        (tmp_path / "odd.csv").write_text(content)
+        with pytest.raises(DataError, match="square confusion matrix"):
+            read_confusion(tmp_path / "odd.csv")
+
+
+def test_figures_are_drawn_where_matplotlib_is_installed(report, tmp_path):
+    pytest.importorskip("matplotlib")
+    folder = report[0]
+    assert (folder / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    assert compare_reports(tmp_path / "f1.png", {"before": folder, "after": folder})
+    assert (tmp_path / "f1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_table_shows_percent_and_a_dash_for_what_was_not_scored():
+    summary = {"acc": 50.0, "w_f1": 41.26, "b_f1": 41.26, "n_f1": None, "macro_f1": 30, "harmonic_f1": None}
+    header, row = format_table({"zero-shot": {**summary, "n_segments": 12}}).splitlines()
+    assert header.split() == ["Acc", "W-F1", "B-F1", "N-F1", "macro", "F1", "H", "segments"]
+    assert row.split() == ["zero-shot", "50.0", "41.3", "41.3", "-", "30.0", "-", "12"]
+
+
+def test_evaluation_writes_the_report_of_what_the_model_predicts(domain, tiny_backbone, tmp_path):
+    blocks = load_domain(domain)
+    clip = OpenDASCLIP.from_backbone(tiny_backbone)
+    policy = CropPolicy(size=32)
+    summary = evaluate_classification(clip, blocks.val, blocks.vocabulary, policy, tmp_path, about={"adapter": None})
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert summary["crop"] == policy.to_dict()
+    assert summary["template"] == "a photo of a {}."
+    assert summary["n_segments"] == len(blocks.val)
