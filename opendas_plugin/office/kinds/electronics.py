@@ -90,7 +90,7 @@ def computer_mouse(rng: np.random.Generator) -> Mesh:
     dark = (0.02, 0.02, 0.02) if body.mean() > 0.1 else (0.4, 0.4, 0.42)
     wheel = cylinder(0.009, 0.008, (0, -length * 0.27, 0.032), (0.5, 0.5, 0.52), axis="x", sides=10)
     split = [box((0.003, length * 0.24, 0.006), (0, -length * 0.36, 0.0255), dark)]
-    split.append(box((width * 0.86, 0.003, 0.005), (0, -length * 0.08, 0.036), dark))
+    split.append(box((width * 0.5, 0.003, 0.005), (0, -length * 0.08, 0.0345), dark))
     parts = [shell, wheel, *split]
     if rng.random() < 0.6:
         bend = rng.uniform(-0.04, 0.04)

@@ -90,8 +90,8 @@ def bean_bag(rng: np.random.Generator) -> Mesh:
     shades = [colour * s for s in (0.8, 0.9, 1, 1.05, 1, 0.95, 0.7, 0.7)]
     body = lathe(profile, np.clip(shades, 0, 0.95), sides=16).scaled((width, width, height))
     dent = sphere((0.24 * width, 0.1, 0.16), (0, -0.3 * width, height * 0.52), np.clip(colour * 1.25, 0, 0.95))
-    seams = [sphere((0.02, 0.02, height * 0.4), (0.41 * width * np.cos(a), 0.41 * width * np.sin(a), height * 0.42), colour * 0.5, sides=5, rings=5) for a in (-2.6, -1.0, -0.4)]
-    return merge([body, dent, *seams])
+    button = sphere(0.045, (0, 0, height), colour * 0.5, sides=8, rings=5)
+    return merge([body, dent, button])
 
 
 @kind("ottoman")
