@@ -7,25 +7,32 @@ import numpy as np
 from opendas_plugin.office.geometry import box
 from opendas_plugin.office.kinds import KINDS
 from opendas_plugin.office.layout import Builder, Item, Room
-from opendas_plugin.office.names import OUTSIDE
 from opendas_plugin.office.render import Light, Lighting
 
-# name: mean number in a room; a fraction is the chance of one more
-BIG = {"table": 1.2, "sofa": 0.7, "bookshelf": 1.2, "cabinet": 1.3, "filing cabinet": 1.2, "bench": 1.0}
-SMALL = {
-    "armchair": 0.9, "stool": 1.2, "coat rack": 1.0, "water cooler": 1.0, "trash can": 1.4, "potted plant": 1.4,
-    "cardboard box": 1.5, "backpack": 1.1, "suitcase": 1.3, "umbrella": 1.1, "guitar": 1.2, "fan": 1.1,
+# name: mean number in a room, a fraction being the chance of one more
+BIG = {
+    "table": 1.2, "sofa": 1.2, "bench": 1.0, "umbrella": 1.1, "cabinet": 1.4, "armchair": 1.2, "bookshelf": 1.3,
+    "filing cabinet": 1.1,
 }  # fmt: skip
-TOPS = {
-    "telephone": 1.2, "desk lamp": 1.3, "laptop": 1.3, "bottle": 1.8, "mug": 2.2, "book": 2.2, "paper tray": 1.3,
-    "headphones": 1.4, "vase": 1.3, "globe": 1.3, "printer": 1.0, "microwave": 0.9,
+SMALL = {
+    "suitcase": 1.2, "stool": 0.7, "coat rack": 1.0, "potted plant": 1.3, "cardboard box": 1.6, "water cooler": 1.0,
+    "backpack": 1.4, "trash can": 1.3, "guitar": 1.1, "fire extinguisher": 1.2, "computer tower": 1.2,
+}  # fmt: skip
+TOPS = {  # what needs most space comes first
+    "printer": 1.2, "microwave": 1.1, "fan": 1.1, "globe": 1.2, "desk lamp": 1.1, "paper tray": 1.2, "telephone": 1.2,
+    "laptop": 1.2, "vase": 1.2, "bottle": 1.6, "mug": 1.6, "book": 1.8, "headphones": 1.3,
 }  # fmt: skip
 WALLS = {  # and the height of the lower edge, metres
-    "whiteboard": (1.2, (0.85, 1.05)), "poster": (1.6, (1.0, 1.5)), "picture frame": (1.7, (1.2, 1.6)),
-    "clock": (1.2, (1.7, 2.1)), "wall outlet": (3.0, (0.25, 0.45)), "light switch": (2.2, (1.0, 1.25)),
-    "fire extinguisher": (1.3, (0.6, 0.9)),
+    "whiteboard": (1.1, (0.85, 1.05)), "poster": (1.4, (1.0, 1.5)), "picture frame": (1.4, (1.2, 1.6)),
+    "clock": (1.3, (1.6, 2.0)), "wall outlet": (4.5, (0.25, 0.45)), "light switch": (2.5, (1.0, 1.25)),
 }  # fmt: skip
-HOSTS = ("desk", "table", "cabinet", "filing cabinet", "bench", "bookshelf")
+CLUTTER = (
+    "air vent", "basket", "binder", "bowl", "bucket", "cactus", "calculator", "calendar", "camera", "ceiling fan",
+    "coffee machine", "folding chair", "football", "hat", "helmet", "jar", "map", "newspaper", "nightstand", "notebook",
+    "ottoman", "plate", "radio", "shopping bag", "smoke detector", "soda can", "space heater", "speaker", "stapler",
+    "teapot", "thermostat", "toaster", "toolbox", "tripod", "trophy",
+)  # fmt: skip
+HOSTS = ("desk", "table", "cabinet", "filing cabinet", "bench")
 
 
 def furnish(rng: np.random.Generator) -> Room:
@@ -33,17 +40,17 @@ def furnish(rng: np.random.Generator) -> Room:
     size = (rng.uniform(4.0, 7.0), rng.uniform(3.4, 6.0), rng.uniform(2.5, 3.1))
     builder = Builder(rng, size)
     _open_walls(builder)
-    for _ in range(_number(rng, 2.2)):
+    for _ in range(_number(rng, 1.9)):
         _work_place(builder)
-    for name in _draw(rng, BIG):
+    for name in _shuffled(rng, _draw(rng, BIG)):
         item = builder.stand(name, at_wall=name != "table" or rng.random() < 0.3)
         if item and name == "table":
             for _ in range(int(rng.integers(1, 4))):
                 builder.seat(str(rng.choice(["office chair", "stool"])), item, around=True)
+    for name in _shuffled(rng, _draw(rng, SMALL)):
+        builder.stand(name, at_wall=rng.random() < 0.6, turn=0.5)
     for name in _draw(rng, {name: mean for name, (mean, _) in WALLS.items()}):
-        builder.hang(name, WALLS[name][1])
-    for name in _draw(rng, SMALL):
-        builder.stand(name, at_wall=rng.random() < 0.7, turn=0.5)
+        builder.hang(name, WALLS[name][1], clear=0.2)
     hosts = [item for item in builder.items if item.name in HOSTS]
     for name in _draw(rng, TOPS):
         builder.lay(name, hosts)
@@ -56,16 +63,20 @@ def _number(rng: np.random.Generator, mean: float) -> int:
 
 
 def _draw(rng: np.random.Generator, means: dict[str, float]) -> list[str]:
-    names = [name for name, mean in means.items() for _ in range(_number(rng, mean))]
+    """Names in the order of ``means``, each as often as drawn."""
+    return [name for name, mean in means.items() for _ in range(_number(rng, mean))]
+
+
+def _shuffled(rng: np.random.Generator, names: list[str]) -> list[str]:
     return [names[i] for i in rng.permutation(len(names))]
 
 
 def _open_walls(builder: Builder) -> None:
     rng = builder.rng
     for _ in range(_number(rng, 1.2)):
-        builder.hang("door", (0.0, 0.0), clear=0.8)
+        builder.hang("door", (0.0, 0.0), clear=0.6)
     for _ in range(_number(rng, 1.5)):
-        frame = builder.hang("door frame", (0.0, 0.0), clear=0.8)
+        frame = builder.hang("door frame", (0.0, 0.0), clear=0.6)
         if frame:
             _fill(builder, frame)
             builder.hang(
@@ -82,7 +93,7 @@ def _open_walls(builder: Builder) -> None:
 
 def _fill(builder: Builder, frame: Item) -> None:
     """Puts a closed door into a door frame, or the dark of the next room."""
-    rng, (low, high) = builder.rng, frame.mesh.turned(-frame.yaw).bounds
+    rng, (low, high) = builder.rng, frame.straight
     width, height = (high - low)[[0, 2]] - (0.2, 0.1)
     middle = ((low + high)[0] / 2, high[1], 0.0)
     if rng.random() < 0.5:
@@ -98,7 +109,7 @@ def _fill(builder: Builder, frame: Item) -> None:
 
 def _hang_blinds(builder: Builder, window: Item) -> None:
     """Lets blinds down before a window, half or nearly whole."""
-    low, high = window.mesh.turned(-window.yaw).bounds
+    low, high = window.straight
     blinds = builder.make("window blinds")
     width, height = (high - low)[[0, 2]] * (0.92, builder.rng.uniform(0.4, 0.8))
     fit = blinds.scaled((width / np.ptp(blinds.bounds[:, 0]), 1.0, height / np.ptp(blinds.bounds[:, 2])))
@@ -119,27 +130,21 @@ def _work_place(builder: Builder) -> None:
         builder.lay("monitor", [desk], spot=(-side, 0.45), turn=0.25)
     builder.lay("keyboard", [desk], spot=(side, -0.45), turn=0.1)
     builder.lay("computer mouse", [desk], spot=(side + 0.4, -0.5))
-    if rng.random() < 0.8:
-        builder.stand("computer tower", at_wall=True) if rng.random() < 0.6 else builder.lay("computer tower", [desk])
 
 
 def _clutter(builder: Builder, hosts: list[Item]) -> None:
-    """A few things whose names are in no vocabulary, and the projector."""
-    rng = builder.rng
-    for _ in range(_number(rng, 0.9)):
-        builder.hang_from_ceiling("projector") if KINDS["projector"].mount == "ceiling" else builder.lay(
-            "projector", hosts
-        )
-    for name in rng.choice([name for name in OUTSIDE if name in KINDS], 6, replace=False):
-        mount = KINDS[name].mount
-        if mount == "table":
-            builder.lay(name, hosts)
-        elif mount == "wall":
-            builder.hang(name, (1.0, 1.4))
-        elif mount == "ceiling":
-            builder.hang_from_ceiling(name)
-        elif mount == "floor":
-            builder.stand(name, at_wall=True)
+    """A projector, and a few things whose names are in no vocabulary."""
+    names = [*_draw(builder.rng, {"projector": 1.2}), *builder.rng.choice(CLUTTER, 7, replace=False)]
+    for name in map(str, names):
+        match KINDS[name].mount:
+            case "table":
+                builder.lay(name, hosts)
+            case "wall":
+                builder.hang(name, (1.1, 1.5))
+            case "ceiling":
+                builder.hang_from_ceiling(name)
+            case _:
+                builder.stand(name, at_wall=True)
 
 
 def _lighting(rng: np.random.Generator, size: tuple[float, float, float]) -> Lighting:

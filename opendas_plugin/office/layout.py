@@ -38,6 +38,11 @@ class Item:
         return self.mesh.bounds
 
     @cached_property
+    def straight(self) -> NDArray[np.float32]:
+        """Lowest and highest corner once the whole room is turned by ``-yaw``, (2, 3)."""
+        return self.mesh.turned(-self.yaw).bounds
+
+    @cached_property
     def caster(self) -> RayCaster:
         """A ray caster of ``mesh``."""
         return RayCaster(self.mesh.vertices, self.mesh.faces)
@@ -118,7 +123,7 @@ class Builder:
             if beside:
                 other, offset = beside
                 wall = round(other.yaw / _QUARTER)
-                along = float(other.mesh.turned(-other.yaw).bounds[:, 0].mean()) + offset
+                along = float(other.straight[:, 0].mean()) + offset
             return Item(
                 name, self._against(mesh.moved((along, -0.001, self.rng.uniform(*bottom))), wall), wall * _QUARTER
             )
@@ -172,10 +177,12 @@ class Builder:
 
         def propose() -> Item | None:
             host = hosts[int(self.rng.integers(len(hosts)))]
-            upright = host.mesh.turned(-host.yaw).bounds
+            low, high = host.straight[:, :2]
             spread = self.rng.uniform(-0.95, 0.95, 2) if spot is None else spot + self.rng.uniform(-0.1, 0.1, 2)
-            centre = upright[:, :2].mean(axis=0) + spread * np.ptp(upright[:, :2], axis=0) / 2
-            at = mesh.turned(self.rng.uniform(-turn, turn)).moved((*centre, 0.0)).turned(host.yaw)
+            x, y = (low + high) / 2 + spread * (high - low) / 2
+            cosine, sine = np.cos(host.yaw), np.sin(host.yaw)
+            turned = mesh.turned(host.yaw + self.rng.uniform(-turn, turn))
+            at = turned.moved((cosine * x - sine * y, sine * x + cosine * y, 0.0))
             top = _level_top(host, at.bounds)
             return None if top is None else Item(name, at.moved((0, 0, top + 0.002)), host.yaw)
 
@@ -196,16 +203,13 @@ class Builder:
     def _place(
         self, propose: Callable[[], Item | None], *, gap: float, clear: float = 0.0, on: Sequence[Item] = ()
     ) -> Item | None:
-        boxes = [other.bounds for other in self.items[6:] if other not in on]
-        for _ in range(30):
+        things = np.array([other.bounds for other in self.items[6:] if other not in on]).reshape(-1, 2, 3)
+        taken = things if on or clear else np.concatenate([things, *(zone[None] for zone in self._zones)])
+        for _ in range(60):
             item = propose()
             if item is None or not self._holds(item):
                 continue
-            if clear:
-                free = _apart(item.bounds, boxes, gap) and _apart(_before(item, clear), boxes, 0.0)
-            else:
-                free = _apart(item.bounds, boxes if on else boxes + self._zones, gap)
-            if free:
+            if _apart(item.bounds, taken, gap) and (not clear or _apart(_before(item, clear), things, 0.0)):
                 return self.add(item)
         return None
 
@@ -231,10 +235,7 @@ def _before(item: Item, reach: float) -> _Bounds:
     return np.stack([np.minimum(low, low + front), np.maximum(high, high + front)])
 
 
-def _apart(bounds: _Bounds, boxes: Sequence[_Bounds], gap: float) -> bool:
-    if not boxes:
-        return True
-    others = np.stack(boxes)
+def _apart(bounds: _Bounds, others: _Bounds, gap: float) -> bool:
     return not ((others[:, 0] < bounds[1] + gap) & (others[:, 1] > bounds[0] - gap)).all(axis=1).any()
 
 

@@ -52,7 +52,7 @@ class Pictures:
 
     width: int = 480
     height: int = 360
-    per_room: int = 7
+    per_room: int = 8
     min_area: int = 400
     min_share: float = 0.08
     views: int = 2
@@ -64,8 +64,8 @@ def prepare(
     *,
     seed: int = 0,
     novel_split: Literal["test", "tune"] = "test",
-    train_rooms: int = 36,
-    val_rooms: int = 24,
+    train_rooms: int = 44,
+    val_rooms: int = 28,
     pictures: Pictures = Pictures(),
     workers: int = 2,
 ) -> Domain:

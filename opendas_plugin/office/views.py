@@ -15,7 +15,7 @@ from opendas_plugin.office.render import Camera
 _Point: TypeAlias = NDArray[np.float64]
 
 _SHRINK = 4  # candidates are judged by pictures this many times smaller
-_WORTH = np.array([1.0, 0.6, 0.3, 0.0])  # of seeing a thing for the first, second, third and any further time
+_WORTH = np.array([1.0, 0.6, 0.05])  # of seeing a thing for the first, the second and any further time
 _SURFACES = ("wall", "floor", "ceiling")
 
 
@@ -24,8 +24,8 @@ def choose_views(
 ) -> list[Camera]:
     """Cameras of one lens, near and far, standing and crouching, that together see the things of ``room`` well.
 
-    Greedy: each next one is the candidate that shows the most things, in ``min_area`` pixels or more, that have
-    not been seen three times yet. Only things with a class name count.
+    Greedy: each next one is the candidate that shows most things in ``min_area`` pixels or more, where a thing counts
+    the more the fewer candidates show it and the fewer chosen ones have. Only things with a class name count.
     """
     things = [row for row, item in enumerate(room.items) if _is_thing(item)]
     cameras, shows = [], []
@@ -36,10 +36,11 @@ def choose_views(
         if near < 0.3:
             cameras.append(camera)
             shows.append(pixels[things] * _SHRINK**2 > 1.2 * min_area)
+    rarity = np.maximum(np.sum(shows, axis=0), 1) ** -0.65
     seen = np.zeros(len(things), int)
     chosen: list[int] = []
     for _ in range(min(count, len(cameras))):
-        worth = (np.array(shows) * _WORTH[np.minimum(seen, 3)]).sum(axis=1)
+        worth = (np.array(shows) * rarity * _WORTH[np.minimum(seen, 2)]).sum(axis=1)
         worth[chosen] = -1
         best = int(worth.argmax())
         chosen.append(best)
@@ -59,13 +60,14 @@ def _glance(room: Room, camera: Camera) -> tuple[NDArray[np.intp], float]:
 
 def _candidates(rng: np.random.Generator, room: Room, count: int, fov: float) -> Iterator[tuple[_Point, _Point]]:
     things = [item for item in room.items if _is_thing(item)]
+    small = np.array([np.linalg.norm(np.ptp(item.bounds, axis=0)) for item in things]) ** -0.7
     found = 0
     for _ in range(20 * count):
         if rng.random() < 0.8:
-            eye, target = _before(rng, things[rng.integers(len(things))], fov)
+            eye, target = _before(rng, things[rng.choice(len(things), p=small / small.sum())], fov)
         else:
             eye, target = _across(rng, room)
-        if _stands_free(room, eye):
+        if abs(target[2] - eye[2]) < 0.75 * np.linalg.norm(target - eye) and _stands_free(room, eye):
             found += 1
             yield eye, target
         if found == count:
