@@ -18,7 +18,7 @@ from opendas_plugin.train.state import Position
 
 
 class StepLog:
-    """Collects what the steps of a run report and writes it in bunches, so that a GPU is not waited for at every step.
+    """Collects what the steps of a run report and writes it in bunches, so that no step waits for a GPU.
 
     Args:
         path: the file, appended to; None writes nothing, but still checks.
@@ -30,6 +30,7 @@ class StepLog:
         self._world = world
         self._lines: list[dict[str, Any]] = []
         self._numbers: list[Tensor] = []
+        self._names: Sequence[str] = ()
 
     def add(self, line: dict[str, Any], names: Sequence[str], numbers: Tensor) -> None:
         """Notes a step.
@@ -39,41 +40,43 @@ class StepLog:
             names: what ``numbers`` are; the first is the loss.
             numbers: (len(names),) this process's part of each, on any device.
         """
-        self._lines.append(line | dict.fromkeys(names, math.nan))
-        self._numbers.append(numbers.detach())
+        self._lines.append(line)
+        self._numbers.append(numbers)
         self._names = names
 
     def flush(self) -> dict[str, Any]:
-        """Writes the steps since the last time.
+        """Writes the steps since the last time, up to the first whose loss is not a finite number.
 
         Returns:
-            The last line, empty if there is none.
+            The last step's line, empty if there is none.
 
         Raises:
-            TrainingError: a loss was not a finite number; with the stage, epoch and step.
+            TrainingError: such a loss; with the stage, epoch and step.
             OutputError: the file could not be written.
         """
         if not self._lines:
             return {}
         rows = self._world.sum(torch.stack(self._numbers)).tolist()
-        for line, row in zip(self._lines, rows, strict=True):
-            line.update(zip(self._names, row, strict=True))
-            if not math.isfinite(row[0]):
-                raise TrainingError(
-                    f"the loss became {row[0]} in stage {line['stage']}, epoch {line['epoch']}, step {line['step']}; "
-                    "the last checkpoint is kept: lower the learning rate, or look at the data of that step"
-                )
-        if self._path is not None:
-            try:
-                with open(self._path, "a", encoding="utf-8") as file:
-                    file.writelines(json.dumps(line) + "\n" for line in self._lines)
-            except OSError as error:
-                raise OutputError(
-                    f"could not write {self._path}: {error.strerror}; free space, then --resume"
-                ) from error
-        last = self._lines[-1]
+        lines = [line | dict(zip(self._names, row, strict=True)) for line, row in zip(self._lines, rows, strict=True)]
         self._lines, self._numbers = [], []
-        return last
+        bad = next((place for place, row in enumerate(rows) if not math.isfinite(row[0])), None)
+        self._write(lines[:bad])
+        if bad is not None:
+            line = lines[bad]
+            raise TrainingError(
+                f"the loss became {rows[bad][0]} in stage {line['stage']}, epoch {line['epoch']}, step {line['step']}; "
+                "the last checkpoint is kept: lower the learning rate, or look at the data of that step"
+            )
+        return lines[-1]
+
+    def _write(self, lines: Sequence[dict[str, Any]]) -> None:
+        if self._path is None:
+            return
+        try:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.writelines(json.dumps(line) + "\n" for line in lines)
+        except OSError as error:
+            raise OutputError(f"could not write {self._path}: {error.strerror}; free space, then --resume") from error
 
 
 def truncate(path: Path, position: Position, stages: Sequence[str]) -> None:

@@ -73,7 +73,7 @@ def train_stage(
         if not parameters:
             logger.info("stage %s has no prompts to learn and is passed over", name)
             return
-        candidates = _candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
+        candidates = find_candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
         names = candidates.names if candidates else data.vocabulary.base
         objective = Objective(
             clip,
@@ -138,7 +138,7 @@ def _learning(clip: OpenDASCLIP, learns: Sequence[Tower]) -> Iterator[list[nn.Pa
             module.requires_grad_(True)
 
 
-def _candidates(
+def find_candidates(
     clip: OpenDASCLIP, vocabulary: Vocabulary, config: TrainConfig, negatives: NegativeDatabase | None
 ) -> Candidates | None:
     """The names that may be negatives; None where the triplet loss is off or no name is left."""
