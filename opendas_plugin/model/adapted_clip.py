@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
-import torch.nn.functional as F
 from huggingface_hub import HfApi
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import nn
+from torch.nn.functional import normalize as to_unit_length
 
-from opendas_plugin.errors import AdapterError, BackboneError, ConfigError, DataError
+from opendas_plugin.errors import AdapterError, ConfigError, DataError, MissingFileError
 from opendas_plugin.model import adapter, towers
-from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
+from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone, build_tokenizer
 from opendas_plugin.model.config import AdapterConfig, BackboneConfig, PromptConfig
 from opendas_plugin.model.packing import pack
-from opendas_plugin.model.prompts import Prompts, TextPrompts, initial_text_tokens, initial_visual_tokens
+from opendas_plugin.model.prompts import new_text_prompts, new_visual_prompts
+from opendas_plugin.model.views import VisualView
 from opendas_plugin.version import __version__
 
 _METADATA = ("method", "template", "crop_policy", "base_names", "training")
 
 
 class OpenDASCLIP(nn.Module):
-    """CLIP with an adapter; use :meth:`from_backbone` or :meth:`from_pretrained`.
+    """CLIP with an adapter; made by :meth:`from_backbone` or :meth:`from_pretrained`.
 
     The open_clip model, frozen and in evaluation mode, is ``model``; what it was built from is ``backbone``; what is
-    learnt lies in ``visual_prompts`` and ``text_prompts``, float32 whatever type the model is cast to.
+    learnt lies in ``visual_prompts`` and ``text_prompts``, float32 whatever type the rest is cast to; what an
+    adapter folder says is ``config``.
     """
 
     def __init__(
-        self, model: nn.Module, backbone: BackboneConfig, prompts: PromptConfig | None = None, *, seed: int = 0
+        self, model: towers.OpenCLIP, backbone: BackboneConfig, prompts: PromptConfig | None = None, *, seed: int = 0
     ) -> None:
         """Wraps an open_clip model.
 
         Args:
-            model: open_clip's ``CLIP`` or ``CustomTextCLIP``; its tensors are shared, not copied.
+            model: open_clip's ``CLIP`` or ``CustomTextCLIP``, float32; its tensors are shared, not copied.
             backbone: what the model was built from.
             prompts: the learnt tokens; None: no adapter.
             seed: seed of the tokens' noise; torch's own generator is left as it is.
@@ -51,26 +53,19 @@ class OpenDASCLIP(nn.Module):
         """
         super().__init__()
         towers.require_promptable(model, backbone.name)
-        self.model = model.eval().requires_grad_(False)
+        self.model: towers.OpenCLIP = model.eval().requires_grad_(False)
         self.backbone = backbone
-        self._enabled = {"visual": True, "text": True}
-        device = self.logit_scale.device
-        visual, text, start, context = None, None, 0, None
-        if prompts is not None:
-            generator = torch.Generator().manual_seed(seed)
-            visual = initial_visual_tokens(model, prompts, generator)
-            if prompts.text_tokens:
-                start, context = self._context_ids(prompts)
-            text = initial_text_tokens(model, prompts, context, start, generator)
-        self.visual_prompts = Prompts(visual).to(device)
-        self.text_prompts = TextPrompts(text, start, context).to(device)
-        known = prompts is not None and device.type != "meta"
+        self._prompts_on = {"visual": True, "text": True}
+        has_adapter, prompts = prompts is not None, prompts or PromptConfig(visual_tokens=0, text_tokens=0)
+        generator = torch.Generator().manual_seed(seed)
+        self.visual_prompts = new_visual_prompts(model, prompts, generator)
+        self.text_prompts = new_text_prompts(model, prompts, self.tokenize, generator)
         self.config = AdapterConfig(
             backbone=backbone.name,
             pretrained=backbone.pretrained,
             backbone_seed=backbone.seed,
-            backbone_sha256=backbone_sha256(model) if known else "",
-            prompts=prompts or PromptConfig(visual_tokens=0, text_tokens=0),
+            backbone_sha256=backbone_sha256(model) if has_adapter and not self.logit_scale.is_meta else "",
+            prompts=prompts,
         )
 
     @classmethod
@@ -118,26 +113,31 @@ class OpenDASCLIP(nn.Module):
 
         Raises:
             AdapterError: the folder is damaged, of a newer format, or belongs to other weights.
+            MissingFileError: the adapter or the backbone's weights are not there.
         """
         folder = adapter.find_folder(path_or_id, **hub_options)
         config = adapter.read_config(folder)
         name, weights = config.backbone, pretrained or config.pretrained
-        if pretrained is not None and config.pretrained is None and config.backbone_seed is None:
-            name, weights = str(pretrained), None  # the backbone was one OpenAI-format file, which has moved
-        model, backbone = build_backbone(name, weights, seed=config.backbone_seed or 0, device=device)
+        if pretrained and config.pretrained is None and config.backbone_seed is None:
+            name, weights = str(pretrained), None  # the backbone was itself a file, which has moved
+        try:
+            model, backbone = build_backbone(name, weights, seed=config.backbone_seed or 0, device=device)
+        except MissingFileError as error:
+            raise MissingFileError(f"{folder} needs its backbone: {error}, or give it as pretrained") from error
         clip = cls(model, backbone, config.prompts)
         if clip.config.backbone_sha256 != config.backbone_sha256:
             raise AdapterError(
                 f"{folder} was learnt on {config.backbone} with weights {config.backbone_sha256[:12]}, but "
                 f"{backbone.title} has weights {clip.config.backbone_sha256[:12]}; give the right ones as pretrained"
             )
-        tensors = adapter.read_tensors(folder, clip.learnt_state())
-        clip.load_state_dict(tensors, strict=False)  # exactly the learnt names: read_tensors has checked them
+        learnt = clip.learnt_state()
+        for key, tensor in adapter.read_tensors(folder, learnt).items():
+            learnt[key].copy_(tensor)
         clip.config = config
         return clip
 
     def save_pretrained(self, folder: str | Path, **metadata: Any) -> None:
-        """Writes the adapter folder.
+        """Writes the adapter folder, whole or not at all.
 
         Args:
             folder: new, empty, or an adapter to replace.
@@ -154,62 +154,53 @@ class OpenDASCLIP(nn.Module):
         self.config = replace(self.config, **metadata, package_version=__version__)
         adapter.save_adapter(folder, self.config, self.learnt_state())
 
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        private: bool | None = None,
-        token: str | None = None,
-        commit_message: str = "Add adapter",
-    ) -> str:
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
         """Uploads the adapter folder to the Hugging Face Hub and returns the commit's address."""
-        import tempfile
-
         api = HfApi(token=token)
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary) / "adapter"
+        with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
-            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=commit_message))
+            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Add adapter"))
 
     def encode_image(self, image: torch.Tensor, normalize: bool = False) -> torch.Tensor:
-        """Returns image features (B, D) of CLIP-normalised pixels (B, 3, S, S)."""
+        """Returns image features (B, D) of CLIP-normalised pixels (B, 3, S, S).
+
+        Raises:
+            DataError: pixels of another shape.
+        """
         expected = (3, *self.image_shape)
         if image.ndim != 4 or tuple(image.shape[1:]) != expected:
             raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
-        prompts = self.visual_prompts.tokens if self._enabled["visual"] else None
+        prompts = self.visual_prompts.tokens if self._prompts_on["visual"] else None
         features = towers.encode_image(self.model, image, prompts)
-        return F.normalize(features, dim=-1) if normalize else features
+        return to_unit_length(features, dim=-1) if normalize else features
 
     def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
-        """Returns text features (N, D) of token ids (N, L), L up to the context length.
+        """Returns text features (N, D) of token ids (N, L), L up to the context length, on any device.
 
         Learnt tokens take the place of the words they started from ("a photo of a"), where a text begins with them;
         in any other text they are inserted after the start token. Padding is never computed, and the common
         beginning of the texts once.
 
         Raises:
-            DataError: a text no longer fits the context with the learnt tokens inserted.
+            DataError: ids of another shape, or a text that no longer fits the context with the tokens inserted.
         """
-        if text.ndim != 2 or text.shape[1] > self.context_length or text.is_floating_point():
-            raise DataError(
-                f"expected token ids of shape (N, {self.context_length}), got {tuple(text.shape)} {text.dtype}"
-            )
+        if text.ndim != 2 or not 1 <= text.shape[1] <= self.context_length or text.is_floating_point():
+            expected = f"(N, {self.context_length}) integers"
+            raise DataError(f"expected token ids of shape {expected}, got {tuple(text.shape)} of {text.dtype}")
         tokens = text.to("cpu", torch.int64)
         ends = towers.text_ends(self.model, tokens)
-        prompts = self.text_prompts.tokens if self._enabled["text"] else None
+        prompts = self.text_prompts.tokens if self._prompts_on["text"] else None
         if prompts is not None:
             tokens, ends = self.text_prompts.place(tokens, ends, self.context_length, self._decode)
         features = towers.encode_text(self.model, pack(tokens, ends).to(self.logit_scale.device), prompts)
-        return F.normalize(features, dim=-1) if normalize else features
+        return to_unit_length(features, dim=-1) if normalize else features
 
     def forward(self, image: torch.Tensor | None = None, text: torch.Tensor | None = None) -> Any:
-        """Returns what open_clip's forward returns: unit features of both, the logit scale, and a bias if it has one."""
-        image_features = None if image is None else self.encode_image(image, normalize=True)
-        text_features = None if text is None else self.encode_text(text, normalize=True)
+        """Returns what open_clip's forward does: unit features of both, the logit scale and, if any, the bias."""
         outputs = {
-            "image_features": image_features,
-            "text_features": text_features,
+            "image_features": None if image is None else self.encode_image(image, normalize=True),
+            "text_features": None if text is None else self.encode_text(text, normalize=True),
             "logit_scale": self.logit_scale.exp(),
         }
         if self.model.logit_bias is not None:
@@ -231,13 +222,13 @@ class OpenDASCLIP(nn.Module):
 
     @contextlib.contextmanager
     def prompts_disabled(self, visual: bool = True, text: bool = True) -> Iterator[None]:
-        """Switches the learnt tokens of the named towers off: plain CLIP inside the ``with`` block."""
-        before = self._enabled
-        self._enabled = {"visual": before["visual"] and not visual, "text": before["text"] and not text}
+        """Switches the learnt tokens of the named towers off inside the ``with`` block: plain CLIP."""
+        before = self._prompts_on
+        self._prompts_on = {"visual": before["visual"] and not visual, "text": before["text"] and not text}
         try:
             yield
         finally:
-            self._enabled = before
+            self._prompts_on = before
 
     def prompt_parameters(self) -> Iterator[nn.Parameter]:
         """Iterates over the learnt tensors."""
@@ -245,7 +236,7 @@ class OpenDASCLIP(nn.Module):
         yield from self.text_prompts.parameters()
 
     def learnt_state(self) -> dict[str, torch.Tensor]:
-        """Returns what an adapter holds: the state without the backbone."""
+        """Returns what an adapter holds, by name: the state without the frozen model's."""
         return {key: value for key, value in self.state_dict().items() if not key.startswith("model.")}
 
     def train(self, mode: bool = True) -> OpenDASCLIP:
@@ -256,7 +247,7 @@ class OpenDASCLIP(nn.Module):
 
     @property
     def visual(self) -> VisualView:
-        """The visual tower: callable with pixels."""
+        """The visual tower, callable with pixels."""
         return VisualView(self)
 
     @property
@@ -266,14 +257,13 @@ class OpenDASCLIP(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the backbone's matrices."""
+        """Type of the frozen model's matrices."""
         return self.model.visual.conv1.weight.dtype
 
     @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of the input, in pixels."""
-        size = self.model.visual.image_size
-        return tuple(size) if isinstance(size, tuple | list) else (size, size)
+        return self.model.visual.image_size
 
     @property
     def image_size(self) -> int:
@@ -287,7 +277,7 @@ class OpenDASCLIP(nn.Module):
 
     @property
     def transformer(self) -> nn.Module:
-        """The text transformer, frozen and without learnt tokens; its ``width`` is what hosts read."""
+        """The text transformer, frozen and without learnt tokens; hosts read its ``width``."""
         return towers.text_tower(self.model).transformer
 
     @property
@@ -302,49 +292,14 @@ class OpenDASCLIP(nn.Module):
         return projection.weight.T if isinstance(projection, nn.Linear) else projection
 
     @cached_property
-    def tokenizer(self) -> Callable[..., torch.Tensor]:
+    def tokenizer(self) -> Any:
         """open_clip's tokenizer of the backbone; it cuts long texts off, :meth:`tokenize` refuses them."""
-        name = self.backbone.name.replace("/", "-")
-        try:
-            tokenizer = open_clip.get_tokenizer(
-                name if name in open_clip.list_models() else "", context_length=self.context_length
-            )
-        except (ImportError, OSError) as error:
-            raise BackboneError(
-                f"the tokenizer of {name} cannot be made ({error}); install transformers and its files"
-            ) from error
-        if getattr(tokenizer, "vocab_size", 0) > self.token_embedding.num_embeddings:
-            raise BackboneError(
-                f"{name} knows {self.token_embedding.num_embeddings} tokens, but CLIP's tokenizer makes "
-                f"{tokenizer.vocab_size}; only prompts=None and ids of your own work with it"
-            )
-        return tokenizer
+        return build_tokenizer(self.backbone.name, self.model)
 
     @cached_property
     def preprocess(self) -> Callable[..., torch.Tensor]:
         """open_clip's transform of a PIL image into pixels (3, S, S)."""
         return image_transform_v2(PreprocessCfg(**self.model.visual.preprocess_cfg), is_train=False)
 
-    def _context_ids(self, prompts: PromptConfig) -> tuple[int, torch.Tensor]:
-        """Returns the start token's id and the ids of the context words that the learnt tokens start from."""
-        row = self.tokenize(prompts.context)
-        end = int(towers.text_ends(self.model, row))
-        return int(row[0, 0]), row[0, 1:end][: prompts.text_tokens]
-
     def _decode(self, ids: torch.Tensor) -> str:
         return getattr(self.tokenizer, "tokenizer", self.tokenizer).decode(ids.tolist()).strip()
-
-
-class VisualView:
-    """The adapted visual tower as hosts use it; every other attribute is open_clip's."""
-
-    def __init__(self, clip: OpenDASCLIP) -> None:
-        self._clip = clip
-        self.input_resolution = clip.image_size
-
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        """Returns image features (B, D), as :meth:`OpenDASCLIP.encode_image` does."""
-        return self._clip.encode_image(image)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._clip.model.visual, name)

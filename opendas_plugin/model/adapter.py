@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
@@ -76,7 +77,7 @@ def read_tensors(folder: Path, expected: Mapping[str, torch.Tensor]) -> dict[str
     return tensors
 
 
-def find_folder(path_or_id: str | Path, **hub_options: object) -> Path:
+def find_folder(path_or_id: str | Path, **hub_options: Any) -> Path:
     """Returns a local adapter folder, fetched from the Hugging Face Hub where no such folder is here.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,11 @@ from open_clip.model import build_model_from_openai_state_dict
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
 
 from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.files import read_json
 from opendas_plugin.model.config import BackboneConfig
-from opendas_plugin.model.towers import require_promptable, unpromptable
+from opendas_plugin.model.towers import OpenCLIP, require_promptable, text_tower, unpromptable
 
 OFFICE_TINY = "office-tiny"
 _OFFICE_TINY_FOLDER = Path(__file__).parents[1] / "office" / "tiny"
@@ -31,7 +30,7 @@ _OPENAI_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # scalars
 
 def build_backbone(
     name: str, pretrained: str | Path | None = None, *, seed: int = 0, device: str | torch.device = "cpu"
-) -> tuple[nn.Module, BackboneConfig]:
+) -> tuple[OpenCLIP, BackboneConfig]:
     """Builds a frozen open_clip model in float32 and evaluation mode.
 
     Args:
@@ -60,18 +59,41 @@ def build_backbone(
     return model.to(device).float().eval().requires_grad_(False), source
 
 
-def backbone_sha256(model: nn.Module) -> str:
+def backbone_sha256(model: OpenCLIP) -> str:
     """Returns the SHA-256 over sorted names, shapes and float32 bytes of all tensors of an open_clip model.
 
     The names are those of ``open_clip.CLIP``: a CustomTextCLIP with the same weights has the same hash. An
     OpenDASCLIP is taken without what was learnt.
     """
     digest = hashlib.sha256()
-    tensors = {_plain_name(key): value for key, value in getattr(model, "model", model).state_dict().items()}
+    model = getattr(model, "model", model)
+    tensors = {_plain_name(key): value for key, value in model.state_dict().items()}
     for key, tensor in sorted(tensors.items()):
         digest.update(f"{key} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().reshape(-1).view(np.uint8))
     return digest.hexdigest()
+
+
+def build_tokenizer(name: str, model: OpenCLIP) -> Callable[..., torch.Tensor]:
+    """Returns open_clip's tokenizer of a backbone; CLIP's own for those that are no open_clip name.
+
+    Raises:
+        BackboneError: its files are not here, or the model knows fewer tokens than it makes.
+    """
+    key = name.replace("/", "-")
+    known, length = text_tower(model).token_embedding.num_embeddings, model.context_length
+    try:
+        tokenizer = open_clip.get_tokenizer(key if key in open_clip.list_models() else "", context_length=length)
+    except (ImportError, OSError) as error:
+        raise BackboneError(
+            f"the tokenizer of {name} cannot be made ({_first_line(error)}); install transformers and fetch its files"
+        ) from error
+    if (made := getattr(tokenizer, "vocab_size", 0)) > known:
+        raise BackboneError(
+            f"{name} knows {known} tokens, but CLIP's tokenizer makes {made}; "
+            "without its own tokenizer such a model takes token ids only, and no learnt text tokens"
+        )
+    return tokenizer
 
 
 def rebuild_token_table(
@@ -80,8 +102,8 @@ def rebuild_token_table(
     """Returns a full token table from the few rows that were stored; the other rows come from ``seed``.
 
     The rows that are not in ``ids`` are uniform with standard deviation 0.02, made from integers by exact
-    arithmetic and rounded to half precision, so every machine rebuilds the same bits. A table that starts a
-    training (no ``ids`` yet) and keeps its unused rows is therefore stored whole by the rows it used.
+    arithmetic and rounded to half precision, so every machine rebuilds the same bits. A training that starts from
+    this table (with no ``ids`` yet) changes the rows of the tokens it meets alone, so these are all there is to store.
 
     Args:
         ids: (R,) int, the stored rows' token ids.
@@ -105,7 +127,7 @@ def _plain_name(key: str) -> str:
     return key.removeprefix("text.")
 
 
-def _named_model(name: str, pretrained: str | None, seed: int, shapes_only: bool) -> nn.Module:
+def _named_model(name: str, pretrained: str | None, seed: int, shapes_only: bool) -> OpenCLIP:
     key = name.replace("/", "-")
     if key not in open_clip.list_models():
         raise BackboneError(
@@ -113,15 +135,17 @@ def _named_model(name: str, pretrained: str | None, seed: int, shapes_only: bool
             f"OpenAI-format file, or {OFFICE_TINY}"
         )
     config = open_clip.get_model_config(key)
+    if timm := config["vision_cfg"].get("timm_model_name"):
+        raise unpromptable(name, f"a visual tower of open_clip's own (it has timm's {timm})")
     if hugging_face := config["text_cfg"].get("hf_model_name"):
-        raise unpromptable(name, f"open_clip's own text transformer (it has {hugging_face})")
+        raise unpromptable(name, f"a text tower of open_clip's own (it has {hugging_face})")
     with torch.device("meta"):
         shapes = _construct(config)
     require_promptable(shapes, name)
     if shapes_only:
         return shapes
     if pretrained is None:
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return _construct(config)
     tag = open_clip.get_pretrained_cfg(key, pretrained) or {}
     path = _download(tag, name, pretrained) if tag else _weight_file(key, pretrained)
@@ -130,14 +154,13 @@ def _named_model(name: str, pretrained: str | None, seed: int, shapes_only: bool
     if tag.get("quick_gelu") or from_openai:
         config["quick_gelu"] = True
     model = _construct(config, tag)
-    keys = {_plain_name(key): key for key in model.state_dict()}
-    _load_state(
-        model, {keys.get(_plain_name(k), k): v for k, v in state.items() if k not in _OPENAI_EXTRAS}, path, name
-    )
+    names = {_plain_name(key): key for key in model.state_dict()}
+    state = {names.get(_plain_name(k), k): value for k, value in state.items() if k not in _OPENAI_EXTRAS}
+    _load_state(model, state, path, name)
     return model
 
 
-def _construct(config: dict[str, Any], preprocessing: Mapping[str, Any] | None = None) -> nn.Module:
+def _construct(config: dict[str, Any], preprocessing: Mapping[str, Any] | None = None) -> OpenCLIP:
     """Makes an open_clip model of a configuration, with random weights."""
     config = deepcopy(config)
     custom_text = config.pop("custom_text", False)
@@ -148,7 +171,7 @@ def _construct(config: dict[str, Any], preprocessing: Mapping[str, Any] | None =
     return model
 
 
-def _office_tiny() -> nn.Module:
+def _office_tiny() -> OpenCLIP:
     model = _construct(read_json(_OFFICE_TINY_FOLDER / "config.json"))
     path = _OFFICE_TINY_FOLDER / "weights.safetensors"
     state = {key: value.float() if value.is_floating_point() else value for key, value in _read_state(path).items()}
@@ -158,7 +181,7 @@ def _office_tiny() -> nn.Module:
     return model
 
 
-def _openai_model(path: Path) -> nn.Module:
+def _openai_model(path: Path) -> OpenCLIP:
     """Reads OpenAI's format as ``clip.load`` does: sizes from the tensors, QuickGELU, matrices rounded to half."""
     state = _read_state(path)
     try:
@@ -217,7 +240,7 @@ def _is_torchscript(path: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def _load_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path, name: str) -> None:
+def _load_state(model: OpenCLIP, state: Mapping[str, torch.Tensor], path: Path, name: str) -> None:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -225,8 +248,6 @@ def _load_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: Path,
 
 
 def _first_line(error: Exception) -> str:
-    """The first informative line of an error; torch puts a heading line before the mismatches."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (
-        lines[1] if len(lines) > 1 and lines[0].endswith(":") else lines[0] if lines else type(error).__name__
-    ).rstrip(".")
+    """The first informative line of an error; torch puts a heading before the mismatches."""
+    lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if not line.endswith(":")), type(error).__name__)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import OFFICE_TINY
+from opendas_plugin.model.views import OpenAIView
 
 _ADAPTER = "opendas:"
 _OPENAI_NAMES = {  # what clip.available_models() lists, under open_clip's names
@@ -59,22 +58,3 @@ def _backbone(name: str) -> tuple[str, str | None]:
             "'opendas:ADAPTER' or 'office-tiny'"
         )
     return model, pretrained
-
-
-class OpenAIView(nn.Module):
-    """An :class:`OpenDASCLIP` with the ``forward`` of OpenAI's model; every other attribute is the CLIP's own."""
-
-    def __init__(self, clip: OpenDASCLIP) -> None:
-        super().__init__()
-        self.clip = clip
-
-    def forward(self, image: torch.Tensor, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns the logits per image (B, N) and per text (N, B) of pixels (B, 3, S, S) and token ids (N, L)."""
-        logits = self.clip.logit_scale.exp() * self.clip.encode_image(image, True) @ self.clip.encode_text(text, True).T
-        return logits, logits.T
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("clip"), name)

@@ -7,7 +7,7 @@ copy of these states serves every text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -45,8 +45,8 @@ class PackedTexts:
 
     def to(self, device: torch.device) -> PackedTexts:
         """Returns the same texts on ``device``."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return PackedTexts(**{k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in values.items()})
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("shared", "shape")}
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
 def pack(tokens: torch.Tensor, ends: torch.Tensor) -> PackedTexts:

@@ -22,7 +22,7 @@ class Prompts(nn.Module):
         super().__init__()
         self.tokens = None if tokens is None else nn.Parameter(tokens)
 
-    def _apply(self, fn, recurse: bool = True):
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Prompts:
         def move(tensor: torch.Tensor) -> torch.Tensor:
             moved = fn(tensor)
             return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
@@ -37,12 +37,10 @@ class TextPrompts(Prompts):
     their place; in any other text they are inserted after the start token.
     """
 
-    replaced: torch.Tensor
-
-    def __init__(self, tokens: torch.Tensor | None, start: int = 0, replaced: torch.Tensor | None = None) -> None:
+    def __init__(self, tokens: torch.Tensor | None, start: int, replaced: tuple[int, ...]) -> None:
         super().__init__(tokens)
         self.start = start
-        self.register_buffer("replaced", torch.empty(0).long() if replaced is None else replaced, persistent=False)
+        self.replaced = replaced
 
     def place(
         self, tokens: torch.Tensor, ends: torch.Tensor, context_length: int, decode: Callable[[torch.Tensor], str]
@@ -53,7 +51,7 @@ class TextPrompts(Prompts):
             tokens: (N, L) int64 ids on the CPU.
             ends: (N,) positions of the end-of-text tokens.
             context_length: the longest text that the tower reads.
-            decode: turns a row of ids into words, for messages.
+            decode: turns ids into words, for messages.
 
         Returns:
             ids (N, L') with any ids at positions 1 to n, and the new positions of the end-of-text tokens.
@@ -61,17 +59,16 @@ class TextPrompts(Prompts):
         Raises:
             DataError: a text does not begin with the start token, or no longer fits.
         """
-        if self.tokens is None:
-            return tokens, ends
-        n, replaced = self.tokens.shape[1], self.replaced.cpu()
-        if (other := tokens[:, 0] != self.start).any():
-            row = int(other.nonzero()[0])
+        n = 0 if self.tokens is None else self.tokens.shape[1]
+        if (strange := tokens[:, 0] != self.start).any():
+            row = int(strange.nonzero()[0])
             raise DataError(
                 f"text {row} begins with token {int(tokens[row, 0])}, expected the start token {self.start}; "
                 "tokenise texts with the model's tokenizer"
             )
-        begins = (tokens[:, 1 : 1 + len(replaced)] == replaced).all(dim=1) & (ends > len(replaced))
-        skipped = begins * len(replaced)
+        words = len(self.replaced)
+        begins = (tokens[:, 1 : 1 + words] == torch.tensor(self.replaced)).all(dim=1) & (ends > words)
+        skipped = begins * words
         new_ends = ends - skipped + n
         if (too_long := new_ends >= context_length).any():
             row = int(too_long.nonzero()[0])
@@ -84,38 +81,43 @@ class TextPrompts(Prompts):
         return tokens.gather(1, source.clamp(max=tokens.shape[1] - 1)), new_ends
 
 
-def initial_visual_tokens(model: nn.Module, config: PromptConfig, generator: torch.Generator) -> torch.Tensor | None:
-    """Returns (depth, n, width) noise N(0, init_std), or None for 0 tokens."""
-    blocks = towers.visual_blocks(model)
-    depth = _depth("visual_depth", config.visual_depth, len(blocks))
-    width = model.visual.transformer.width
+def new_visual_prompts(model: towers.OpenCLIP, config: PromptConfig, generator: torch.Generator) -> Prompts:
+    """Returns the visual tower's tokens at their start: noise N(0, init_std)."""
+    depth = _depth("visual_depth", config.visual_depth, len(towers.visual_blocks(model)))
     if config.visual_tokens == 0:
-        return None
-    return config.init_std * torch.randn(depth, config.visual_tokens, width, generator=generator)
+        return Prompts(None)
+    table = model.visual.positional_embedding
+    noise = torch.randn(depth, config.visual_tokens, table.shape[1], generator=generator)
+    return Prompts(config.init_std * noise.to(table.device))
 
 
-def initial_text_tokens(
-    model: nn.Module, config: PromptConfig, context: torch.Tensor, start: int, generator: torch.Generator
-) -> torch.Tensor | None:
-    """Returns (depth, n, width) tokens, or None for 0 tokens.
+def new_text_prompts(
+    model: towers.OpenCLIP,
+    config: PromptConfig,
+    tokenize: Callable[[str], torch.Tensor],
+    generator: torch.Generator,
+) -> TextPrompts:
+    """Returns the text tower's tokens at their start.
 
-    Layer 0 has the embeddings of ``context`` (at most n ids), then noise; later layers have noise, or the states
-    that layer 0's tokens have in the frozen tower.
+    Layer 0 has the embeddings of the context's first n ids, then noise; later layers have noise, or the states that
+    layer 0's tokens have in the frozen tower.
     """
-    text = towers.text_tower(model)
     depth = _depth("text_depth", config.text_depth, len(towers.text_blocks(model)))
     if config.text_tokens == 0:
-        return None
-    table = text.token_embedding.weight.detach()
-    noise = config.init_std * torch.randn(depth, config.text_tokens, table.shape[1], generator=generator)
-    tokens = noise.to(table.device)
-    tokens[0, : len(context)] = table[context.to(table.device)].float()
-    return towers.text_states(model, start, tokens[0], depth) if config.deep_text_init == "zero_shot" else tokens
+        return TextPrompts(None, start=0, replaced=())
+    row = tokenize(config.context)
+    start, *words = row[0, : towers.text_ends(model, row)].tolist()
+    words = words[: config.text_tokens]
+    table = towers.text_tower(model).token_embedding.weight.detach()
+    noise = torch.randn(depth, config.text_tokens, table.shape[1], generator=generator)
+    tokens = config.init_std * noise.to(table.device)
+    tokens[0, : len(words)] = table[torch.tensor(words, dtype=torch.int64, device=table.device)].float()
+    if config.deep_text_init == "zero_shot":
+        tokens = towers.text_states(model, start, tokens[0], depth)
+    return TextPrompts(tokens, start, tuple(words))
 
 
 def _depth(name: str, depth: int | None, layers: int) -> int:
     if depth is not None and depth > layers:
-        raise ConfigError(
-            f"{name} is {depth}, but the tower has {layers} layers; choose at most {layers}, or None for all"
-        )
+        raise ConfigError(f"expected {name} to be at most the tower's {layers} layers, or None for all, got {depth}")
     return depth or layers

@@ -8,16 +8,21 @@ padding, and the texts' common beginning more than once.
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import torch
-import torch.nn.functional as F
 from open_clip.transformer import ResidualAttentionBlock, TextTransformer, Transformer, VisionTransformer
 from torch import nn
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 from opendas_plugin.errors import BackboneError
 from opendas_plugin.model.packing import PackedTexts
 
+OpenCLIP: TypeAlias = Any
+"""An open_clip ``CLIP`` or ``CustomTextCLIP``; open_clip ships no types."""
 
-def require_promptable(model: nn.Module, name: str = "this model") -> None:
+
+def require_promptable(model: OpenCLIP, name: str = "this model") -> None:
     """Checks that both towers of an open_clip model can carry learnt tokens.
 
     Raises:
@@ -34,7 +39,7 @@ def unpromptable(name: str, lacking: str) -> BackboneError:
     )
 
 
-def _lacking(model: nn.Module) -> str | None:
+def _lacking(model: OpenCLIP) -> str | None:
     visual, text = getattr(model, "visual", None), text_tower(model)
     if not isinstance(visual, VisionTransformer):
         return f"a transformer as visual tower with a class token (it has {type(visual).__name__})"
@@ -51,22 +56,22 @@ def _lacking(model: nn.Module) -> str | None:
     return None
 
 
-def text_tower(model: nn.Module) -> nn.Module:
+def text_tower(model: OpenCLIP) -> Any:
     """Returns the module that holds the text tower: ``model.text`` of a CustomTextCLIP, a CLIP itself."""
     return getattr(model, "text", model)
 
 
-def visual_blocks(model: nn.Module) -> nn.ModuleList:
+def visual_blocks(model: OpenCLIP) -> list[Any]:
     """Returns the visual tower's layers."""
-    return model.visual.transformer.resblocks
+    return list(model.visual.transformer.resblocks)
 
 
-def text_blocks(model: nn.Module) -> nn.ModuleList:
+def text_blocks(model: OpenCLIP) -> list[Any]:
     """Returns the text tower's layers."""
-    return text_tower(model).transformer.resblocks
+    return list(text_tower(model).transformer.resblocks)
 
 
-def text_ends(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+def text_ends(model: OpenCLIP, tokens: torch.Tensor) -> torch.Tensor:
     """Returns the positions (N,) of the end-of-text tokens in (N, L) token ids, by the model's own rule."""
     text = text_tower(model)
     if _pool_type(text) == "argmax":
@@ -75,7 +80,7 @@ def text_ends(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     return (tokens == eos).int().argmax(dim=-1)
 
 
-def encode_image(model: nn.Module, pixels: torch.Tensor, prompts: torch.Tensor | None = None) -> torch.Tensor:
+def encode_image(model: OpenCLIP, pixels: torch.Tensor, prompts: torch.Tensor | None = None) -> torch.Tensor:
     """Returns image features (B, D) of CLIP-normalised pixels (B, 3, S, S).
 
     Args:
@@ -101,7 +106,7 @@ def encode_image(model: nn.Module, pixels: torch.Tensor, prompts: torch.Tensor |
     return features if visual.proj is None else features @ visual.proj
 
 
-def encode_text(model: nn.Module, packed: PackedTexts, prompts: torch.Tensor | None = None) -> torch.Tensor:
+def encode_text(model: OpenCLIP, packed: PackedTexts, prompts: torch.Tensor | None = None) -> torch.Tensor:
     """Returns text features (N, D) of packed texts.
 
     Args:
@@ -129,7 +134,7 @@ def encode_text(model: nn.Module, packed: PackedTexts, prompts: torch.Tensor | N
 
 
 @torch.no_grad()
-def text_states(model: nn.Module, start: int, tokens: torch.Tensor, depth: int) -> torch.Tensor:
+def text_states(model: OpenCLIP, start: int, tokens: torch.Tensor, depth: int) -> torch.Tensor:
     """Returns the frozen states (depth, n, width) at each layer's input of n token embeddings after the start token.
 
     Layer 0 holds the token embeddings as given, without positions.
@@ -145,9 +150,7 @@ def text_states(model: nn.Module, start: int, tokens: torch.Tensor, depth: int) 
     return torch.stack(states)
 
 
-def _visual_block(
-    block: ResidualAttentionBlock, x: torch.Tensor, tokens: torch.Tensor | None, class_only: bool
-) -> torch.Tensor:
+def _visual_block(block: Any, x: torch.Tensor, tokens: torch.Tensor | None, class_only: bool) -> torch.Tensor:
     """One layer over (B, L, width); ``tokens`` (n, width) are only read, since the next layer drops their outputs."""
     h = block.ln_1(x)
     if class_only:
@@ -161,7 +164,7 @@ def _visual_block(
     return _finish(block, x, _attend(block, q, k, v))
 
 
-def _text_block(block: ResidualAttentionBlock, x: torch.Tensor, packed: PackedTexts, ends_only: bool) -> torch.Tensor:
+def _text_block(block: Any, x: torch.Tensor, packed: PackedTexts, ends_only: bool) -> torch.Tensor:
     """One causal layer over packed tokens (T, width); with ``ends_only`` the output is (N, width)."""
     h, shared, rows = block.ln_1(x), packed.shared, packed.shape[0]
     kv = _project(block, h, 1, 3)
@@ -177,23 +180,23 @@ def _text_block(block: ResidualAttentionBlock, x: torch.Tensor, packed: PackedTe
     return _finish(block, x, attended)
 
 
-def _project(block: ResidualAttentionBlock, x: torch.Tensor, first: int, last: int) -> torch.Tensor:
+def _project(block: Any, x: torch.Tensor, first: int, last: int) -> torch.Tensor:
     """Returns the parts ``first`` to ``last`` of query, key and value of ``x`` (..., width), joined."""
     attn, width = block.attn, x.shape[-1]
     rows = slice(first * width, last * width)
-    return F.linear(x, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
+    return linear(x, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
 
 
-def _attend(block: ResidualAttentionBlock, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **mask) -> torch.Tensor:
+def _attend(block: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **mask: Any) -> torch.Tensor:
     """Attention of (B, Lq, width) queries to (B, L, width) keys and values, heads split and joined again."""
     q, k, v = (t.unflatten(-1, (block.attn.num_heads, -1)).transpose(1, 2) for t in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v, **mask).transpose(1, 2).flatten(2)
+    return scaled_dot_product_attention(q, k, v, **mask).transpose(1, 2).flatten(2)
 
 
-def _finish(block: ResidualAttentionBlock, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+def _finish(block: Any, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
     x = x + block.ls_1(block.attn.out_proj(attended))
     return x + block.ls_2(block.mlp(block.ln_2(x)))
 
 
-def _pool_type(text: nn.Module) -> str:
+def _pool_type(text: Any) -> str:
     return text.pool_type if isinstance(text, TextTransformer) else text.text_pool_type
