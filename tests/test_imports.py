@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -35,8 +36,13 @@ ONE_FILE = {
     "embreex": "data/raycast.py",
 }
 
+@functools.cache
 def imports(path):
-    """Yields (module, whether it is imported when the file is) for every import in a source file."""
+    """(module, whether it is imported when the file is) for every import in a source file."""
+    return list(find_imports(path))
+
+
+def find_imports(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     lazy = {
         inner

@@ -100,9 +100,14 @@ def format_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
         [name, *(_percent(summary[key]) for key in COLUMNS), str(summary["n_segments"])]
         for name, summary in summaries.items()
     ]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return align([header, *rows])
+
+
+def align(rows: Sequence[Sequence[str]]) -> str:
+    """Lays rows of cells out in columns, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for first, *others in (header, *rows):
+    for first, *others in rows:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
         lines.append("  ".join([first.ljust(widths[0]), *cells]))
     return "\n".join(lines)
