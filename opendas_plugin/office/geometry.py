@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -94,7 +94,7 @@ def cylinder(
     return _along(mesh, axis).moved(centre)
 
 
-def lathe(profile: Sequence[tuple[float, float]], colour: Colour | Sequence[Colour], *, sides: int = 14) -> Mesh:
+def lathe(profile: Sequence[tuple[float, float]], colour: Colour | Sequence[Any], *, sides: int = 14) -> Mesh:
     """A profile of (radius, z) points, from the bottom up along the outside, turned about the z axis.
 
     ``colour`` is one colour, or one for each of the ``len(profile) - 1`` bands. Bands of no area are left out.
@@ -129,7 +129,11 @@ def sphere(radius: float | Vector, centre: Vector, colour: Colour, *, sides: int
     """A ball, or an ellipsoid where ``radius`` has three values."""
     angles = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
     profile = [(max(float(np.cos(a)), 0.0) if 0 < i < rings else 0.0, float(np.sin(a))) for i, a in enumerate(angles)]
-    return lathe(profile, colour, sides=sides).scaled(np.broadcast_to(np.asarray(radius, dtype=np.float64), (3,))).moved(centre)
+    return (
+        lathe(profile, colour, sides=sides)
+        .scaled(np.broadcast_to(np.asarray(radius, dtype=np.float64), (3,)))
+        .moved(centre)
+    )
 
 
 def torus(radius: float, thickness: float, centre: Vector, colour: Colour, *, axis: str = "z", sides: int = 18) -> Mesh:
@@ -139,7 +143,7 @@ def torus(radius: float, thickness: float, centre: Vector, colour: Colour, *, ax
     return _along(tube(path, thickness, colour, sides=6), axis).moved(centre)
 
 
-def tube(points: ArrayLike, radius: float, colour: Colour, *, sides: int = 7) -> Mesh:
+def tube(points: ArrayLike | Sequence[Any], radius: float, colour: Colour, *, sides: int = 7) -> Mesh:
     """A round rod along a path of points (N, 3)."""
     path = np.asarray(points, dtype=np.float64)
     tangents = np.gradient(path, axis=0) if len(path) > 2 else np.repeat(path[1:] - path[:1], 2, axis=0)
@@ -174,7 +178,9 @@ def prism(outline: ArrayLike, depth: float, centre: Vector, colour: Colour, *, a
     vertices[:, columns[:2]] = np.concatenate([flat, flat])
     vertices[:, columns[2]] = np.repeat([-depth / 2, depth / 2], count)
     sides = [(i, (i + 1) % count, count + (i + 1) % count, count + i) for i in range(count)]
-    caps = [(0, i + 1, i) for i in range(1, count - 1)] + [(count, count + i, count + i + 1) for i in range(1, count - 1)]
+    caps = [(0, i + 1, i) for i in range(1, count - 1)] + [
+        (count, count + i, count + i + 1) for i in range(1, count - 1)
+    ]
     faces = np.concatenate([_triangles(sides), np.asarray(caps)])
     following = np.roll(flat, -1, axis=0)
     area = (flat[:, 0] * following[:, 1] - flat[:, 1] * following[:, 0]).sum()
@@ -184,7 +190,7 @@ def prism(outline: ArrayLike, depth: float, centre: Vector, colour: Colour, *, a
 
 
 def panel(colours: ArrayLike, width: float, height: float, centre: Vector, *, facing: str = "-y") -> Mesh:
-    """A flat picture: ``colours`` (R, C, 3), row 0 on top, on a rectangle that faces ``-y`` (upright), ``+z`` or ``-z``.
+    """A flat picture: ``colours`` (R, C, 3), row 0 on top, on a rectangle facing ``-y`` (upright), ``+z`` or ``-z``.
 
     Facing up or down, the top row lies towards +y.
     """
@@ -202,7 +208,9 @@ def panel(colours: ArrayLike, width: float, height: float, centre: Vector, *, fa
 
 def _mesh(vertices: ArrayLike, faces: ArrayLike, colours: ArrayLike) -> Mesh:
     triangles = np.asarray(faces, dtype=np.int32)
-    return Mesh(_f32(vertices), triangles, _f32(np.broadcast_to(np.asarray(colours, dtype=np.float64), triangles.shape)))
+    return Mesh(
+        _f32(vertices), triangles, _f32(np.broadcast_to(np.asarray(colours, dtype=np.float64), triangles.shape))
+    )
 
 
 def _triangles(quads: ArrayLike) -> NDArray[np.int32]:

@@ -5,14 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from opendas_plugin.office.geometry import Mesh, box, cylinder, merge, panel, prism, sphere, tube
-from opendas_plugin.office.kinds.palette import BLACK, BLUE, BRIGHT, FABRIC, GOLD, GREY, METAL, PASTEL, WHITE, WOOD, tint
+from opendas_plugin.office.kinds.palette import (
+    BLACK,
+    BLUE,
+    BRIGHT,
+    FABRIC,
+    GOLD,
+    GREY,
+    METAL,
+    PASTEL,
+    WHITE,
+    WOOD,
+    tint,
+)
 from opendas_plugin.office.kinds.parts import picture
 from opendas_plugin.office.kinds.registry import kind
 
 SKY = ((0.45, 0.62, 0.85), (0.60, 0.74, 0.90), (0.70, 0.80, 0.88))
 
 
-def _frame(width: float, height: float, bar: float, depth: float, colour: np.ndarray, *, sill: bool = True) -> list[Mesh]:
+def _frame(
+    width: float, height: float, bar: float, depth: float, colour: np.ndarray, *, sill: bool = True
+) -> list[Mesh]:
     parts = [box((bar, depth, height), (i * (width - bar) / 2, -depth / 2, height / 2), colour) for i in (-1, 1)]
     parts.append(box((width, depth, bar), (0, -depth / 2, height - bar / 2), colour))
     if sill:
@@ -58,9 +72,18 @@ def window(rng: np.random.Generator) -> Mesh:
     glass = np.repeat(glass, 8, axis=1)
     if rng.random() < 0.6:
         glass[-int(rng.integers(2, 4)) :] = tint(rng, ((0.16, 0.36, 0.12), (0.35, 0.36, 0.38)))
-    parts = [panel(np.clip(glass, 0, 0.95), width, height, (0, -0.01, height / 2)), *_frame(width, height, bar, 0.08, colour)]
+    parts = [
+        panel(np.clip(glass, 0, 0.95), width, height, (0, -0.01, height / 2)),
+        *_frame(width, height, bar, 0.08, colour),
+    ]
     for i in range(1, int(rng.integers(2, 4))):
-        parts.append(box((bar * 0.8, 0.07, height), (width * (i / 2 - 0.5) if i == 1 else width * 0.25, -0.035, height / 2), colour))
+        parts.append(
+            box(
+                (bar * 0.8, 0.07, height),
+                (0.0 if i == 1 else width * 0.25, -0.035, height / 2),
+                colour,
+            )
+        )
     parts.append(box((width, 0.06, bar * 0.7), (0, -0.035, height * rng.uniform(0.5, 0.7)), colour))
     parts.append(box((width * 1.08, 0.2, 0.04), (0, -0.1, 0.0), colour))
     parts.append(box((0.02, 0.05, 0.14), (0.03, -0.09, height * 0.4), tint(rng, METAL)))
@@ -77,7 +100,9 @@ def window_blinds(rng: np.random.Generator) -> Mesh:
     parts += [slat.moved((0, -0.05, (i + 0.5) * pitch)) for i in range(slats)]
     parts.append(panel((colour * 0.35)[None, None], width * 0.98, height, (0, -0.005, height / 2)))
     parts += [box((0.012, 0.01, height), (i * width * 0.35, -0.09, height / 2), colour * 0.6) for i in (-1, 1)]
-    parts.append(tube([(width * 0.46, -0.1, height), (width * 0.46, -0.1, height * 0.35)], 0.008, colour * 0.5, sides=5))
+    parts.append(
+        tube([(width * 0.46, -0.1, height), (width * 0.46, -0.1, height * 0.35)], 0.008, colour * 0.5, sides=5)
+    )
     return merge(parts)
 
 
@@ -90,21 +115,30 @@ def curtain(rng: np.random.Generator) -> Mesh:
     gap = rng.uniform(0.0, 0.25)
     for side in (-1, 1):
         for fold in range(folds // 2):
-            x = side * (gap / 2 + (fold + 0.5) * (width - gap) / folds) * 1.0
+            x = side * (gap / 2 + (fold + 0.5) * (width - gap) / folds)
             shade = colour * (1.1 if fold % 2 else 0.62)
             strip = (width - gap) / folds * 1.1
-            parts.append(box((strip, 0.03, height * 0.98), (x, -0.06 - 0.03 * (fold % 2), height * 0.49), np.clip(shade, 0, 0.95)))
+            parts.append(
+                box(
+                    (strip, 0.03, height * 0.98), (x, -0.06 - 0.03 * (fold % 2), height * 0.49), np.clip(shade, 0, 0.95)
+                )
+            )
     return merge(parts)
 
 
 @kind("elevator", "wall")
 def elevator(rng: np.random.Generator) -> Mesh:
     width, height, metal = rng.uniform(1.2, 1.5), rng.uniform(2.05, 2.2), tint(rng, METAL)
-    parts = [box((width * 0.485, 0.03, height), (i * width * 0.25, -0.015, height / 2), metal * s) for i, s in ((-1, 1), (1, 0.9))]
+    parts = [
+        box((width * 0.485, 0.03, height), (i * width * 0.25, -0.015, height / 2), metal * s)
+        for i, s in ((-1, 1), (1, 0.9))
+    ]
     parts.append(box((0.02, 0.02, height), (0, -0.01, height / 2), (0.03, 0.03, 0.03)))
-    parts += [p.moved((0, 0, 0)) for p in _frame(width + 0.24, height + 0.12, 0.12, 0.1, metal * 0.55, sill=False)]
+    parts += _frame(width + 0.24, height + 0.12, 0.12, 0.1, metal * 0.55, sill=False)
     parts.append(box((0.4, 0.03, 0.12), (0, -0.11, height + 0.05), (0.03, 0.03, 0.03)))
-    parts.append(prism([(-0.05, -0.035), (0.05, -0.035), (0, 0.035)], 0.02, (0, -0.13, height + 0.05), (0.9, 0.35, 0.05)))
+    parts.append(
+        prism([(-0.05, -0.035), (0.05, -0.035), (0, 0.035)], 0.02, (0, -0.13, height + 0.05), (0.9, 0.35, 0.05))
+    )
     x = width / 2 + 0.24
     parts.append(box((0.16, 0.03, 0.36), (x, -0.02, 1.05), metal * 0.4))
     parts += [cylinder(0.04, 0.02, (x, -0.04, z), (0.92, 0.75, 0.3), axis="y", sides=10) for z in (0.97, 1.13)]
@@ -135,7 +169,12 @@ def fence(rng: np.random.Generator) -> Mesh:
     colour, width = tint(rng, WHITE, WOOD), 0.11
     outline = [(-width / 2, 0), (width / 2, 0), (width / 2, height - 0.08), (0, height), (-width / 2, height - 0.08)]
     parts = [
-        prism(outline, 0.025, ((i - (pickets - 1) / 2) * pitch, 0, 0.0), np.clip(colour * rng.uniform(0.92, 1.05), 0, 0.95))
+        prism(
+            outline,
+            0.025,
+            ((i - (pickets - 1) / 2) * pitch, 0, 0.0),
+            np.clip(colour * rng.uniform(0.92, 1.05), 0, 0.95),
+        )
         for i in range(pickets)
     ]
     parts += [box((pickets * pitch, 0.04, 0.09), (0, 0.035, height * z), colour * 0.8) for z in (0.25, 0.7)]
@@ -171,7 +210,10 @@ def archway(rng: np.random.Generator) -> Mesh:
     stones = 11
     for step in range(stones):
         a, b = np.pi * step / stones + 0.02, np.pi * (step + 1) / stones - 0.02
-        outline = [(r * np.cos(t), r * np.sin(t)) for r, t in ((radius, a), (radius + thick, a), (radius + thick, b), (radius, b))]
+        outline = [
+            (r * np.cos(t), r * np.sin(t))
+            for r, t in ((radius, a), (radius + thick, a), (radius + thick, b), (radius, b))
+        ]
         shade = np.clip(stone * rng.uniform(0.8, 1.15), 0, 0.95)
         parts.append(prism(outline, depth, (0, -depth / 2, height), shade))
     return merge(parts)
@@ -192,7 +234,10 @@ def mirror(rng: np.random.Generator) -> Mesh:
     oval = np.stack([np.cos(angles) * width / 2, np.sin(angles) * height / 2], axis=1)
     parts = [prism(oval * 1.14, 0.03, (0, -0.015, 0), frame), prism(oval, 0.02, (0, -0.035, 0), glass[0, 0])]
     for offset in (-0.2, 0.02):
-        streak = np.array([(-0.3, -0.3), (-0.2, -0.3), (0.35, 0.25), (0.25, 0.25)]) * (width, height) + (0, offset * height)
+        streak = np.array([(-0.3, -0.3), (-0.2, -0.3), (0.35, 0.25), (0.25, 0.25)]) * (width, height) + (
+            0,
+            offset * height,
+        )
         parts.append(prism(streak, 0.002, (0, -0.047, 0), (0.88, 0.91, 0.94)))
     return merge(parts).moved((0, 0, height * 0.57))
 
@@ -207,7 +252,16 @@ def fireplace(rng: np.random.Generator) -> Mesh:
     parts.append(box((width * 0.9, 0.02, height), (0, -0.02, height / 2), (0.03, 0.025, 0.02)))
     parts.append(box((width * 1.05, 0.6, 0.05), (0, -0.3, 0.025), stone * 0.6))
     for i in range(3):
-        parts.append(cylinder(0.06, width * 0.36, ((i - 1) * 0.05, -0.2 - 0.04 * (i % 2), 0.1 + 0.07 * (i == 1)), tint(rng, WOOD[:2]), axis="x", sides=7))
+        parts.append(
+            cylinder(
+                0.06,
+                width * 0.36,
+                ((i - 1) * 0.05, -0.2 - 0.04 * (i % 2), 0.1 + 0.07 * (i == 1)),
+                tint(rng, WOOD[:2]),
+                axis="x",
+                sides=7,
+            )
+        )
     for i in range(5):
         high = height * rng.uniform(0.22, 0.42)
         at = ((i - 2) * width * 0.07, -0.22 - 0.02 * (i % 2), 0.14 + high / 2)
@@ -241,8 +295,15 @@ def poster(rng: np.random.Generator) -> Mesh:
     ink = np.array((0.05, 0.05, 0.05)) if image[-1, 0].mean() > 0.4 else np.array((0.9, 0.9, 0.85))
     image[-4, 2:-2] = ink
     image[-2, 3 : -3 - rng.integers(0, 3)] = ink
-    parts = [panel(image, width, height, (0, -0.006, height / 2)), box((width, 0.004, height), (0, -0.002, height / 2), image[-1, 0])]
-    tape = [box((0.06, 0.004, 0.03), (i * width * 0.47, -0.008, height * z), (0.8, 0.8, 0.7)) for i in (-1, 1) for z in (0.02, 0.98)]
+    parts = [
+        panel(image, width, height, (0, -0.006, height / 2)),
+        box((width, 0.004, height), (0, -0.002, height / 2), image[-1, 0]),
+    ]
+    tape = [
+        box((0.06, 0.004, 0.03), (i * width * 0.47, -0.008, height * z), (0.8, 0.8, 0.7))
+        for i in (-1, 1)
+        for z in (0.02, 0.98)
+    ]
     return merge([*parts, *tape])
 
 
@@ -261,10 +322,14 @@ def picture_frame(rng: np.random.Generator) -> Mesh:
 def map_(rng: np.random.Generator) -> Mesh:
     width, height, rows, columns = rng.uniform(0.9, 1.2), rng.uniform(0.6, 0.8), 18, 28
     sea = tint(rng, ((0.40, 0.62, 0.80), (0.55, 0.72, 0.82)))
-    y, x = np.mgrid[0:1 : rows * 1j, 0:1 : columns * 1j]
+    y, x = np.mgrid[0 : 1 : rows * 1j, 0 : 1 : columns * 1j]
     image = np.broadcast_to(sea, (rows, columns, 3)).copy()
     for _ in range(5):
-        cx, cy, country = rng.uniform(0.1, 0.9), rng.uniform(0.15, 0.85), tint(rng, ((0.80, 0.72, 0.35), (0.35, 0.60, 0.25), (0.80, 0.45, 0.30)))
+        cx, cy, country = (
+            rng.uniform(0.1, 0.9),
+            rng.uniform(0.15, 0.85),
+            tint(rng, ((0.80, 0.72, 0.35), (0.35, 0.60, 0.25), (0.80, 0.45, 0.30))),
+        )
         for _ in range(3):
             sx, sy = rng.uniform(0.06, 0.16), rng.uniform(0.06, 0.2)
             inside = ((x - cx - rng.normal(0, 0.06)) / sx) ** 2 + ((y - cy - rng.normal(0, 0.08)) / sy) ** 2 < 1
@@ -278,7 +343,10 @@ def map_(rng: np.random.Generator) -> Mesh:
 def flag(rng: np.random.Generator) -> Mesh:
     height, width, cloth = rng.uniform(1.6, 2.1), rng.uniform(0.8, 1.1), rng.uniform(0.5, 0.7)
     pole = tint(rng, METAL, GOLD, WHITE)
-    parts = [cylinder(0.02, height, (0, 0, height / 2), pole, sides=8), sphere(0.045, (0, 0, height), tint(rng, GOLD), sides=8, rings=5)]
+    parts = [
+        cylinder(0.02, height, (0, 0, height / 2), pole, sides=8),
+        sphere(0.045, (0, 0, height), tint(rng, GOLD), sides=8, rings=5),
+    ]
     parts.append(cylinder(0.18, 0.06, (0, 0, 0.03), tint(rng, BLACK, METAL), top=0.05))
     first, columns, vertical = int(rng.integers(0, len(BRIGHT))), 12, rng.random() < 0.5
     phase = rng.uniform(0, 6)
@@ -286,7 +354,9 @@ def flag(rng: np.random.Generator) -> Mesh:
         x, wave = (column + 0.5) / columns * width, 0.06 * np.sin(phase + column * 0.9)
         for stripe in range(3):
             index = (column * 3 // columns) if vertical else stripe
-            colour = (np.array(BRIGHT[first]), np.array((0.9, 0.9, 0.88)), np.array(BRIGHT[(first + 3) % len(BRIGHT)]))[index]
+            colour = (np.array(BRIGHT[first]), np.array((0.9, 0.9, 0.88)), np.array(BRIGHT[(first + 3) % len(BRIGHT)]))[
+                index
+            ]
             shade = np.clip(colour * (1 + 2 * wave), 0, 0.95)
             size = (width / columns * 1.05, 0.012, cloth / 3)
             parts.append(box(size, (x, wave, height - 0.1 - cloth + (2.5 - stripe) * cloth / 3), shade))
@@ -313,7 +383,9 @@ def whiteboard(rng: np.random.Generator) -> Mesh:
     parts.append(box((width * 0.5, 0.08, 0.02), (0, -0.06, 0.0), frame * 0.9))
     for i in range(3):
         marker = tint(rng, BRIGHT[:3], BLUE, BLACK)
-        parts.append(cylinder(0.012, 0.12, ((i - 1) * 0.16 + rng.uniform(-0.02, 0.02), -0.07, 0.022), marker, axis="x", sides=6))
+        parts.append(
+            cylinder(0.012, 0.12, ((i - 1) * 0.16 + rng.uniform(-0.02, 0.02), -0.07, 0.022), marker, axis="x", sides=6)
+        )
     return merge(parts).moved((0, 0, 0.01))
 
 
@@ -327,8 +399,18 @@ def calendar(rng: np.random.Generator) -> Mesh:
         page[row, 1:-1:2] = (0.12, 0.12, 0.14)
         page[row, 13] = (0.75, 0.06, 0.06)
     page[rng.integers(1, 6) * 2, 1 + 2 * rng.integers(0, 6)] = (0.8, 0.05, 0.05)
-    parts = [panel(top, width, height * 0.4, (0, -0.01, height * 0.8)), panel(page, width, height * 0.58, (0, -0.01, height * 0.29))]
+    parts = [
+        panel(top, width, height * 0.4, (0, -0.01, height * 0.8)),
+        panel(page, width, height * 0.58, (0, -0.01, height * 0.29)),
+    ]
     for i in range(8):
         parts.append(box((0.008, 0.015, 0.03), ((i - 3.5) * width / 9, -0.015, height * 0.59), (0.08, 0.08, 0.08)))
-    parts.append(tube([(-0.03, -0.008, height), (0, -0.008, height + 0.05), (0.03, -0.008, height)], 0.004, (0.1, 0.1, 0.1), sides=5))
+    parts.append(
+        tube(
+            [(-0.03, -0.008, height), (0, -0.008, height + 0.05), (0.03, -0.008, height)],
+            0.004,
+            (0.1, 0.1, 0.1),
+            sides=5,
+        )
+    )
     return merge(parts)

@@ -37,11 +37,13 @@ PASTEL: Palette = (
 
 def tint(rng: np.random.Generator, *palettes: Palette, spread: float = 0.12) -> NDArray[np.float64]:
     """Draws a colour (3,) from one of ``palettes``, its brightness and each channel varied by about ``spread``."""
-    palette = palettes[rng.integers(len(palettes))]
-    colour = np.array(palette[rng.integers(len(palette))])
+    palette = palettes[int(rng.integers(len(palettes)))]
+    colour = np.array(palette[int(rng.integers(len(palette)))])
     return np.clip(colour * (1 + rng.uniform(-spread, spread)) * (1 + rng.uniform(-spread, spread, 3) / 3), 0.01, 0.95)
 
 
-def grain(rng: np.random.Generator, colour: NDArray[np.float64], shape: tuple[int, int], spread: float = 0.08) -> NDArray[np.float64]:
+def grain(
+    rng: np.random.Generator, colour: NDArray[np.float64], shape: tuple[int, int], spread: float = 0.08
+) -> NDArray[np.float64]:
     """A grid of ``colour`` (rows, columns, 3) whose cells differ in brightness by up to ``spread``."""
     return np.clip(colour * rng.uniform(1 - spread, 1 + spread, (*shape, 1)), 0.01, 0.95)

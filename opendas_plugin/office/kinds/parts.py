@@ -15,7 +15,9 @@ def legs(width: float, depth: float, height: float, thick: float, colour: Colour
     return merge(box((thick, thick, height), (i * x, j * y, height / 2), colour) for i in (-1, 1) for j in (-1, 1))
 
 
-def carcass(width: float, depth: float, height: float, thick: float, colour: Colour, back: Colour | None = None) -> Mesh:
+def carcass(
+    width: float, depth: float, height: float, thick: float, colour: Colour, back: Colour | None = None
+) -> Mesh:
     """An open case: two sides, top, bottom and back, standing on z = 0 and open to the front."""
     sides = [box((thick, depth, height), (i * (width - thick) / 2, 0, height / 2), colour) for i in (-1, 1)]
     lids = [box((width, depth, thick), (0, 0, z), colour) for z in (thick / 2, height - thick / 2)]
@@ -24,7 +26,6 @@ def carcass(width: float, depth: float, height: float, thick: float, colour: Col
 
 
 def fronts(
-    rng: np.random.Generator,
     rows: int,
     columns: int,
     area: tuple[float, float, float, float],
@@ -34,7 +35,7 @@ def fronts(
     *,
     upright: bool = False,
 ) -> Mesh:
-    """A grid of drawer or door fronts with bar handles, filling ``area`` (x0, z0, x1, z1) in front of the plane ``y``."""
+    """A grid of drawer or door fronts with bar handles that fills ``area`` (x0, z0, x1, z1) before the plane ``y``."""
     x0, z0, x1, z1 = area
     wide, high = (x1 - x0) / columns, (z1 - z0) / rows
     parts = []
@@ -53,9 +54,12 @@ def fronts(
 
 def picture(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.float64]:
     """A printed picture (rows, columns, 3): a landscape with a sun, or bold shapes."""
-    y, x = np.mgrid[0:1 : rows * 1j, 0:1 : columns * 1j]
+    y, x = np.mgrid[0 : 1 : rows * 1j, 0 : 1 : columns * 1j]
     if rng.random() < 0.5:
-        sky, land = np.array((0.45, 0.62, 0.85)) * rng.uniform(0.7, 1.1), np.array((0.15, 0.40, 0.12)) * rng.uniform(0.7, 1.3)
+        sky, land = (
+            np.array((0.45, 0.62, 0.85)) * rng.uniform(0.7, 1.1),
+            np.array((0.15, 0.40, 0.12)) * rng.uniform(0.7, 1.3),
+        )
         hills = rng.uniform(0.4, 0.7) + 0.12 * np.sin(rng.uniform(3, 9) * x + rng.uniform(0, 6))
         image = np.where((y > hills)[..., None], land, sky * (0.75 + 0.4 * y[..., None]))
         sun = (x - rng.uniform(0.2, 0.8)) ** 2 + (y - rng.uniform(0.1, 0.3)) ** 2 < 0.008

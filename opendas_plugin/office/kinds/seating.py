@@ -23,7 +23,11 @@ def office_chair(rng: np.random.Generator) -> Mesh:
     parts.append(cylinder(0.03, seat - 0.12, (0, 0, (seat + 0.12) / 2), tint(rng, METAL)))
     parts.append(box((width, width * 0.95, 0.09), (0, 0, seat), fabric))
     parts.append(box((0.07, 0.04, 0.3), (0, width * 0.5, seat + 0.1), black))
-    parts.append(box((width * 0.9, 0.07, back), (0, 0, back / 2), fabric * 0.9).rotated("x", -0.12).moved((0, width * 0.48, seat + 0.12)))
+    parts.append(
+        box((width * 0.9, 0.07, back), (0, 0, back / 2), fabric * 0.9)
+        .rotated("x", -0.12)
+        .moved((0, width * 0.48, seat + 0.12))
+    )
     if rng.random() < 0.75:
         for i in (-1, 1):
             parts.append(box((0.04, 0.05, 0.22), (i * (width / 2 + 0.03), 0.02, seat + 0.1), black))
@@ -42,10 +46,21 @@ def stool(rng: np.random.Generator) -> Mesh:
         angle = 2 * np.pi * leg / count + 0.6
         direction = np.array((np.cos(angle), np.sin(angle), 0))
         feet.append(direction)
-        parts.append(tube([direction * radius * 1.25 + (0, 0, 0.0), direction * radius * 0.7 + (0, 0, height - 0.04)], 0.02, wood, sides=6))
+        parts.append(
+            tube(
+                [direction * radius * 1.25 + (0, 0, 0.0), direction * radius * 0.7 + (0, 0, height - 0.04)],
+                0.02,
+                wood,
+                sides=6,
+            )
+        )
     low = height * 0.3
     for first, second in zip(feet, feet[1:] + feet[:1], strict=True):
-        parts.append(tube([first * radius * 1.08 + (0, 0, low), second * radius * 1.08 + (0, 0, low)], 0.013, wood * 0.85, sides=5))
+        parts.append(
+            tube(
+                [first * radius * 1.08 + (0, 0, low), second * radius * 1.08 + (0, 0, low)], 0.013, wood * 0.85, sides=5
+            )
+        )
     return merge(parts)
 
 
@@ -59,8 +74,10 @@ def folding_chair(rng: np.random.Generator) -> Mesh:
         parts.append(tube([(x, -0.28, 0), (x, 0.22, 0.85)], 0.014, metal, sides=6))
         parts.append(tube([(x * 0.9, 0.3, 0), (x * 0.9, -0.16, seat)], 0.014, metal, sides=6))
     parts.append(box((width, 0.38, 0.025), (0, 0, seat), pad))
-    parts.append(box((width, 0.025, 0.2), (0, 0.19, 0.77), pad).moved((0, 0, 0)))
-    parts += [tube([(-width / 2, y, z), (width / 2, y, z)], 0.01, metal, sides=5) for y, z in ((-0.2, 0.13), (0.25, 0.07))]
+    parts.append(box((width, 0.025, 0.2), (0, 0.19, 0.77), pad))
+    parts += [
+        tube([(-width / 2, y, z), (width / 2, y, z)], 0.01, metal, sides=5) for y, z in ((-0.2, 0.13), (0.25, 0.07))
+    ]
     return merge(parts)
 
 
@@ -71,7 +88,7 @@ def rocking_chair(rng: np.random.Generator) -> Mesh:
     parts = []
     for i in (-1, 1):
         x = i * width / 2
-        parts.append(tube(np.asarray(curve) + (x, 0, 0.02), 0.022, wood * 0.85, sides=6))
+        parts.append(tube(np.add(curve, (x, 0, 0.02)), 0.022, wood * 0.85, sides=6))
         parts.append(tube([(x, -0.24, 0.06), (x, -0.24, 0.62)], 0.02, wood, sides=6))
         parts.append(tube([(x, 0.22, 0.03), (x, 0.22, seat), (x, 0.42, 1.12)], 0.02, wood, sides=6))
         parts.append(box((0.06, 0.52, 0.03), (x, 0.0, 0.64), wood))
@@ -86,7 +103,17 @@ def rocking_chair(rng: np.random.Generator) -> Mesh:
 @kind("bean bag")
 def bean_bag(rng: np.random.Generator) -> Mesh:
     width, height, colour = rng.uniform(0.8, 1.0), rng.uniform(0.6, 0.75), tint(rng, BRIGHT)
-    profile = [(0, 0), (0.40, 0.0), (0.5, 0.16), (0.47, 0.34), (0.36, 0.58), (0.2, 0.82), (0.07, 0.95), (0.05, 1.0), (0, 1.0)]
+    profile = [
+        (0, 0),
+        (0.40, 0.0),
+        (0.5, 0.16),
+        (0.47, 0.34),
+        (0.36, 0.58),
+        (0.2, 0.82),
+        (0.07, 0.95),
+        (0.05, 1.0),
+        (0, 1.0),
+    ]
     shades = [colour * s for s in (0.8, 0.9, 1, 1.05, 1, 0.95, 0.7, 0.7)]
     body = lathe(profile, np.clip(shades, 0, 0.95), sides=16).scaled((width, width, height))
     dent = sphere((0.24 * width, 0.1, 0.16), (0, -0.3 * width, height * 0.52), np.clip(colour * 1.25, 0, 0.95))
@@ -100,7 +127,11 @@ def ottoman(rng: np.random.Generator) -> Mesh:
     fabric, wood = tint(rng, FABRIC, LEATHER, ((0.75, 0.70, 0.58),)), tint(rng, WOOD)
     parts = [legs(width * 0.9, depth * 0.9, 0.12, 0.045, wood)]
     parts.append(box((width, depth, height), (0, 0, 0.12 + height / 2), fabric))
-    parts.append(sphere((width * 0.5, depth * 0.5, 0.07), (0, 0, 0.12 + height), np.clip(fabric * 1.1, 0, 0.95), sides=16, rings=6))
+    parts.append(
+        sphere(
+            (width * 0.5, depth * 0.5, 0.07), (0, 0, 0.12 + height), np.clip(fabric * 1.1, 0, 0.95), sides=16, rings=6
+        )
+    )
     for x in (-0.3, 0, 0.3):
         for y in (-0.25, 0.25):
             z = 0.12 + height + 0.07 * np.sqrt(max(0.0, 1 - (2 * x) ** 2 - (2 * y) ** 2))
@@ -115,20 +146,29 @@ def bench(rng: np.random.Generator) -> Mesh:
     wood, iron = tint(rng, WOOD), tint(rng, BLACK, ((0.06, 0.18, 0.10),), WOOD[:2])
     parts = [box((width, depth / 4 * 0.8, 0.03), (0, (i - 1.5) * depth / 4, seat), wood) for i in range(4)]
     slats = int(rng.integers(2, 4))
-    parts += [box((width, 0.025, 0.09), (0, depth / 2 + 0.04 + 0.02 * i, seat + 0.16 + i * 0.13), wood) for i in range(slats)]
+    parts += [
+        box((width, 0.025, 0.09), (0, depth / 2 + 0.04 + 0.02 * i, seat + 0.16 + i * 0.13), wood) for i in range(slats)
+    ]
     for i in (-1, 1):
         x = i * width * 0.42
         parts.append(box((0.05, 0.05, seat), (x, -depth * 0.42, seat / 2), iron))
         parts.append(box((0.05, 0.05, seat), (x, depth * 0.42, seat / 2), iron))
         parts.append(box((0.05, depth, 0.04), (x, 0, seat - 0.035), iron))
-        parts.append(tube([(x, depth / 2, seat), (x, depth / 2 + 0.09, seat + 0.14 * slats + 0.1)], 0.025, iron, sides=6))
+        parts.append(
+            tube([(x, depth / 2, seat), (x, depth / 2 + 0.09, seat + 0.14 * slats + 0.1)], 0.025, iron, sides=6)
+        )
     return merge(parts)
 
 
 @kind("sofa")
 def sofa(rng: np.random.Generator) -> Mesh:
     seats, wide = int(rng.integers(2, 4)), rng.uniform(0.56, 0.66)
-    fabric, depth, arm, height = tint(rng, FABRIC, LEATHER, GREY), rng.uniform(0.8, 0.9), rng.uniform(0.14, 0.2), rng.uniform(0.75, 0.88)
+    fabric, depth, arm, height = (
+        tint(rng, FABRIC, LEATHER, GREY),
+        rng.uniform(0.8, 0.9),
+        rng.uniform(0.14, 0.2),
+        rng.uniform(0.75, 0.88),
+    )
     width = seats * wide
     parts = [legs(width + arm, depth * 0.9, 0.08, 0.06, tint(rng, WOOD, BLACK))]
     parts.append(box((width + 2 * arm, depth, 0.22), (0, 0, 0.19), fabric * 0.85))
@@ -139,7 +179,11 @@ def sofa(rng: np.random.Generator) -> Mesh:
     for i in range(seats):
         x = (i + 0.5) * wide - width / 2
         parts.append(box((wide * 0.96, depth * 0.72, 0.15), (x, -depth * 0.12, 0.375), np.clip(fabric * 1.08, 0, 0.95)))
-        parts.append(box((wide * 0.94, 0.14, 0.36), (x, depth / 2 - 0.26, 0.6), np.clip(fabric * 1.12, 0, 0.95)).rotated("x", -0.0))
+        parts.append(
+            box((wide * 0.94, 0.14, 0.36), (x, depth / 2 - 0.26, 0.6), np.clip(fabric * 1.12, 0, 0.95)).rotated(
+                "x", -0.0
+            )
+        )
     if rng.random() < 0.5:
         pillow = box((0.36, 0.1, 0.36), (0, 0, 0.0), tint(rng, BRIGHT, PASTEL)).rotated("y", rng.uniform(0.2, 0.7))
         parts.append(pillow.moved((rng.choice((-1, 1)) * (width / 2 - 0.25), 0.0, 0.66)))
@@ -150,7 +194,7 @@ def sofa(rng: np.random.Generator) -> Mesh:
 def armchair(rng: np.random.Generator) -> Mesh:
     wide, depth, height = rng.uniform(0.5, 0.6), rng.uniform(0.75, 0.85), rng.uniform(0.9, 1.1)
     fabric, arm = tint(rng, FABRIC, LEATHER, ((0.70, 0.60, 0.20),)), rng.uniform(0.12, 0.16)
-    parts = [legs((wide + arm) * 1.0, depth * 0.85, 0.18, 0.05, tint(rng, WOOD))]
+    parts = [legs(wide + arm, depth * 0.85, 0.18, 0.05, tint(rng, WOOD))]
     parts.append(box((wide + 2 * arm, depth, 0.16), (0, 0, 0.26), fabric * 0.82))
     parts.append(box((wide * 0.96, depth * 0.75, 0.15), (0, -depth * 0.1, 0.41), np.clip(fabric * 1.1, 0, 0.95)))
     outline = [(-0.5, 0), (0.5, 0), (0.52, 0.55), (0.36, 0.9), (0.12, 1.0), (-0.12, 1.0), (-0.36, 0.9), (-0.52, 0.55)]
@@ -158,7 +202,9 @@ def armchair(rng: np.random.Generator) -> Mesh:
     parts.append(back.rotated("x", -0.12).moved((0, depth * 0.38, 0.3)))
     for i in (-1, 1):
         parts.append(box((arm, depth * 0.85, 0.36), (i * (wide + arm) / 2, -0.02, 0.44), fabric * 0.9))
-        parts.append(cylinder(arm * 0.56, depth * 0.85, (i * (wide + arm) / 2, -0.02, 0.63), fabric, axis="y", sides=10))
+        parts.append(
+            cylinder(arm * 0.56, depth * 0.85, (i * (wide + arm) / 2, -0.02, 0.63), fabric, axis="y", sides=10)
+        )
     return merge(parts)
 
 
@@ -172,7 +218,11 @@ def bed(rng: np.random.Generator) -> Mesh:
     parts.append(box((width * 1.035, length * 0.1, 0.205), (0, length * 0.2, 0.445), np.clip(sheet, 0, 0.95)))
     parts.append(box((width + 0.1, 0.06, rng.uniform(0.85, 1.05)), (0, length / 2 + 0.02, 0.5), wood))
     for i in (-1, 1) if width > 1.2 else (0,):
-        parts.append(sphere((min(width * 0.23, 0.34), 0.2, 0.1), (i * width * 0.25, length * 0.37, 0.57), sheet, sides=12, rings=6))
+        parts.append(
+            sphere(
+                (min(width * 0.23, 0.34), 0.2, 0.1), (i * width * 0.25, length * 0.37, 0.57), sheet, sides=12, rings=6
+            )
+        )
     return merge(parts).turned(rng.choice((-1, 1)) * 0.6)
 
 
@@ -185,7 +235,9 @@ def hammock(rng: np.random.Generator) -> Mesh:
         t = (step + 0.5) / steps * 2 - 1
         wide = 0.75 * (1 - 0.75 * t**2)
         slope = 0.9 * t / (length / 2) * 0.55
-        strip = box((length / steps * 1.12, wide, 0.02), (0, 0, 0), (first, second)[step % 2]).rotated("y", -np.arctan(slope))
+        strip = box((length / steps * 1.12, wide, 0.02), (0, 0, 0), (first, second)[step % 2]).rotated(
+            "y", -np.arctan(slope)
+        )
         parts.append(strip.moved((t * length / 2, 0, 0.42 + 0.5 * t**2)))
     for i in (-1, 1):
         x, post = i * length / 2, i * (length / 2 + 0.3)
@@ -200,7 +252,10 @@ def hammock(rng: np.random.Generator) -> Mesh:
 def piano(rng: np.random.Generator) -> Mesh:
     width, height, depth = rng.uniform(1.35, 1.5), rng.uniform(1.05, 1.25), 0.36
     body = tint(rng, BLACK, ((0.28, 0.12, 0.06),), WOOD[:1])
-    parts = [box((width, depth, height), (0, 0.1, height / 2), body), box((width * 1.04, depth * 1.15, 0.04), (0, 0.08, height), body * 0.8)]
+    parts = [
+        box((width, depth, height), (0, 0.1, height / 2), body),
+        box((width * 1.04, depth * 1.15, 0.04), (0, 0.08, height), body * 0.8),
+    ]
     parts.append(box((width, 0.34, 0.1), (0, -0.22, 0.62), body))
     parts += [box((0.07, 0.3, 0.6), (i * width * 0.46, -0.2, 0.3), body) for i in (-1, 1)]
     keys = 28
@@ -209,7 +264,9 @@ def piano(rng: np.random.Generator) -> Mesh:
     parts.append(panel(ivory, width * 0.9, 0.2, (0, -0.28, 0.675), facing="+z"))
     for key in range(keys - 1):
         if key % 7 not in (2, 6):
-            parts.append(box((0.022, 0.12, 0.03), ((key + 1 - keys / 2) * width * 0.9 / keys, -0.24, 0.69), (0.03, 0.03, 0.03)))
+            parts.append(
+                box((0.022, 0.12, 0.03), ((key + 1 - keys / 2) * width * 0.9 / keys, -0.24, 0.69), (0.03, 0.03, 0.03))
+            )
     parts.append(box((width * 0.45, 0.03, 0.2), (0, -0.1, 0.9), body * 1.4))
     parts.append(box((width * 0.2, 0.01, 0.17), (0.08, -0.125, 0.91), (0.88, 0.88, 0.84)))
     parts += [box((0.05, 0.08, 0.02), (x, -0.14, 0.06), (0.75, 0.55, 0.15)) for x in (-0.08, 0.0, 0.08)]

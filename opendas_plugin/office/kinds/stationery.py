@@ -5,7 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from opendas_plugin.office.geometry import Mesh, box, cylinder, merge, panel, prism, sphere, torus, tube
-from opendas_plugin.office.kinds.palette import BLACK, BRIGHT, CARTON, FABRIC, GOLD, GREEN, GREY, LEATHER, METAL, RED, WHITE, WOOD, grain, tint
+from opendas_plugin.office.kinds.palette import (
+    BLACK,
+    BRIGHT,
+    CARTON,
+    FABRIC,
+    GOLD,
+    GREEN,
+    GREY,
+    LEATHER,
+    METAL,
+    RED,
+    WHITE,
+    WOOD,
+    grain,
+    tint,
+)
 from opendas_plugin.office.kinds.parts import text_lines
 from opendas_plugin.office.kinds.registry import kind
 
@@ -18,7 +33,12 @@ def book(rng: np.random.Generator) -> Mesh:
         return _open_book(rng)
     parts, z = [], 0.0
     for _ in range(1 if rng.random() < 0.5 else int(rng.integers(2, 4))):
-        width, depth, thick, cover = rng.uniform(0.15, 0.2), rng.uniform(0.21, 0.27), rng.uniform(0.025, 0.055), tint(rng, BRIGHT, LEATHER, GREEN)
+        width, depth, thick, cover = (
+            rng.uniform(0.15, 0.2),
+            rng.uniform(0.21, 0.27),
+            rng.uniform(0.025, 0.055),
+            tint(rng, BRIGHT, LEATHER, GREEN),
+        )
         one = [box((width, depth, 0.004), (0, 0, h), cover) for h in (0.002, thick)]
         one.append(box((width * 0.97, depth * 0.96, thick - 0.004), (width * 0.01, 0, thick / 2), PAPER))
         one.append(box((0.006, depth, thick), (-width / 2, 0, thick / 2), cover * 0.85))
@@ -33,7 +53,10 @@ def _open_book(rng: np.random.Generator) -> Mesh:
     width, depth, cover = rng.uniform(0.15, 0.19), rng.uniform(0.2, 0.26), tint(rng, BRIGHT, LEATHER)
     parts = []
     for i in (-1, 1):
-        half = [box((width, depth, 0.004), (width / 2, 0, 0), cover), box((width * 0.96, depth * 0.95, 0.02), (width / 2, 0, 0.012), PAPER)]
+        half = [
+            box((width, depth, 0.004), (width / 2, 0, 0), cover),
+            box((width * 0.96, depth * 0.95, 0.02), (width / 2, 0, 0.012), PAPER),
+        ]
         page = text_lines(rng, 17, 8, PAPER, (0.35, 0.35, 0.36))
         half.append(panel(page, width * 0.92, depth * 0.93, (width / 2, 0, 0.0235), facing="+z"))
         mesh = merge(half).rotated("y", -0.14)
@@ -45,7 +68,10 @@ def _open_book(rng: np.random.Generator) -> Mesh:
 def notebook(rng: np.random.Generator) -> Mesh:
     width, height, cover = rng.uniform(0.15, 0.2), rng.uniform(0.21, 0.27), tint(rng, BRIGHT)
     lined = rng.random() < 0.5
-    parts = [box((width, height, 0.008), (0, 0, 0.004), cover), box((width * 0.97, height * 0.97, 0.006), (0, 0, 0.01), PAPER)]
+    parts = [
+        box((width, height, 0.008), (0, 0, 0.004), cover),
+        box((width * 0.97, height * 0.97, 0.006), (0, 0, 0.01), PAPER),
+    ]
     if lined:
         page = np.full((23, 12, 3), 0.9)
         page[2::2] = (0.45, 0.60, 0.85)
@@ -54,7 +80,10 @@ def notebook(rng: np.random.Generator) -> Mesh:
     else:
         parts.append(box((width, height, 0.003), (0, 0, 0.0145), cover))
         parts.append(box((width * 0.6, height * 0.22, 0.001), (0.01, height * 0.18, 0.0165), (0.92, 0.92, 0.9)))
-    parts += [torus(0.009, 0.0022, (-width / 2, (i - 4) * height / 10, 0.009), (0.12, 0.12, 0.13), axis="y", sides=7) for i in range(9)]
+    parts += [
+        torus(0.009, 0.0022, (-width / 2, (i - 4) * height / 10, 0.009), (0.12, 0.12, 0.13), axis="y", sides=7)
+        for i in range(9)
+    ]
     pencil = cylinder(0.0045, 0.15, (0, 0, 0), (0.90, 0.65, 0.05), axis="y", sides=6)
     tip = cylinder(0.0045, 0.014, (0, 0.082, 0), (0.85, 0.68, 0.45), top=0.0, axis="y", sides=6)
     parts.append(merge([pencil, tip]).turned(rng.uniform(-0.6, 0.6)).moved((width * 0.2, 0, 0.021)))
@@ -69,33 +98,58 @@ def binder(rng: np.random.Generator) -> Mesh:
         one = [box((0.004, depth, height), (j * thick / 2, 0, height / 2), cover) for j in (-1, 1)]
         one.append(box((thick, 0.005, height), (0, -depth / 2, height / 2), cover))
         one.append(box((thick * 0.8, depth * 0.9, height * 0.93), (0, 0.004, height * 0.48), PAPER))
-        one.append(box((thick * 0.72, 0.003, height * 0.36), (0, -depth / 2 - 0.003, height * 0.68), (0.93, 0.93, 0.91)))
-        one += [box((thick * 0.5, 0.002, 0.008), (0, -depth / 2 - 0.005, height * z), (0.1, 0.1, 0.1)) for z in (0.76, 0.7, 0.64)]
+        one.append(
+            box((thick * 0.72, 0.003, height * 0.36), (0, -depth / 2 - 0.003, height * 0.68), (0.93, 0.93, 0.91))
+        )
+        one += [
+            box((thick * 0.5, 0.002, 0.008), (0, -depth / 2 - 0.005, height * z), (0.1, 0.1, 0.1))
+            for z in (0.76, 0.7, 0.64)
+        ]
         one.append(torus(0.016, 0.004, (0, -depth / 2 - 0.003, height * 0.2), (0.75, 0.75, 0.77), axis="y", sides=12))
-        one.append(cylinder(0.014, 0.002, (0, -depth / 2 - 0.003, height * 0.2), (0.02, 0.02, 0.02), axis="y", sides=12))
+        one.append(
+            cylinder(0.014, 0.002, (0, -depth / 2 - 0.003, height * 0.2), (0.02, 0.02, 0.02), axis="y", sides=12)
+        )
         parts.append(merge(one).moved(((i - (count - 1) / 2) * 0.086, 0, 0)))
     return merge(parts).turned(rng.uniform(-0.3, 0.3))
 
 
 @kind("envelope", "table")
 def envelope(rng: np.random.Generator) -> Mesh:
-    width, height, paper = rng.uniform(0.2, 0.24), rng.uniform(0.11, 0.15), tint(rng, WHITE, CARTON, ((0.80, 0.70, 0.50),))
+    width, height, paper = (
+        rng.uniform(0.2, 0.24),
+        rng.uniform(0.11, 0.15),
+        tint(rng, WHITE, CARTON, ((0.80, 0.70, 0.50),)),
+    )
     parts = [box((width, 0.003, height), (0, 0, height / 2), paper)]
     if rng.random() < 0.65:
         flap = [(-width / 2, height), (0, height * 0.42), (width / 2, height)]
         parts.append(prism(flap, 0.002, (0, -0.003, 0), paper * 0.82))
         for i in (-1, 1):
-            parts.append(prism([(i * width / 2, 0), (i * width / 2, 0.006), (0, height * 0.5), (0, height * 0.46)], 0.001, (0, -0.0025, 0), paper * 0.6))
+            parts.append(
+                prism(
+                    [(i * width / 2, 0), (i * width / 2, 0.006), (0, height * 0.5), (0, height * 0.46)],
+                    0.001,
+                    (0, -0.0025, 0),
+                    paper * 0.6,
+                )
+            )
         parts.append(cylinder(0.014, 0.004, (0, -0.005, height * 0.47), tint(rng, RED), axis="y", sides=12))
     else:
         parts.append(box((width * 0.13, 0.002, height * 0.26), (width * 0.39, -0.002, height * 0.8), tint(rng, BRIGHT)))
-        parts += [box((width * s, 0.002, height * 0.045), (width * 0.02, -0.002, height * z), (0.1, 0.12, 0.3)) for s, z in ((0.4, 0.5), (0.36, 0.38), (0.28, 0.26))]
+        parts += [
+            box((width * s, 0.002, height * 0.045), (width * 0.02, -0.002, height * z), (0.1, 0.12, 0.3))
+            for s, z in ((0.4, 0.5), (0.36, 0.38), (0.28, 0.26))
+        ]
     return merge(parts).rotated("x", -0.4).rotated("y", rng.uniform(-0.3, 0.3))
 
 
 @kind("newspaper", "table")
 def newspaper(rng: np.random.Generator) -> Mesh:
-    width, height, paper = rng.uniform(0.28, 0.34), rng.uniform(0.36, 0.44), np.array((0.74, 0.72, 0.66)) * rng.uniform(0.9, 1.1)
+    width, height, paper = (
+        rng.uniform(0.28, 0.34),
+        rng.uniform(0.36, 0.44),
+        np.array((0.74, 0.72, 0.66)) * rng.uniform(0.9, 1.1),
+    )
     page = np.broadcast_to(paper, (25, 19, 3)).copy()
     page[1:3, 2:-2] = (0.08, 0.08, 0.08)
     page[2, 4:-4:3] = paper
@@ -104,7 +158,10 @@ def newspaper(rng: np.random.Generator) -> Mesh:
     top, left = int(rng.integers(6, 14)), int(rng.choice((1, 7)))
     page[top : top + 6, left : left + 11] = grain(rng, np.array((0.3, 0.3, 0.3)), (6, 11), 0.5)
     page[4, 2 : int(rng.integers(9, 17))] = (0.12, 0.12, 0.12)
-    parts = [panel(page, width, height, (0, 0, 0.012), facing="+z"), box((width, height, 0.01), (0, 0, 0.006), paper * 0.85)]
+    parts = [
+        panel(page, width, height, (0, 0, 0.012), facing="+z"),
+        box((width, height, 0.01), (0, 0, 0.006), paper * 0.85),
+    ]
     return merge(parts).turned(rng.uniform(-0.35, 0.35)).rotated("x", rng.uniform(0.3, 0.8))
 
 
@@ -119,17 +176,32 @@ def paper_tray(rng: np.random.Generator) -> Mesh:
         parts.append(box((width, 0.006, 0.035), (0, depth / 2, z + 0.017), plastic * 0.8))
         parts += [box((width * 0.3, 0.006, 0.03), (i * width * 0.35, -depth / 2, z + 0.014), plastic) for i in (-1, 1)]
         sheets = rng.uniform(0.004, 0.03)
-        parts.append(box((width * 0.86, depth * 0.93, sheets), (rng.uniform(-0.008, 0.008), rng.uniform(-0.03, 0), z + 0.004 + sheets / 2), (0.92, 0.92, 0.9)))
+        parts.append(
+            box(
+                (width * 0.86, depth * 0.93, sheets),
+                (rng.uniform(-0.008, 0.008), rng.uniform(-0.03, 0), z + 0.004 + sheets / 2),
+                (0.92, 0.92, 0.9),
+            )
+        )
     for i in (-1, 1):
         for j in (-1, 1):
-            parts.append(box((0.01, 0.012, levels * gap - 0.02), (i * width / 2, j * depth * 0.45, levels * gap / 2), (0.5, 0.5, 0.52)))
+            parts.append(
+                box(
+                    (0.01, 0.012, levels * gap - 0.02),
+                    (i * width / 2, j * depth * 0.45, levels * gap / 2),
+                    (0.5, 0.5, 0.52),
+                )
+            )
     return merge(parts).turned(rng.uniform(-0.3, 0.3))
 
 
 @kind("stapler", "table")
 def stapler(rng: np.random.Generator) -> Mesh:
     length, body = rng.uniform(0.14, 0.17), tint(rng, RED, BLACK, BRIGHT)
-    parts = [box((length, 0.036, 0.012), (0, 0, 0.006), (0.06, 0.06, 0.065)), box((length * 0.9, 0.02, 0.012), (length * 0.03, 0, 0.03), (0.65, 0.66, 0.68)).rotated("y", 0.0)]
+    parts = [
+        box((length, 0.036, 0.012), (0, 0, 0.006), (0.06, 0.06, 0.065)),
+        box((length * 0.9, 0.02, 0.012), (length * 0.03, 0, 0.03), (0.65, 0.66, 0.68)),
+    ]
     outline = [(-0.5, 0.2), (0.46, 0.12), (0.5, 0.2), (0.48, 0.3), (0.1, 0.42), (-0.42, 0.38), (-0.5, 0.3)]
     parts.append(prism(np.asarray(outline) * length, 0.034, (0, 0, 0.012), body))
     parts.append(box((0.02, 0.038, 0.05), (-length * 0.42, 0, 0.03), body * 0.7))
@@ -149,22 +221,36 @@ def typewriter(rng: np.random.Generator) -> Mesh:
             parts.append(cylinder(0.0105, 0.014, (x, y, 0.052 + row * 0.019), (0.88, 0.86, 0.78), sides=7))
     z = depth * 0.42 + 0.03
     parts.append(cylinder(0.026, width * 1.12, (0, depth * 0.26, z), (0.05, 0.05, 0.05), axis="x", sides=10))
-    parts += [cylinder(0.034, 0.02, (i * width * 0.58, depth * 0.26, z), (0.3, 0.3, 0.31), axis="x", sides=12) for i in (-1, 1)]
+    parts += [
+        cylinder(0.034, 0.02, (i * width * 0.58, depth * 0.26, z), (0.3, 0.3, 0.31), axis="x", sides=12)
+        for i in (-1, 1)
+    ]
     sheet = panel(text_lines(rng, 11, 12, PAPER, (0.3, 0.3, 0.3)), width * 0.66, 0.2, (0, 0, 0.1)).rotated("x", -0.25)
     parts.append(sheet.moved((0, depth * 0.25, z)))
-    parts.append(box((width * 0.66, 0.003, 0.2), (0, 0.004, 0.1), PAPER).rotated("x", -0.25).moved((0, depth * 0.25, z)))
-    parts.append(tube([(-width * 0.56, depth * 0.2, z), (-width * 0.62, 0.0, z + 0.02)], 0.005, (0.75, 0.75, 0.77), sides=5))
+    parts.append(
+        box((width * 0.66, 0.003, 0.2), (0, 0.004, 0.1), PAPER).rotated("x", -0.25).moved((0, depth * 0.25, z))
+    )
+    parts.append(
+        tube([(-width * 0.56, depth * 0.2, z), (-width * 0.62, 0.0, z + 0.02)], 0.005, (0.75, 0.75, 0.77), sides=5)
+    )
     return merge(parts)
 
 
 @kind("clock", "wall")
 def clock(rng: np.random.Generator) -> Mesh:
     radius, rim, face = rng.uniform(0.13, 0.18), tint(rng, BLACK, WOOD, METAL, RED, GOLD), tint(rng, WHITE)
-    parts = [cylinder(radius, 0.03, (0, -0.015, 0), rim, axis="y", sides=28), cylinder(radius * 0.88, 0.006, (0, -0.033, 0), face, axis="y", sides=28)]
+    parts = [
+        cylinder(radius, 0.03, (0, -0.015, 0), rim, axis="y", sides=28),
+        cylinder(radius * 0.88, 0.006, (0, -0.033, 0), face, axis="y", sides=28),
+    ]
     for hour in range(12):
         size = (radius * (0.07 if hour % 3 == 0 else 0.035), 0.004, radius * 0.17)
         parts.append(box(size, (0, -0.038, radius * 0.72), (0.05, 0.05, 0.05)).rotated("y", hour * np.pi / 6))
-    for length, thick, colour in ((0.42, 0.07, (0.04, 0.04, 0.04)), (0.66, 0.045, (0.04, 0.04, 0.04)), (0.7, 0.015, (0.8, 0.06, 0.05))):
+    for length, thick, colour in (
+        (0.42, 0.07, (0.04, 0.04, 0.04)),
+        (0.66, 0.045, (0.04, 0.04, 0.04)),
+        (0.7, 0.015, (0.8, 0.06, 0.05)),
+    ):
         hand = box((radius * thick, 0.004, radius * length), (0, -0.042, radius * length * 0.42), colour)
         parts.append(hand.rotated("y", rng.uniform(0, 2 * np.pi)))
     parts.append(cylinder(radius * 0.06, 0.014, (0, -0.04, 0), (0.05, 0.05, 0.05), axis="y", sides=10))
@@ -183,12 +269,21 @@ def globe(rng: np.random.Generator) -> Mesh:
         land = np.linalg.norm(centres - direction, axis=1) < rng.uniform(0.3, 0.6)
         colours[land] = tint(rng, ((0.18, 0.48, 0.12), (0.60, 0.52, 0.22), (0.30, 0.55, 0.20)))
     colours[np.abs(centres[:, 2]) > 0.92] = (0.9, 0.92, 0.93)
-    globe_ = type(ball)(ball.vertices, ball.faces, colours.astype(np.float32)).turned(rng.uniform(0, 6)).rotated("y", 0.4)
+    globe_ = (
+        Mesh(ball.vertices, ball.faces, colours.astype(np.float32)).turned(rng.uniform(0, 6)).rotated("y", 0.4)
+    )
     height = radius * 1.55
     angles = np.linspace(-np.pi / 2, np.pi / 2, 12)
     arc = [(radius * 1.1 * np.cos(t), 0, height + radius * 1.1 * np.sin(t)) for t in angles]
-    parts = [globe_.moved((0, 0, height)), tube(arc, 0.008, stand, sides=6), cylinder(0.014, radius * 0.5, (0, 0, radius * 0.25), stand, sides=8)]
-    parts += [cylinder(radius * 0.62, 0.02, (0, 0, 0.01), stand, top=radius * 0.5, sides=18), sphere(0.016, (0, 0, height + radius * 1.1), stand, sides=7, rings=5)]
+    parts = [
+        globe_.moved((0, 0, height)),
+        tube(arc, 0.008, stand, sides=6),
+        cylinder(0.014, radius * 0.5, (0, 0, radius * 0.25), stand, sides=8),
+    ]
+    parts += [
+        cylinder(radius * 0.62, 0.02, (0, 0, 0.01), stand, top=radius * 0.5, sides=18),
+        sphere(0.016, (0, 0, height + radius * 1.1), stand, sides=7, rings=5),
+    ]
     return merge(parts).turned(rng.choice((0, np.pi)))
 
 
@@ -201,7 +296,9 @@ def dartboard(rng: np.random.Generator) -> Mesh:
         a, b = 2 * np.pi * sector / 20, 2 * np.pi * (sector + 1) / 20
         for low, high, bright in rings:
             pair = ((0.80, 0.05, 0.05), (0.05, 0.45, 0.12)) if bright else ((0.04, 0.04, 0.04), (0.85, 0.78, 0.58))
-            outline = [(r * radius * np.cos(t), r * radius * np.sin(t)) for r, t in ((low, a), (high, a), (high, b), (low, b))]
+            outline = [
+                (r * radius * np.cos(t), r * radius * np.sin(t)) for r, t in ((low, a), (high, a), (high, b), (low, b))
+            ]
             parts.append(prism(outline, 0.004, (0, -0.033, 0), pair[sector % 2]))
     parts.append(cylinder(radius * 0.2, 0.006, (0, -0.033, 0), (0.05, 0.45, 0.12), axis="y"))
     parts.append(cylinder(radius * 0.1, 0.01, (0, -0.034, 0), (0.80, 0.05, 0.05), axis="y"))
@@ -216,17 +313,36 @@ def dartboard(rng: np.random.Generator) -> Mesh:
 @kind("coat rack", "floor")
 def coat_rack(rng: np.random.Generator) -> Mesh:
     height, wood = rng.uniform(1.6, 1.85), tint(rng, WOOD, BLACK, METAL)
-    parts = [cylinder(0.024, height, (0, 0, height / 2), wood, sides=9), sphere(0.04, (0, 0, height), wood, sides=9, rings=6)]
+    parts = [
+        cylinder(0.024, height, (0, 0, height / 2), wood, sides=9),
+        sphere(0.04, (0, 0, height), wood, sides=9, rings=6),
+    ]
     for i in range(4):
         angle = i * np.pi / 2 + 0.5
         c, s = np.cos(angle), np.sin(angle)
         parts.append(tube([(0, 0, 0.22), (0.16 * c, 0.16 * s, 0.12), (0.28 * c, 0.28 * s, 0.02)], 0.02, wood, sides=6))
         for z in (0.0, -0.22):
-            parts.append(tube([(0, 0, height - 0.12 + z), (0.13 * c, 0.13 * s, height - 0.1 + z), (0.2 * c, 0.2 * s, height + 0.02 + z)], 0.012, wood, sides=6))
+            parts.append(
+                tube(
+                    [
+                        (0, 0, height - 0.12 + z),
+                        (0.13 * c, 0.13 * s, height - 0.1 + z),
+                        (0.2 * c, 0.2 * s, height + 0.02 + z),
+                    ],
+                    0.012,
+                    wood,
+                    sides=6,
+                )
+            )
     for i in range(int(rng.integers(0, 3))):
         angle, cloth = rng.uniform(-2.6, -0.5) + i, tint(rng, FABRIC, BRIGHT)
         long = rng.uniform(0.55, 0.85)
-        coat = prism([(-0.06, 0), (0.06, 0), (0.2, -long * 0.25), (0.24, -long), (-0.24, -long), (-0.2, -long * 0.25)], 0.1, (0, 0, 0), cloth)
+        coat = prism(
+            [(-0.06, 0), (0.06, 0), (0.2, -long * 0.25), (0.24, -long), (-0.24, -long), (-0.2, -long * 0.25)],
+            0.1,
+            (0, 0, 0),
+            cloth,
+        )
         parts.append(coat.turned(angle + np.pi / 2).moved((0.17 * np.cos(angle), 0.17 * np.sin(angle), height - 0.06)))
     return merge(parts)
 
@@ -240,35 +356,67 @@ def trash_can(rng: np.random.Generator) -> Mesh:
         for i in range(16):
             a, b = 2 * np.pi * i / 16, 2 * np.pi * (i + 1) / 16
             for first, second in ((a, b), (b, a)):
-                parts.append(tube([(low * np.cos(first), low * np.sin(first), 0), (radius * np.cos(second), radius * np.sin(second), height)], 0.004, colour, sides=4))
+                parts.append(
+                    tube(
+                        [
+                            (low * np.cos(first), low * np.sin(first), 0),
+                            (radius * np.cos(second), radius * np.sin(second), height),
+                        ],
+                        0.004,
+                        colour,
+                        sides=4,
+                    )
+                )
         parts += [torus(radius * s, 0.009, (0, 0, height * z), colour, sides=18) for s, z in ((1, 1), (0.9, 0.5))]
         papers = tint(rng, WHITE)
-        parts += [sphere(radius * 0.42, (radius * 0.35 * np.cos(t), radius * 0.35 * np.sin(t), height * rng.uniform(0.55, 0.9)), papers, sides=6, rings=4) for t in (0.5, 2.5, 4.5)]
+        parts += [
+            sphere(
+                radius * 0.42,
+                (radius * 0.35 * np.cos(t), radius * 0.35 * np.sin(t), height * rng.uniform(0.55, 0.9)),
+                papers,
+                sides=6,
+                rings=4,
+            )
+            for t in (0.5, 2.5, 4.5)
+        ]
     else:
         parts.append(cylinder(low, height, (0, 0, height / 2), colour, top=radius, sides=18))
         parts.append(cylinder(radius * 1.06, 0.05, (0, 0, height + 0.025), colour * 0.6, sides=18))
         parts.append(sphere((radius, radius, radius * 0.4), (0, 0, height + 0.05), colour * 0.8, sides=18, rings=6))
-        parts.append(box((radius * 0.8, 0.02, 0.06), (0, -radius * 0.86, height + 0.1), (0.02, 0.02, 0.02)).rotated("x", 0.0))
+        parts.append(box((radius * 0.8, 0.02, 0.06), (0, -radius * 0.86, height + 0.1), (0.02, 0.02, 0.02)))
         parts.append(box((0.1, 0.1, 0.02), (0, -radius * 0.95, 0.03), (0.03, 0.03, 0.03)))
     return merge(parts)
 
 
 @kind("cardboard box", "floor")
 def cardboard_box(rng: np.random.Generator) -> Mesh:
-    width, depth, height, carton = rng.uniform(0.35, 0.55), rng.uniform(0.3, 0.45), rng.uniform(0.25, 0.42), tint(rng, CARTON)
+    width, depth, height, carton = (
+        rng.uniform(0.35, 0.55),
+        rng.uniform(0.3, 0.45),
+        rng.uniform(0.25, 0.42),
+        tint(rng, CARTON),
+    )
     parts = [box((width, depth, height), (0, 0, height / 2), carton)]
     if rng.random() < 0.5:
         parts.append(box((width * 0.94, depth * 0.94, 0.004), (0, 0, height + 0.002), carton * 0.4))
         for i in (-1, 1):
-            flap = box((width * 0.45, depth, 0.006), (width * 0.225, 0, 0), carton * 1.1).rotated("y", -rng.uniform(-0.5, 0.7))
+            flap = box((width * 0.45, depth, 0.006), (width * 0.225, 0, 0), carton * 1.1).rotated(
+                "y", -rng.uniform(-0.5, 0.7)
+            )
             parts.append((flap if i > 0 else flap.turned(np.pi)).moved((i * width / 2, 0, height)))
-            lid = box((width, depth * 0.4, 0.006), (0, i * depth * 0.2, 0), carton * 0.95).rotated("x", i * rng.uniform(-0.6, 0.4))
+            lid = box((width, depth * 0.4, 0.006), (0, i * depth * 0.2, 0), carton * 0.95).rotated(
+                "x", i * rng.uniform(-0.6, 0.4)
+            )
             parts.append(lid.moved((0, i * depth / 2, height)))
     else:
         tape = np.array((0.78, 0.66, 0.42))
         parts.append(box((width * 1.002, 0.05, 0.004), (0, 0, height + 0.001), tape))
         parts += [box((0.004, 0.05, height * 0.35), (i * width / 2, 0, height * 0.83), tape) for i in (-1, 1)]
         parts.append(box((width, 0.004, 0.004), (0, 0, height + 0.003), carton * 0.5))
-        parts.append(box((width * 0.3, 0.004, height * 0.3), (width * 0.2, -depth / 2 - 0.001, height * 0.6), (0.9, 0.9, 0.88)))
-    parts.append(box((width * 0.12, 0.004, height * 0.2), (-width * 0.3, -depth / 2 - 0.001, height * 0.3), carton * 0.4))
+        parts.append(
+            box((width * 0.3, 0.004, height * 0.3), (width * 0.2, -depth / 2 - 0.001, height * 0.6), (0.9, 0.9, 0.88))
+        )
+    parts.append(
+        box((width * 0.12, 0.004, height * 0.2), (-width * 0.3, -depth / 2 - 0.001, height * 0.3), carton * 0.4)
+    )
     return merge(parts).turned(rng.uniform(-0.5, 0.5))

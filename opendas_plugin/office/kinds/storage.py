@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from opendas_plugin.office.geometry import Mesh, box, cylinder, merge, panel, prism, sphere, torus, tube
-from opendas_plugin.office.kinds.palette import BLACK, BLUE, BRIGHT, GOLD, GREEN, GREY, METAL, PASTEL, RED, WHITE, WOOD, tint
+from opendas_plugin.office.geometry import Mesh, box, cylinder, merge, prism, sphere, torus, tube
+from opendas_plugin.office.kinds.palette import (
+    BLACK,
+    BLUE,
+    BRIGHT,
+    GOLD,
+    GREEN,
+    GREY,
+    METAL,
+    PASTEL,
+    RED,
+    WHITE,
+    WOOD,
+    tint,
+)
 from opendas_plugin.office.kinds.parts import carcass, fronts, legs
 from opendas_plugin.office.kinds.registry import kind
 
@@ -22,9 +35,11 @@ def desk(rng: np.random.Generator) -> Mesh:
         x = i * (width / 2 - block / 2 - 0.02)
         parts.append(box((block, depth * 0.88, height - 0.08), (x, 0, height / 2), wood * 0.82))
         area = (x - block / 2, 0.05, x + block / 2, height - 0.06)
-        parts.append(fronts(rng, 3, 1, area, -depth * 0.44, wood * 0.95, handle))
+        parts.append(fronts(3, 1, area, -depth * 0.44, wood * 0.95, handle))
     if len(sides) == 1:
-        parts.append(box((0.04, depth * 0.88, height - 0.04), (-side * (width / 2 - 0.04), 0, height / 2 - 0.02), wood * 0.82))
+        parts.append(
+            box((0.04, depth * 0.88, height - 0.04), (-side * (width / 2 - 0.04), 0, height / 2 - 0.02), wood * 0.82)
+        )
     return merge(parts)
 
 
@@ -46,10 +61,19 @@ def table(rng: np.random.Generator) -> Mesh:
 def workbench(rng: np.random.Generator) -> Mesh:
     width, depth, height = rng.uniform(1.3, 1.7), rng.uniform(0.6, 0.7), rng.uniform(0.82, 0.9)
     wood, steel = tint(rng, WOOD[2:]), tint(rng, METAL, BLUE, RED)
-    parts = [box((width, depth, 0.09), (0, 0, height - 0.045), wood), legs(width * 0.9, depth * 0.85, height - 0.09, 0.1, steel)]
+    parts = [
+        box((width, depth, 0.09), (0, 0, height - 0.045), wood),
+        legs(width * 0.9, depth * 0.85, height - 0.09, 0.1, steel),
+    ]
     parts.append(box((width * 0.85, depth * 0.75, 0.03), (0, 0, 0.22), wood * 0.8))
     board = 0.62
-    parts.append(box((width, 0.03, board), (0, depth / 2 - 0.02, height + board / 2), tint(rng, ((0.70, 0.62, 0.46), (0.30, 0.32, 0.35)))))
+    parts.append(
+        box(
+            (width, 0.03, board),
+            (0, depth / 2 - 0.02, height + board / 2),
+            tint(rng, ((0.70, 0.62, 0.46), (0.30, 0.32, 0.35))),
+        )
+    )
     y = depth / 2 - 0.06
     for i in range(5):
         x, tool = (i - 2) * width * 0.18, tint(rng, BRIGHT, METAL)
@@ -81,7 +105,9 @@ def drafting_table(rng: np.random.Generator) -> Mesh:
     top.append(box((width, 0.04, 0.06), (0, -depth / 2, 0.01), steel))
     parts.append(merge(top).rotated("x", slope).moved((0, 0, height + 0.04)))
     lamp = (width * 0.4, 0.3, height + 0.3)
-    parts.append(tube([lamp, (width * 0.45, 0.1, height + 0.65), (width * 0.25, -0.05, height + 0.6)], 0.014, steel, sides=5))
+    parts.append(
+        tube([lamp, (width * 0.45, 0.1, height + 0.65), (width * 0.25, -0.05, height + 0.6)], 0.014, steel, sides=5)
+    )
     parts.append(cylinder(0.1, 0.1, (width * 0.22, -0.08, height + 0.55), tint(rng, BRIGHT, BLACK), top=0.03, sides=10))
     return merge(parts)
 
@@ -98,7 +124,11 @@ def nightstand(rng: np.random.Generator) -> Mesh:
     parts.append(sphere(0.025, (0, -depth / 2 - 0.03, (height + middle) / 2), tint(rng, GOLD, METAL), sides=8, rings=6))
     parts.append(cylinder(0.06, 0.02, (0, 0, height + 0.01), tint(rng, GOLD, WOOD), sides=10))
     parts.append(cylinder(0.02, 0.14, (0, 0, height + 0.09), tint(rng, GOLD, WHITE), sides=8))
-    parts.append(cylinder(0.13, 0.16, (0, 0, height + 0.24), tint(rng, ((0.90, 0.80, 0.55), (0.85, 0.60, 0.50))), top=0.08, sides=14))
+    parts.append(
+        cylinder(
+            0.13, 0.16, (0, 0, height + 0.24), tint(rng, ((0.90, 0.80, 0.55), (0.85, 0.60, 0.50))), top=0.08, sides=14
+        )
+    )
     return merge(parts)
 
 
@@ -106,7 +136,10 @@ def nightstand(rng: np.random.Generator) -> Mesh:
 def dresser(rng: np.random.Generator) -> Mesh:
     width, depth, height = rng.uniform(1.1, 1.5), rng.uniform(0.42, 0.5), rng.uniform(0.75, 0.9)
     wood = tint(rng, WOOD, WHITE)
-    parts = [box((width, depth, height - 0.08), (0, 0, height / 2 + 0.04), wood * 0.85), legs(width, depth, 0.1, 0.06, wood * 0.6)]
+    parts = [
+        box((width, depth, height - 0.08), (0, 0, height / 2 + 0.04), wood * 0.85),
+        legs(width, depth, 0.1, 0.06, wood * 0.6),
+    ]
     parts.append(box((width * 1.05, depth * 1.08, 0.035), (0, 0, height), wood))
     knob, columns, rows = tint(rng, GOLD, BLACK), int(rng.integers(2, 4)), 3
     for row in range(rows):
@@ -114,7 +147,9 @@ def dresser(rng: np.random.Generator) -> Mesh:
             wide, high = width * 0.96 / columns, (height - 0.14) / rows
             x, z = (column + 0.5 - columns / 2) * wide, 0.1 + (row + 0.5) * high
             parts.append(box((wide * 0.93, 0.02, high * 0.88), (x, -depth / 2 - 0.01, z), wood))
-            parts += [sphere(0.02, (x + i * wide * 0.25, -depth / 2 - 0.04, z), knob, sides=7, rings=5) for i in (-1, 1)]
+            parts += [
+                sphere(0.02, (x + i * wide * 0.25, -depth / 2 - 0.04, z), knob, sides=7, rings=5) for i in (-1, 1)
+            ]
     return merge(parts)
 
 
@@ -131,7 +166,9 @@ def bookshelf(rng: np.random.Generator) -> Mesh:
         while x < end:
             thick, high = rng.uniform(0.035, 0.075), gap * rng.uniform(0.6, 0.86)
             size = (thick * 0.94, depth * 0.7, high)
-            parts.append(box(size, (x + thick / 2, -0.02, row * gap + 0.02 + high / 2), tint(rng, BRIGHT, BRIGHT, PASTEL, BLACK)))
+            parts.append(
+                box(size, (x + thick / 2, -0.02, row * gap + 0.02 + high / 2), tint(rng, BRIGHT, BRIGHT, PASTEL, BLACK))
+            )
             x += thick
     return merge(parts)
 
@@ -139,10 +176,15 @@ def bookshelf(rng: np.random.Generator) -> Mesh:
 @kind("cabinet")
 def cabinet(rng: np.random.Generator) -> Mesh:
     width, depth, height = rng.uniform(0.75, 1.0), rng.uniform(0.4, 0.5), rng.uniform(0.85, 1.25)
-    wood, front = tint(rng, WOOD, WHITE, GREY), None
+    wood = tint(rng, WOOD, WHITE, GREY)
     front = wood if rng.random() < 0.6 else tint(rng, PASTEL, WOOD)
-    parts = [box((width, depth, height - 0.06), (0, 0, height / 2 + 0.03), wood * 0.8), box((width * 0.94, depth * 0.9, 0.06), (0, 0, 0.03), wood * 0.4)]
-    parts.append(fronts(rng, 1, 2, (-width / 2, 0.06, width / 2, height), -depth / 2, front, tint(rng, METAL, BLACK), upright=True))
+    parts = [
+        box((width, depth, height - 0.06), (0, 0, height / 2 + 0.03), wood * 0.8),
+        box((width * 0.94, depth * 0.9, 0.06), (0, 0, 0.03), wood * 0.4),
+    ]
+    parts.append(
+        fronts(1, 2, (-width / 2, 0.06, width / 2, height), -depth / 2, front, tint(rng, METAL, BLACK), upright=True)
+    )
     for i in (-1, 1):
         size = (width * 0.33, 0.012, height * 0.66)
         parts.append(box(size, (i * width * 0.25 - i * 0.02, -depth / 2 - 0.022, height / 2 + 0.03), front * 0.82))
@@ -160,7 +202,9 @@ def filing_cabinet(rng: np.random.Generator) -> Mesh:
         parts.append(box((width * 0.92, 0.02, high * 0.88), (0, -depth / 2 - 0.01, z), metal))
         parts.append(box((width * 0.3, 0.03, 0.03), (0, -depth / 2 - 0.035, z - high * 0.08), (0.75, 0.76, 0.78)))
         parts.append(box((width * 0.3, 0.012, 0.06), (0, -depth / 2 - 0.022, z + high * 0.2), (0.9, 0.9, 0.85)))
-    parts.append(cylinder(0.015, 0.02, (width * 0.38, -depth / 2 - 0.025, height - 0.04), (0.8, 0.8, 0.8), axis="y", sides=8))
+    parts.append(
+        cylinder(0.015, 0.02, (width * 0.38, -depth / 2 - 0.025, height - 0.04), (0.8, 0.8, 0.8), axis="y", sides=8)
+    )
     return merge(parts)
 
 
@@ -168,20 +212,29 @@ def filing_cabinet(rng: np.random.Generator) -> Mesh:
 def wardrobe(rng: np.random.Generator) -> Mesh:
     width, depth, height = rng.uniform(1.1, 1.4), rng.uniform(0.5, 0.6), rng.uniform(1.9, 2.1)
     wood = tint(rng, WOOD, WOOD, WHITE)
-    parts = [box((width, depth, height - 0.14), (0, 0, height / 2 + 0.07), wood * 0.8), legs(width, depth, 0.14, 0.09, wood * 0.6)]
+    parts = [
+        box((width, depth, height - 0.14), (0, 0, height / 2 + 0.07), wood * 0.8),
+        legs(width, depth, 0.14, 0.09, wood * 0.6),
+    ]
     crown = [(-width * 0.54, 0), (width * 0.54, 0), (width * 0.5, 0.1), (0, 0.22), (-width * 0.5, 0.1)]
     parts.append(prism(crown, depth * 1.06, (0, 0, height), wood * 0.7))
-    parts.append(fronts(rng, 1, 2, (-width / 2, 0.46, width / 2, height), -depth / 2, wood, tint(rng, GOLD), upright=True))
-    parts.append(fronts(rng, 1, 2, (-width / 2, 0.14, width / 2, 0.46), -depth / 2, wood, tint(rng, GOLD)))
+    parts.append(fronts(1, 2, (-width / 2, 0.46, width / 2, height), -depth / 2, wood, tint(rng, GOLD), upright=True))
+    parts.append(fronts(1, 2, (-width / 2, 0.14, width / 2, 0.46), -depth / 2, wood, tint(rng, GOLD)))
     if rng.random() < 0.6:
-        parts.append(box((width * 0.34, 0.01, height * 0.6), (-width * 0.24, -depth / 2 - 0.025, height * 0.58), (0.62, 0.70, 0.76)))
+        parts.append(
+            box(
+                (width * 0.34, 0.01, height * 0.6),
+                (-width * 0.24, -depth / 2 - 0.025, height * 0.58),
+                (0.62, 0.70, 0.76),
+            )
+        )
     return merge(parts)
 
 
 @kind("locker")
 def locker(rng: np.random.Generator) -> Mesh:
     columns, wide, height, depth = int(rng.integers(3, 5)), rng.uniform(0.28, 0.34), rng.uniform(1.6, 1.85), 0.45
-    metal, width = tint(rng, BLUE, GREEN, RED, ((0.75, 0.55, 0.08),)), 0.0
+    metal = tint(rng, BLUE, GREEN, RED, ((0.75, 0.55, 0.08),))
     width = columns * wide
     parts = [box((width, depth, height), (0, 0, height / 2), metal * 0.6)]
     for column in range(columns):
@@ -200,7 +253,10 @@ def safe(rng: np.random.Generator) -> Mesh:
     side, metal = rng.uniform(0.5, 0.65), tint(rng, GREY, BLACK, ((0.10, 0.22, 0.15),))
     height = side * rng.uniform(0.95, 1.2)
     front = -side * 0.45
-    parts = [box((side, side * 0.9, height), (0, 0, height / 2 + 0.04), metal), legs(side * 0.9, side * 0.8, 0.05, 0.08, metal * 0.5)]
+    parts = [
+        box((side, side * 0.9, height), (0, 0, height / 2 + 0.04), metal),
+        legs(side * 0.9, side * 0.8, 0.05, 0.08, metal * 0.5),
+    ]
     parts.append(box((side * 0.86, 0.03, height * 0.86), (0, front - 0.015, height / 2 + 0.04), metal * 0.75))
     middle = height / 2 + 0.04
     parts.append(cylinder(side * 0.11, 0.04, (side * 0.18, front - 0.05, middle + 0.08), (0.85, 0.85, 0.85), axis="y"))
@@ -209,7 +265,10 @@ def safe(rng: np.random.Generator) -> Mesh:
     for k in range(3):
         spoke = box((side * 0.3, 0.02, 0.022), (0, 0, 0), (0.75, 0.72, 0.6)).rotated("y", k * np.pi / 3 + 0.3)
         parts.append(spoke.moved((-side * 0.12, front - 0.09, middle)))
-    parts += [cylinder(0.025, 0.12, (-side * 0.46, front - 0.03, middle + i * height * 0.3), (0.7, 0.7, 0.7), sides=8) for i in (-1, 1)]
+    parts += [
+        cylinder(0.025, 0.12, (-side * 0.46, front - 0.03, middle + i * height * 0.3), (0.7, 0.7, 0.7), sides=8)
+        for i in (-1, 1)
+    ]
     return merge(parts)
 
 
@@ -236,7 +295,9 @@ def display_case(rng: np.random.Generator) -> Mesh:
     frame, bar = tint(rng, WOOD[:2], GOLD, BLACK), 0.035
     parts = [box((width, depth, 0.4), (0, 0, 0.2), frame), box((width, depth, 0.06), (0, 0, height), frame)]
     for i in (-1, 1):
-        parts += [box((bar, bar, height), (i * (width - bar) / 2, j * (depth - bar) / 2, height / 2), frame) for j in (-1, 1)]
+        parts += [
+            box((bar, bar, height), (i * (width - bar) / 2, j * (depth - bar) / 2, height / 2), frame) for j in (-1, 1)
+        ]
     parts.append(box((width, 0.01, height - 0.4), (0, depth / 2 - 0.01, height / 2 + 0.2), (0.62, 0.78, 0.82)))
     for z in (0.4, 0.4 + (height - 0.4) * 0.36, 0.4 + (height - 0.4) * 0.7):
         parts.append(box((width * 0.95, depth * 0.9, 0.015), (0, 0, z), (0.55, 0.78, 0.80)))
@@ -253,7 +314,9 @@ def wine_rack(rng: np.random.Generator) -> Mesh:
     wood = tint(rng, WOOD)
     width, height = columns * pitch, rows * pitch
     parts = [carcass(width + 0.04, depth, height + 0.04, 0.025, wood, wood * 0.35)]
-    parts += [box((0.012, depth * 0.9, height), ((i - columns / 2) * pitch, 0, height / 2), wood) for i in range(1, columns)]
+    parts += [
+        box((0.012, depth * 0.9, height), ((i - columns / 2) * pitch, 0, height / 2), wood) for i in range(1, columns)
+    ]
     parts += [box((width, depth * 0.9, 0.012), (0, 0, i * pitch), wood) for i in range(1, rows)]
     for row in range(rows):
         for column in range(columns):
@@ -273,7 +336,9 @@ def shoe_rack(rng: np.random.Generator) -> Mesh:
     parts = [legs(width, depth, height, 0.03, frame)]
     for row in range(rows):
         z = row * gap + 0.07
-        parts += [tube([(-width / 2, y, z), (width / 2, y, z)], 0.01, frame, sides=5) for y in (-0.12, -0.04, 0.04, 0.12)]
+        parts += [
+            tube([(-width / 2, y, z), (width / 2, y, z)], 0.01, frame, sides=5) for y in (-0.12, -0.04, 0.04, 0.12)
+        ]
         for pair in range(3):
             colour, sole = tint(rng, BRIGHT, WOOD, BLACK), tint(rng, WHITE, BLACK)
             for i in (-1, 1):
@@ -291,11 +356,15 @@ def ladder(rng: np.random.Generator) -> Mesh:
     spread = height * 0.24
     parts = []
     for i in (-1, 1):
-        parts.append(tube([(i * width / 2 * 1.2, -spread, 0), (i * width / 2 * 0.85, 0, height)], 0.028, metal, sides=6))
-        parts.append(tube([(i * width / 2 * 1.2, spread, 0), (i * width / 2 * 0.85, 0.03, height)], 0.022, metal * 0.8, sides=6))
+        parts.append(
+            tube([(i * width / 2 * 1.2, -spread, 0), (i * width / 2 * 0.85, 0, height)], 0.028, metal, sides=6)
+        )
+        parts.append(
+            tube([(i * width / 2 * 1.2, spread, 0), (i * width / 2 * 0.85, 0.03, height)], 0.022, metal * 0.8, sides=6)
+        )
     for rung in range(rungs):
         t = (rung + 0.7) / (rungs + 0.4)
         half = width / 2 * (1.2 - 0.35 * t)
         parts.append(box((2 * half, 0.09, 0.025), (0, -spread * (1 - t), height * t), metal * 0.9))
-    parts.append(box((width * 0.95, 0.14, 0.04), (0, 0.01, height), tint(rng, BLACK, RED, metal[None])))
+    parts.append(box((width * 0.95, 0.14, 0.04), (0, 0.01, height), tint(rng, BLACK, RED, (tuple(metal),))))
     return merge(parts)

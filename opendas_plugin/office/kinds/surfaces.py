@@ -95,7 +95,9 @@ def brick_wall(rng: np.random.Generator) -> Mesh:
 def rug(rng: np.random.Generator) -> Mesh:
     width, depth = rng.uniform(1.6, 2.4), rng.uniform(1.0, 1.5)
     rows, columns = 14, 20
-    colours = np.broadcast_to(tint(rng, RED, ((0.10, 0.15, 0.40), (0.45, 0.30, 0.12), (0.10, 0.30, 0.25))), (rows, columns, 3))
+    colours = np.broadcast_to(
+        tint(rng, RED, ((0.10, 0.15, 0.40), (0.45, 0.30, 0.12), (0.10, 0.30, 0.25))), (rows, columns, 3)
+    )
     colours = colours.copy()
     accent, cream = tint(rng, ((0.80, 0.60, 0.20), (0.10, 0.20, 0.45))), np.array((0.80, 0.74, 0.60))
     colours[[1, -2], 1:-1] = colours[1:-1, [1, -2]] = cream
@@ -117,7 +119,9 @@ def wooden_pallet(rng: np.random.Generator) -> Mesh:
         parts.append(box((0.12, depth, 0.02), (x * width, 0, 0.12), wood * 0.85))
     boards = int(rng.integers(6, 8))
     for y in np.linspace(-0.45, 0.45, boards) * depth:
-        parts.append(box((width, depth / boards * 0.72, 0.022), (0, y, 0.141), np.clip(wood * rng.uniform(0.85, 1.15), 0, 0.95)))
+        parts.append(
+            box((width, depth / boards * 0.72, 0.022), (0, y, 0.141), np.clip(wood * rng.uniform(0.85, 1.15), 0, 0.95))
+        )
     return merge(parts)
 
 
@@ -128,7 +132,13 @@ def staircase(rng: np.random.Generator) -> Mesh:
     parts = []
     for step in range(steps):
         top, y = (step + 1) * rise, (step - steps / 2) * run
-        parts.append(box((width, (steps - step) * run, rise - 0.04), (0, y + (steps - step) * run / 2, top - rise / 2 - 0.02), riser))
+        parts.append(
+            box(
+                (width, (steps - step) * run, rise - 0.04),
+                (0, y + (steps - step) * run / 2, top - rise / 2 - 0.02),
+                riser,
+            )
+        )
         parts.append(box((width + 0.06, run + 0.04, 0.04), (0, y + run / 2 - 0.02, top - 0.02), tread))
     side, metal = (width / 2 - 0.03) * rng.choice((-1, 1)), tint(rng, BLACK, METAL, WOOD)
     for step in range(0, steps, 2):
