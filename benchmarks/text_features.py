@@ -7,6 +7,7 @@ Both start from token ids and end with features; that the features are equal is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,9 +40,9 @@ class Options:
 
 
 @torch.no_grad()
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Checks that both give the same features, times them in turns and prints the table."""
-    options = tyro.cli(Options)
+    options = tyro.cli(Options, args=argv)
     device = torch.device(options.device)
     clip = OpenDASCLIP.from_backbone(options.backbone, options.pretrained, device=device)
     vocabulary = Vocabulary(names=tuple(dict.fromkeys(open_clip.IMAGENET_CLASSNAMES))[: options.names])

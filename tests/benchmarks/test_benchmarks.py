@@ -1,0 +1,39 @@
+"""The benchmarks run to their end on a tiny model; their own checks say that the rivals compute the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def benchmarks_on_path(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+
+
+def test_text_features_are_compared_and_timed(tiny_backbone, capsys):
+    import text_features
+
+    text_features.main(["--backbone", tiny_backbone, "--names", "12", "--repeats", "1"])
+    table = capsys.readouterr().out
+    assert "open_clip encode_text" in table
+    assert "OpenDASCLIP.encode_text" in table
+
+
+def test_unequal_text_features_are_an_error(tiny_backbone):
+    import text_features
+
+    with pytest.raises(SystemExit, match="differ"):
+        text_features.main(["--backbone", tiny_backbone, "--names", "12", "--tolerance", "-1"])
+
+
+def test_both_stages_are_compared_and_timed(tiny_backbone, capsys):
+    import train_step
+
+    train_step.main(["--backbone", tiny_backbone, "--names", "12", "--repeats", "1", "--batch-sizes", "4"])
+    output = capsys.readouterr().out
+    for row in ("naive step", "stage 2 from cache", "bare tower", "stage 1", "crops from disk", "waits for its data"):
+        assert row in output
