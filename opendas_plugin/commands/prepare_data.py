@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +12,15 @@ from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse
 from opendas_plugin.data.coco import read_instances, read_panoptic
 from opendas_plugin.data.folders import Grouping, Regions, read_folders
 from opendas_plugin.data.reading import Reading
-from opendas_plugin.data.registry import Domain, build_domain, describe, domain_folder, load_domain, write_domain
+from opendas_plugin.data.registry import Domain, build_domain, describe, domain_folder, write_domain
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.office.rooms import Pictures
+from opendas_plugin.office.rooms import prepare as prepare_rooms
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, check_names
 
 PROGRAM = "opendas-prepare"
 VAL_FRACTION = 0.2
+DEFAULT_WORKERS = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Prepare(Options):
     """Smaller segments are dropped, in pixels."""
     template: str = DEFAULT_TEMPLATE
     """Text with one {} for the name."""
-    workers: int = min(8, os.cpu_count() or 1)
+    workers: int = DEFAULT_WORKERS
     """Threads that decode and encode."""
 
 
@@ -97,11 +100,13 @@ class Office(Options):
     """Validate on the test rooms and their novel names, or on the tune rooms and theirs."""
     seed: int = 0
     """Seed of the rooms."""
-    rooms: int | None = None
-    """Number of rooms; default: the domain's own."""
-    frames: int | None = None
-    """Frames a room; default: the domain's own."""
-    workers: int = min(8, os.cpu_count() or 1)
+    train_rooms: int = 44
+    """Rooms to learn from."""
+    val_rooms: int = 28
+    """Rooms to judge by."""
+    pictures: Pictures = field(default_factory=Pictures)
+    """How the rooms are photographed."""
+    workers: int = DEFAULT_WORKERS
     """Processes that render."""
 
 
@@ -125,13 +130,17 @@ def prepare(argv: Sequence[str]) -> None:
 
 def prepare_office(options: Office, record: RunRecord) -> Domain:
     """Renders the built-in domain."""
-    from opendas_plugin.office import rooms  # its ray caster is not needed for other data
-
-    chosen = {key: value for key in ("rooms", "frames") if (value := getattr(options, key)) is not None}
-    split = options.novel_split
-    rooms.prepare(output=options.output, seed=options.seed, novel_split=split, workers=options.workers, **chosen)
+    domain = prepare_rooms(
+        options.output,
+        seed=options.seed,
+        novel_split=options.novel_split,
+        train_rooms=options.train_rooms,
+        val_rooms=options.val_rooms,
+        pictures=options.pictures,
+        workers=options.workers,
+    )
     record.write(options.output)
-    return load_domain(options.output)
+    return domain
 
 
 def prepare_files(options: Folders | Coco, record: RunRecord) -> Domain:

@@ -115,7 +115,7 @@ def build_domain(
     vocabulary = Vocabulary(train.names, novel_names, template)
     kept = [segment for segment in segments["train"] if segment.label not in novel_names]
     dropped = {split: sum((image.dropped for image in images), Counter()) for split, images in parts.items()}
-    if novel_names:
+    if len(kept) < len(segments["train"]):
         dropped["train"][NOVEL_IN_TRAINING] = len(segments["train"]) - len(kept)
 
     info = {
@@ -146,7 +146,8 @@ def domain_folder(output: str | Path, extras: Sequence[str] = ()) -> Iterator[Pa
     """
     output = Path(output)
     if output.is_dir():
-        foreign = sorted(path.name for path in output.iterdir() if path.name not in (*FILES, *extras))
+        found = sorted(path.name for path in output.iterdir())
+        foreign = [name for name in found if "domain.json" not in found or name not in (*FILES, *extras)]
         if foreign:
             raise OutputError(f"{output} holds other files ({foreign[0]}), which would be lost; choose a new folder")
     elif output.exists():

@@ -73,7 +73,7 @@ def test_names_without_segments_are_reported():
     assert domain.info["base_names_without_training_segment"] == ["door", "desk"]
     assert domain.info["names_without_validation_segment"] == ["wall", "door", "desk"]
     assert describe(domain).splitlines() == [
-        "train: 1 segments in 1 images kept, 1 dropped (crowd region: 1, novel name in a training image: 0)",
+        "train: 1 segments in 1 images kept, 1 dropped (crowd region: 1)",
         "val: 1 segments in 1 images kept, 1 dropped (crowd region: 1)",
         "names: 4, of them 1 novel",
         "novel names (1): mug",
