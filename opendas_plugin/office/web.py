@@ -17,10 +17,8 @@ TEMPLATES: tuple[str, ...] = (
     "{}",
     "a photo of the {}.",
     "a picture of a {}.",
-    "a photo of a {} on a plain background.",
-    "a close-up photo of a {}.",
     "an image of a {}.",
-    "there is a {} in the room.",
+    "a close-up photo of a {}.",
 )
 """Captions of the web look; ``a photo of a {colour} {}.`` comes beside them."""
 
