@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -15,7 +15,6 @@ import open_clip
 import torch
 from open_clip.model import build_model_from_openai_state_dict
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
@@ -222,14 +221,16 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         if _is_torchscript(path):
-            return dict(torch.jit.load(path, map_location="cpu").state_dict())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # torch.jit is deprecated; OpenAI's files are not
+                return dict(torch.jit.load(path, map_location="cpu").state_dict())
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = state.get("state_dict", state)
         return {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, torch.Tensor)}
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, ValueError) as error:
+    except Exception as error:  # a damaged file can fail at any point of its reader
         raise BackboneError(
-            f"{path} could not be read as weights ({_first_line(error)}); expected safetensors, a TorchScript archive "
-            "or a plain dict of tensors"
+            f"{path} could not be read as weights ({type(error).__name__}); expected safetensors, a TorchScript "
+            "archive or a plain dict of tensors"
         ) from error
 
 

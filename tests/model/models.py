@@ -15,6 +15,8 @@ TEXTS = [
     "a photo of a very long red and green thing that hangs on the wall beside the window.",
 ]
 
+WIDE_HEADS = {"vision_cfg": {"head_width": 64}, "text_cfg": {"heads": 1}}  # OpenAI's format knows no other head width
+
 
 def build(name: str, *, layers: int | None = None, custom_text: bool = False, **changes):
     """open_clip's model ``name`` with random weights, its layers cut to ``layers``, its configuration changed."""
@@ -56,3 +58,10 @@ def build_tiny(**options):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return kind(embed_dim=32, vision_cfg=vision, text_cfg=text, **options).eval()
+
+
+def openai_state() -> dict[str, torch.Tensor]:
+    """A random CLIP as OpenAI stores it: matrices in half precision, normalisations and embeddings in full."""
+    model = build_tiny(quick_gelu=True, **WIDE_HEADS)
+    open_clip.convert_weights_to_fp16(model)
+    return model.state_dict()

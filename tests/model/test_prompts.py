@@ -76,7 +76,7 @@ def test_the_first_text_layer_starts_from_the_context(model, count, words):
 
 
 def test_another_context_is_learnt_and_replaced(model):
-    clip = adapted(model, text_tokens=3, context="an indoor photo of")
+    clip = adapted(model, context="an indoor photo of")
     ids, _ = placed(clip, "an indoor photo of the door")
     assert ids == clip.tokenizer.encode("the door")
 

@@ -148,7 +148,7 @@ def test_visual_tokens_do_what_a_plain_forward_does(count, depth):
 def test_text_tokens_do_what_a_plain_forward_does(count, depth):
     model = build_tiny()
     clip = wrap(model, PromptConfig(visual_tokens=0, text_tokens=count, text_depth=depth))
-    texts = {text: True for text in TEXTS} | {"a door": False, "a photo of the door in a big room": False}
+    texts = dict.fromkeys(TEXTS, True) | {"a door": False, "a photo of the door in a big room": False}
     tokens, learnt = clip.tokenize(list(texts)), clip.text_prompts.tokens
     rows = [plain_text_features(model, ids, begins, learnt) for ids, begins in zip(tokens, texts.values(), strict=True)]
     expected, features = torch.stack(rows), clip.encode_text(tokens)

@@ -1,0 +1,51 @@
+"""Thin views of an adapted CLIP for code that was written against another interface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
+
+class VisualView:
+    """The adapted visual tower, callable with pixels; every other attribute is that of open_clip's tower."""
+
+    def __init__(self, clip: OpenDASCLIP) -> None:
+        self._clip = clip
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """Returns image features (B, D), as ``OpenDASCLIP.encode_image`` does."""
+        return self._clip.encode_image(image)
+
+    @property
+    def input_resolution(self) -> int:
+        """Side of the square input, in pixels; OpenAI's name for it."""
+        return self._clip.image_size
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._clip.model.visual, name)
+
+
+class OpenAIView(nn.Module):
+    """An ``OpenDASCLIP`` with the ``forward`` of OpenAI's model; every other attribute is the CLIP's own."""
+
+    def __init__(self, clip: OpenDASCLIP) -> None:
+        super().__init__()
+        self.clip = clip
+
+    def forward(self, image: torch.Tensor, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the logits per image (B, N) and per text (N, B) of pixels (B, 3, S, S) and token ids (N, L)."""
+        image_features = self.clip.encode_image(image, normalize=True)
+        text_features = self.clip.encode_text(text, normalize=True)
+        logits = self.clip.logit_scale.exp() * image_features @ text_features.T
+        return logits, logits.T
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("clip"), name)
