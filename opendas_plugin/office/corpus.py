@@ -74,19 +74,22 @@ def augmented(batch: Tensor, strength: float, generator: torch.Generator) -> Ten
 
 
 class Captions:
-    """Token ids of all captions: plain ones (names, templates, L) and those with a colour (names, colours, L)."""
+    """All captions: plain ones (names, templates, CONTEXT) and those with a colour (names, colours, CONTEXT).
+
+    They hold positions in ``tokens``, the sorted ids of all tokens that occur, so that a small table is enough; the
+    end of a text is the largest there, too.
+    """
 
     def __init__(self) -> None:
         tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT)
         plain = tokenizer([template.format(name) for name in NAMES for template in TEMPLATES])
         coloured = tokenizer([COLOURED.format(word, name) for name in NAMES for word in COLOURS])
-        longest = int(torch.cat([plain, coloured]).argmax(dim=1).max()) + 1
-        self.plain = plain[:, :longest].reshape(len(NAMES), len(TEMPLATES), longest)
-        self.coloured = coloured[:, :longest].reshape(len(NAMES), len(COLOURS), longest)
-        self.used = torch.cat([plain, coloured]).unique()
+        self.tokens = torch.cat([plain, coloured]).unique()
+        self.plain = torch.searchsorted(self.tokens, plain).reshape(len(NAMES), len(TEMPLATES), CONTEXT)
+        self.coloured = torch.searchsorted(self.tokens, coloured).reshape(len(NAMES), len(COLOURS), CONTEXT)
 
     def draw(self, targets: Tensor, colours: Tensor, generator: torch.Generator) -> Tensor:
-        """A caption for every name, (names, L); some of the names in the batch have one with a colour seen there."""
+        """A caption for every name, (names, CONTEXT); some that are in the batch get one with a colour seen there."""
         kinds = torch.randint(0, 2 * len(TEMPLATES), (len(NAMES),), generator=generator)
         texts = self.plain[torch.arange(len(NAMES)), torch.where(kinds < len(TEMPLATES), kinds, 0)].clone()
         told = torch.rand(len(targets), generator=generator) < 0.15

@@ -42,6 +42,7 @@ CONFIG: dict[str, Any] = {
     "vision_cfg": {"image_size": 224, "layers": 4, "width": 192, "patch_size": 32, "head_width": 64},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 3},
 }
+_TEXT_WIDTH, _VOCABULARY = CONFIG["text_cfg"]["width"], CONFIG["text_cfg"]["vocab_size"]
 _MEAN = torch.tensor((0.48145466, 0.4578275, 0.40821073)).view(3, 1, 1)
 _STD = torch.tensor((0.26862954, 0.26130258, 0.27577711)).view(3, 1, 1)
 
@@ -77,20 +78,21 @@ class Epoch:
 
 
 class Tower(nn.Module):
-    """The open_clip model under training, with patches of 16 px and short texts."""
+    """The open_clip model under training: patches of 16 px, short texts, and no token but those of the captions."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, captions: Captions, settings: Settings) -> None:
         super().__init__()
         torch.manual_seed(settings.seed)
         config = copy.deepcopy(CONFIG)
         config["vision_cfg"] |= {"image_size": settings.sizes[0], "patch_size": 16}
         config["text_cfg"]["context_length"] = CONTEXT
         self.clip = open_clip.CLIP(**config)
-        table = self.clip.token_embedding.weight
-        none = torch.zeros(0, dtype=torch.int32), torch.zeros(0, table.shape[1])
+        self.tokens = captions.tokens
+        table = rebuild_token_table(self.tokens[:0], torch.zeros(0, _TEXT_WIDTH), _VOCABULARY, _TEXT_WIDTH)
+        self.clip.token_embedding = nn.Embedding.from_pretrained(table[self.tokens], freeze=False)
         with torch.no_grad():
-            table.copy_(rebuild_token_table(*none, *table.shape))
-            self.clip.visual.positional_embedding[1:] = 0.4 * _waves(settings.sizes[0] // 16, table.shape[1] * 3 // 2)
+            positions = self.clip.visual.positional_embedding
+            positions[1:] = 0.4 * _waves(settings.sizes[0] // 16, positions.shape[1])
 
     def resize(self, size: int) -> None:
         """Takes pictures of ``size`` from now on; positions are interpolated."""
@@ -102,23 +104,21 @@ class Tower(nn.Module):
         self.clip.visual.positional_embedding = nn.Parameter(torch.cat([positions[:1], grid]))
 
     def full(self) -> open_clip.CLIP:
-        """The same tower at 224 px and 77 tokens; positions that no caption reaches keep their initial values."""
+        """The same tower at 224 px, 77 positions and all tokens; what no caption reaches keeps its initial values."""
         torch.manual_seed(1)
         clip = open_clip.CLIP(**CONFIG)
         trained = copy.deepcopy(self)
         trained.resize(112)
-        state = trained.clip.state_dict()
+        state = {key: value.half().float() for key, value in trained.clip.state_dict().items()}
         kernel = state["visual.conv1.weight"]
         state["visual.conv1.weight"] = kernel.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) / 4
-        positions = clip.positional_embedding.detach().clone()
+        positions = clip.positional_embedding.detach().half().float()
         positions[:CONTEXT] = state["positional_embedding"]
         state["positional_embedding"] = positions
-        clip.load_state_dict({key: _rounded(value) for key, value in state.items()})
+        rows = state["token_embedding.weight"]
+        state["token_embedding.weight"] = rebuild_token_table(self.tokens, rows, _VOCABULARY, _TEXT_WIDTH)
+        clip.load_state_dict(state)
         return clip.eval()
-
-
-def _rounded(tensor: Tensor) -> Tensor:
-    return tensor.half().float()
 
 
 def contrastive_loss(images: Tensor, texts: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,21 +137,21 @@ def contrastive_loss(images: Tensor, texts: Tensor, targets: Tensor, scale: Tens
     return (to_text + to_image) / 2, logits
 
 
-def train(tower: Tower, images: NDArray[np.uint8], colours: NDArray[np.int64], settings: Settings) -> Iterator[Epoch]:
+def train(
+    tower: Tower, captions: Captions, images: NDArray[np.uint8], colours: NDArray[np.int64], settings: Settings
+) -> Iterator[Epoch]:
     """Trains ``tower`` through all stages; yields what happened in every epoch.
 
     Args:
         images: (names, P, 112, 112, 3) uint8.
         colours: (names, P) int, positions in COLOURS.
     """
-    clip, captions, step = tower.clip, Captions(), 0
+    clip, step = tower.clip, 0
     flat, words = images.reshape(-1, *images.shape[2:]), torch.from_numpy(colours.reshape(-1))
     per_epoch = len(flat) // settings.batch
-    rows = nn.Parameter(clip.token_embedding.weight.detach()[captions.used].clone())
-    clip.token_embedding.weight.requires_grad_(False)
     for size, epochs, strength in zip(settings.sizes, settings.epochs, settings.strength, strict=True):
         tower.resize(size)
-        optimisers = _optimisers(clip, rows, settings)
+        optimisers = _optimisers(clip, settings)
         first = step
         for _ in range(epochs):
             begun, losses, right = time.perf_counter(), 0.0, 0
@@ -170,7 +170,7 @@ def train(tower: Tower, images: NDArray[np.uint8], colours: NDArray[np.int64], s
                 texts = captions.draw(targets, words[torch.from_numpy(numbers)], generator)
                 with torch.autocast("cpu", torch.bfloat16):
                     image_features = clip.encode_image((pixels - _MEAN) / _STD).float()
-                    text_features = _encode_text(clip, rows, captions.used, texts).float()
+                    text_features = clip.encode_text(texts).float()
                 loss, logits = contrastive_loss(image_features, text_features, targets, clip.logit_scale.exp())
                 loss.backward()
                 nn.utils.clip_grad_norm_([p for o in optimisers for g in o.param_groups for p in g["params"]], 1.0)
@@ -180,30 +180,20 @@ def train(tower: Tower, images: NDArray[np.uint8], colours: NDArray[np.int64], s
                     clip.logit_scale.clamp_(max=math.log(100))
                 losses, right = losses + loss.item(), right + int((logits.argmax(dim=1) == targets).sum())
                 step += 1
-            with torch.no_grad():
-                clip.token_embedding.weight[captions.used] = rows
             seconds = time.perf_counter() - begun
             yield Epoch(size, losses / per_epoch, 100 * right / (per_epoch * settings.batch), seconds)
 
 
-def _optimisers(clip: open_clip.CLIP, rows: nn.Parameter, settings: Settings) -> list[torch.optim.Optimizer]:
+def _optimisers(clip: open_clip.CLIP, settings: Settings) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the visual blocks, AdamW for all else."""
     hidden = [p for p in clip.visual.transformer.parameters() if p.ndim == 2]
-    known = {id(p) for p in hidden} | {id(clip.token_embedding.weight)}
+    known = {id(p) for p in hidden}
     rest = [p for p in clip.parameters() if id(p) not in known]
     muon = torch.optim.Muon(hidden, weight_decay=settings.weight_decay, ns_steps=4, adjust_lr_fn="match_rms_adamw")
-    adam = torch.optim.AdamW([*rest, rows], betas=(0.9, 0.98), weight_decay=0.0)
+    adam = torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.0)
     for optimiser, rate in ((muon, settings.muon_rate), (adam, settings.adam_rate)):
         optimiser.param_groups[0]["rate"] = rate
     return [muon, adam]
-
-
-def _encode_text(clip: open_clip.CLIP, rows: Tensor, used: Tensor, tokens: Tensor) -> Tensor:
-    """``clip.encode_text`` with the rows under training in the place of the token table, which is too large to step."""
-    length = tokens.shape[1]
-    x = F.embedding(torch.searchsorted(used, tokens.reshape(-1)).reshape(tokens.shape), rows)
-    x = clip.transformer(x + clip.positional_embedding[:length], attn_mask=clip.attn_mask[:length, :length])
-    return clip.ln_final(x)[torch.arange(len(x)), tokens.argmax(dim=1)] @ clip.text_projection
 
 
 def _cosine(progress: float) -> float:
@@ -235,14 +225,13 @@ def top1(clip: open_clip.CLIP, images: NDArray[np.uint8], names: Sequence[str]) 
     return np.array(shares)
 
 
-def save(clip: open_clip.CLIP, folder: Path) -> int:
-    """Writes config.json and weights.safetensors (half precision, used token rows alone); returns the file's bytes."""
+def save(clip: open_clip.CLIP, tokens: Tensor, folder: Path) -> int:
+    """Writes config.json and weights.safetensors (half precision, rows of ``tokens`` alone); returns its bytes."""
     state = {
         key: value.half().contiguous() for key, value in clip.state_dict().items() if key != "token_embedding.weight"
     }
-    used = Captions().used
-    state["token_rows"] = used.int()
-    state["token_values"] = clip.token_embedding.weight.detach()[used].half()
+    state["token_rows"] = tokens.int()
+    state["token_values"] = clip.token_embedding.weight.detach()[tokens].half()
     write_json(folder / "config.json", CONFIG)
     with atomic_file(folder / "weights.safetensors") as temporary:
         save_file(state, temporary)
@@ -281,8 +270,9 @@ def main() -> None:
     say(f"settings: {json.dumps(dataclasses.asdict(settings))}")
     say(f"versions: python {platform.python_version()}, torch {torch.__version__}, open_clip {open_clip.__version__}")
     say(f"pictures: {settings.images} for each of {len(NAMES)} names, and {settings.held_out} held out")
-    tower, started = Tower(settings), time.perf_counter()
-    for number, epoch in enumerate(train(tower, images, colours, settings), start=1):
+    captions = Captions()
+    tower, started = Tower(captions, settings), time.perf_counter()
+    for number, epoch in enumerate(train(tower, captions, images, colours, settings), start=1):
         say(
             f"epoch {number}, {epoch.size} px: loss {epoch.loss:.3f}, top-1 on augmented batches {epoch.accuracy:.1f}%"
             f", logit scale {tower.clip.logit_scale.exp().item():.1f}, {epoch.seconds:.0f} s"
@@ -290,7 +280,7 @@ def main() -> None:
         if number % 4 == 0 or number == sum(settings.epochs):
             clip = tower.full()
             classes, everything, worst = report(clip, held_out)
-            size = save(clip, arguments.output)
+            size = save(clip, tower.tokens, arguments.output)
             say(f"  held out: {classes:.2f}% of the classes, {everything:.2f}% of all names")
     say(f"trained in {time.perf_counter() - started:.0f} s with {arguments.threads} threads")
     say(f"top-1 on held-out pictures at 224 px, half precision, 'a photo of a {{}}.': {classes:.2f}% of")
