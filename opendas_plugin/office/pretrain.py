@@ -29,6 +29,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
+from opendas_plugin.crops import CLIP_MEAN, CLIP_STD, normalise
 from opendas_plugin.files import atomic_file, write_json, write_text
 from opendas_plugin.model.checkpoint import rebuild_token_table
 from opendas_plugin.office.corpus import CONTEXT, Captions, augmented, pictures
@@ -43,8 +44,6 @@ CONFIG: dict[str, Any] = {
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 3},
 }
 _TEXT_WIDTH, _VOCABULARY = CONFIG["text_cfg"]["width"], CONFIG["text_cfg"]["vocab_size"]
-_MEAN = torch.tensor((0.48145466, 0.4578275, 0.40821073)).view(3, 1, 1)
-_STD = torch.tensor((0.26862954, 0.26130258, 0.27577711)).view(3, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -149,6 +148,7 @@ def train(
     clip, step = tower.clip, 0
     flat, words = images.reshape(-1, *images.shape[2:]), torch.from_numpy(colours.reshape(-1))
     per_epoch = len(flat) // settings.batch
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
     for size, epochs, strength in zip(settings.sizes, settings.epochs, settings.strength, strict=True):
         tower.resize(size)
         optimisers = _optimisers(clip, settings)
@@ -169,7 +169,7 @@ def train(
                 pixels = augmented(F.interpolate(pixels, size=size, mode="area"), strength, generator)
                 texts = captions.draw(targets, words[torch.from_numpy(numbers)], generator)
                 with torch.autocast("cpu", torch.bfloat16):
-                    image_features = clip.encode_image((pixels - _MEAN) / _STD).float()
+                    image_features = clip.encode_image((pixels - mean) / std).float()
                     text_features = clip.encode_text(texts).float()
                 loss, logits = contrastive_loss(image_features, text_features, targets, clip.logit_scale.exp())
                 loss.backward()
@@ -219,8 +219,7 @@ def top1(clip: open_clip.CLIP, images: NDArray[np.uint8], names: Sequence[str]) 
     texts = F.normalize(clip.encode_text(tokens), dim=-1)
     shares = []
     for index, group in enumerate(images):
-        pixels = torch.from_numpy(np.ascontiguousarray(group)).permute(0, 3, 1, 2).float() / 255
-        features = clip.encode_image((pixels - _MEAN) / _STD)
+        features = clip.encode_image(normalise(torch.from_numpy(np.array(group))))
         shares.append(((features @ texts.T).argmax(dim=1) == index).double().mean().item())
     return np.array(shares)
 
