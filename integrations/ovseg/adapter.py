@@ -1,0 +1,197 @@
+"""Adapter folders, read as strictly as ``opendas_plugin`` reads them but without it, and the CLIP that they fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from integrations.ovseg.errors import OVSegError
+
+FORMAT_VERSION = 1
+FIELDS = (
+    "backbone", "pretrained", "backbone_seed", "backbone_sha256", "prompts", "method", "template", "crop_policy",
+    "base_names", "training", "package_version", "format_version",
+)  # fmt: skip
+PROMPT_FIELDS = (
+    "visual_tokens", "text_tokens", "visual_depth", "text_depth", "context", "deep_text_init", "init_std",
+)  # fmt: skip
+REGION_SIZE = 224
+"""Side in pixels of OVSeg's mask regions; it is hard-coded there."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """The learnt tokens of both towers, and what they were learnt on."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    """``adapter_config.json``."""
+    visual: torch.Tensor | None
+    """(depth, n, width) float32, or None for 0 tokens."""
+    text: torch.Tensor | None
+    """(depth, n, width) float32, or None for 0 tokens."""
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether nothing was learnt, so that the host's numbers stay."""
+        return self.visual is None and self.text is None
+
+    @property
+    def backbone(self) -> str:
+        """What it was learnt on, in words."""
+        pretrained = self.config["pretrained"]
+        return self.config["backbone"] + (f" ({pretrained})" if pretrained else "")
+
+    @property
+    def backbone_sha256(self) -> str:
+        """Hash of the weights that it was learnt on."""
+        return self.config["backbone_sha256"]
+
+
+def read_adapter(folder: str | os.PathLike) -> Adapter:
+    """Reads an adapter folder.
+
+    Raises:
+        OVSegError: it is missing, damaged, of a newer format, or holds something other than tokens.
+    """
+    folder = Path(folder)
+    path = folder / "adapter_config.json"
+    if not path.is_file():
+        raise OVSegError(f"{folder} is no adapter: it has no {path.name}; give the folder that train_prompts.py wrote")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OVSegError(f"{path} could not be read ({error}); the adapter is damaged") from error
+    _check_config(config, path)
+    tensors = _read_tensors(folder / "adapter.safetensors", config["prompts"])
+    return Adapter(folder, config, tensors.get("visual_prompts.tokens"), tensors.get("text_prompts.tokens"))
+
+
+def check_fits(adapter: Adapter, clip_model: nn.Module) -> None:
+    """Checks that an adapter's tokens can stand in a CLIP of OVSeg.
+
+    Raises:
+        OVSegError: widths, layers, patch or input size differ; the message names both sides.
+    """
+    visual, text = clip_model.visual, clip_model.transformer
+    if not hasattr(visual, "class_embedding"):
+        raise OVSegError(
+            f"OVSeg's CLIP has a {type(visual).__name__} as visual tower, but the adapter {adapter.folder} was learnt "
+            f"on {adapter.backbone}; set MODEL.CLIP_ADAPTER.CLIP_MODEL_NAME to that backbone"
+        )
+    patch, size = _geometry(adapter)
+    host = {"visual width": visual.conv1.weight.shape[0], "visual layers": len(visual.transformer.resblocks),
+            "text width": text.width, "text layers": len(text.resblocks),
+            "patch size": visual.conv1.weight.shape[-1], "input size": visual.input_resolution}  # fmt: skip
+    own = {"patch size": patch, "input size": size}
+    for tower, tokens in (("visual", adapter.visual), ("text", adapter.text)):
+        if tokens is not None:
+            own[f"{tower} width"] = tokens.shape[-1]
+            whole = adapter.config["prompts"][f"{tower}_depth"] is None
+            own[f"{tower} layers"] = len(tokens) if whole or len(tokens) > host[f"{tower} layers"] else None
+    for name, expected in own.items():
+        if expected is not None and expected != host[name]:
+            raise OVSegError(
+                f"the adapter {adapter.folder} was learnt on {adapter.backbone} with {name} {expected}, but OVSeg's "
+                f"CLIP has {name} {host[name]}; {_advice(size)}"
+            )
+    if host["input size"] != REGION_SIZE:
+        raise OVSegError(
+            f"OVSeg cuts regions of {REGION_SIZE} pixels, but its CLIP reads {host['input size']}; {_advice(size)}"
+        )
+
+
+def clip_sha256(clip_model: nn.Module) -> str:
+    """Returns the hash of a CLIP's weights, equal to ``backbone_sha256`` of the same weights in an adapter.
+
+    OVSeg's own mask tokens, which no other CLIP has, do not count.
+    """
+    digest = hashlib.sha256()
+    for key, tensor in sorted(clip_tensors(clip_model).items()):
+        digest.update(f"{key} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().reshape(-1).view(np.uint8))
+    return digest.hexdigest()
+
+
+def clip_tensors(clip_model: nn.Module) -> dict[str, torch.Tensor]:
+    """Returns the weights of OVSeg's CLIP by name, without its mask tokens."""
+    return {key: value for key, value in clip_model.state_dict().items() if key != "visual.mask_embedding"}
+
+
+def tokens_sha256(tokens: torch.Tensor | None) -> str:
+    """Returns the hash of learnt tokens, or an empty string for none."""
+    return "" if tokens is None else hashlib.sha256(tokens.float().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
+def _check_config(config: Any, path: Path) -> None:
+    if not isinstance(config, dict) or not isinstance(config.get("format_version"), int):
+        raise OVSegError(f"{path} is no adapter's configuration: it has no format_version")
+    if config["format_version"] > FORMAT_VERSION:
+        raise OVSegError(
+            f"{path} has format {config['format_version']}, but this package reads format {FORMAT_VERSION}; "
+            "upgrade opendas-plugin"
+        )
+    _check_fields(config, FIELDS, str(path))
+    if not isinstance(config["prompts"], dict):
+        raise OVSegError(f"{path}: prompts should be an object, got {config['prompts']!r}")
+    _check_fields(config["prompts"], PROMPT_FIELDS, f"{path}, prompts")
+
+
+def _check_fields(values: Mapping[str, Any], expected: tuple[str, ...], source: str) -> None:
+    missing, unknown = sorted(set(expected) - set(values)), sorted(set(values) - set(expected))
+    if missing:
+        raise OVSegError(f"{source} lacks {', '.join(missing)}; the adapter is damaged")
+    if unknown:
+        raise OVSegError(f"{source} has unknown fields {', '.join(unknown)}; the adapter is damaged")
+
+
+def _read_tensors(path: Path, prompts: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    try:
+        tensors = load_file(str(path))
+    except Exception as error:  # safetensors' kinds of error differ between its versions
+        raise OVSegError(f"{path} could not be read ({error}); the adapter is damaged") from error
+    expected = {f"{tower}_prompts.tokens" for tower in ("visual", "text") if prompts[f"{tower}_tokens"]}
+    if expected - set(tensors):
+        raise OVSegError(f"{path} lacks {', '.join(sorted(expected - set(tensors)))}; the adapter is damaged")
+    if set(tensors) - expected:
+        raise OVSegError(
+            f"{path} holds {', '.join(sorted(set(tensors) - expected))}, which OVSeg cannot be given; expected learnt "
+            "tokens, as the method opendas makes them"
+        )
+    for tower in ("visual", "text"):
+        tokens, depth = tensors.get(f"{tower}_prompts.tokens"), prompts[f"{tower}_depth"]
+        if tokens is not None and (
+            tokens.ndim != 3 or tokens.shape[1] != prompts[f"{tower}_tokens"] or len(tokens) != (depth or len(tokens))
+        ):
+            raise OVSegError(
+                f"{path}: {tower}_prompts.tokens has shape {tuple(tokens.shape)}, expected ({depth or 'layers'}, "
+                f"{prompts[f'{tower}_tokens']}, width); the adapter is damaged"
+            )
+    return tensors
+
+
+def _geometry(adapter: Adapter) -> tuple[int | None, int | None]:
+    """Patch and input size of the adapter's backbone, as far as its name and crops tell."""
+    match = re.match(r"ViT-[A-Za-z0-9]+[-/](\d+)(?:.*?[-@](\d{3})(?!\d))?", adapter.config["backbone"])
+    patch = int(match.group(1)) if match else None
+    size = adapter.config["crop_policy"].get("size")
+    if size is None and match:
+        size = int(match.group(2) or REGION_SIZE)
+    return patch, size
+
+
+def _advice(size: int | None) -> str:
+    if size not in (None, REGION_SIZE):
+        return f"train the adapter on a backbone of {REGION_SIZE} pixels"
+    return "set MODEL.CLIP_ADAPTER.CLIP_MODEL_NAME to the adapter's backbone"

@@ -1,0 +1,56 @@
+"""The mask regions that OVSeg's CLIP classifies, equal to OVSeg's own bit for bit and several times as fast."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 (torch's own convention)
+
+from integrations.ovseg.adapter import REGION_SIZE
+
+
+def can_crop(clip_adapter: nn.Module, normalize: bool) -> bool:
+    """Whether :func:`crop_regions` does what OVSeg's settings ask for; they are the ones of all its configs."""
+    return (
+        normalize
+        and clip_adapter.region_resized
+        and not clip_adapter.mask_matting
+        and clip_adapter.mask_expand_ratio == 1.0
+    )
+
+
+def crop_regions(
+    clip_adapter: nn.Module, image: torch.Tensor, mask: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
+    """Cuts every mask's box out of the image and fills the background with CLIP's mean colour.
+
+    OVSeg normalises each crop, and resizes a second, un-normalised copy that nobody reads. Here the image is
+    normalised once: a pixel of a crop is either the image's or the fill, so the values are the same.
+
+    Args:
+        clip_adapter: OVSeg's ``MaskFormerClipAdapter``.
+        image: (3, H, W) RGB, 0 to 255.
+        mask: (K, H, W) probabilities.
+
+    Returns:
+        regions (N, 3, 224, 224), their masks (N, 1, 224, 224) of 0 and 1, and which masks are valid, (K,) bool; None
+        where no mask has a pixel.
+    """
+    dtype = mask.dtype
+    binary = mask > clip_adapter.mask_thr
+    rows, columns = binary.any(dim=2), binary.any(dim=1)
+    valid = rows.any(dim=1)
+    if not bool(valid.any()):
+        return None
+    mean, std = clip_adapter.pixel_mean, clip_adapter.pixel_std
+    fill = (torch.as_tensor(clip_adapter.mask_fill, dtype=dtype, device=image.device).reshape(mean.shape) - mean) / std
+    pixels = (image.type(dtype) - mean) / std
+    regions, region_masks = [], []
+    for k in valid.nonzero()[:, 0].tolist():
+        y, x = rows[k].nonzero()[:, 0], columns[k].nonzero()[:, 0]
+        box = (slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1))
+        inside = binary[(k, *box)][None, None]
+        region = torch.where(inside, pixels[(..., *box)], fill)
+        regions.append(F.interpolate(region, size=(REGION_SIZE, REGION_SIZE), mode="bicubic"))
+        region_masks.append(F.interpolate(inside.type(dtype), size=(REGION_SIZE, REGION_SIZE), mode="nearest"))
+    return torch.cat(regions), torch.cat(region_masks), valid

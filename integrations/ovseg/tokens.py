@@ -1,0 +1,131 @@
+"""Learnt tokens inside OVSeg's CLIP, by means of its own modules: nothing of its parameters is renamed or wrapped."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import nn
+
+from integrations.ovseg.errors import OVSegError
+
+
+class VisualTokens:
+    """Learnt tokens beside class token and patches, in every block of the visual tower.
+
+    Hooks append them before a block and cut them off behind it, so that OVSeg's mask tokens, which count on one class
+    token and the patches, never see them. Where the learnt layers end before the tower does, the last ones flow on.
+    """
+
+    def __init__(self, visual: nn.Module, tokens: torch.Tensor) -> None:
+        """Hooks ``tokens`` (depth, n, width) into ``visual``."""
+        self.visual = visual
+        self.carried: torch.Tensor | None = None
+        # a buffer follows .to(device); not persistent, it is neither saved nor overwritten by a checkpoint
+        visual.register_buffer("opendas_tokens", tokens.to(visual.class_embedding.device), persistent=False)
+        self.handles = []
+        for i, block in enumerate(visual.transformer.resblocks):
+            self.handles.append(block.register_forward_pre_hook(partial(self._append, i)))
+            self.handles.append(block.register_forward_hook(partial(self._cut, i)))
+
+    def remove(self) -> None:
+        """Takes the hooks and the tokens out again."""
+        for handle in self.handles:
+            handle.remove()
+        del self.visual.opendas_tokens
+
+    def _append(self, i: int, block: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        x, layers = inputs[0], self.visual.opendas_tokens  # (1 + patches, B, width)
+        if i < len(layers):
+            tokens = self.visual.ln_pre(layers[0]) if i == 0 else layers[i]
+            tokens = tokens.to(x.dtype)[:, None].expand(-1, x.shape[1], -1)
+        else:
+            tokens = self.carried
+        return (torch.cat([x, tokens]),)
+
+    def _cut(self, i: int, block: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+        depth, n, _ = self.visual.opendas_tokens.shape
+        flows_on = depth <= i + 1 < len(self.visual.transformer.resblocks)
+        self.carried = output[-n:] if flows_on else None
+        return output[:-n]
+
+
+class TextEncoder:
+    """The text tower of OVSeg's CLIP, with or without learnt tokens, and without its waste.
+
+    Padding is not computed, and what all texts of a call begin with is computed once. Both are exact under the
+    tower's causal mask, up to rounding (1e-6).
+    """
+
+    def __init__(self, clip_model: nn.Module, tokens: torch.Tensor | None, context: torch.Tensor) -> None:
+        """Prepares for ``tokens`` (depth, n, width), which may stand for the token ids ``context`` (m,)."""
+        self.clip_model = clip_model
+        self.context = context
+        if tokens is not None:
+            tokens = tokens.to(clip_model.positional_embedding.device)
+            clip_model.register_buffer("opendas_tokens", tokens, persistent=False)
+
+    def remove(self) -> None:
+        """Takes the tokens out again."""
+        if hasattr(self.clip_model, "opendas_tokens"):
+            del self.clip_model.opendas_tokens
+
+    def encode(self, ids: torch.Tensor, prompted: bool) -> torch.Tensor:
+        """Returns features (N, D) of token ids (N, L), with the learnt tokens where ``prompted``."""
+        clip_model, layers = self.clip_model, ()
+        rows = torch.arange(len(ids))
+        ids = ids.cpu()
+        ends = ids.argmax(dim=-1)
+        if prompted and hasattr(clip_model, "opendas_tokens"):
+            layers = clip_model.opendas_tokens.to(clip_model.dtype)
+            ids, ends = self._place(ids, ends, layers.shape[1])
+        length = int(ends.max()) + 1
+        alike = (ids[:, :length] == ids[:1, :length]).all(dim=0)
+        shared = min(int(alike.long().cumprod(0).sum()), int(ends.min()))  # learnt tokens are among these
+
+        places = clip_model.positional_embedding[:length].type(clip_model.dtype)
+        ids = ids[:, :length].to(places.device)
+        x = clip_model.token_embedding(ids).type(clip_model.dtype) + places
+        x = x.permute(1, 0, 2)
+        first, own = x[:shared, :1], x[shared:]
+        mask = torch.full((length, length), float("-inf"), dtype=x.dtype, device=x.device).triu(1)
+        for i, block in enumerate(clip_model.transformer.resblocks):
+            if i < len(layers):
+                n = len(layers[i])
+                tokens = layers[i] + places[1 : n + 1] if i == 0 else layers[i]
+                first = torch.cat([first[:1], tokens[:, None], first[n + 1 :]])
+            read, h = block.ln_1(first), block.ln_1(own)
+            everything = torch.cat([read.expand(-1, own.shape[1], -1), h])
+            own = _finish(block, own, _attend(block, h, everything, mask[shared:]))
+            first = _finish(block, first, _attend(block, read, read, mask[:shared, :shared]))
+        ends_only = clip_model.ln_final(own[ends - shared, rows]).type(clip_model.dtype)
+        return ends_only @ clip_model.text_projection
+
+    def replaces(self, ids: torch.Tensor) -> torch.Tensor:
+        """Returns (N,) bool: do the learnt tokens take the place of the context words in token ids (N, L)."""
+        m = len(self.context)
+        return (ids[:, 1 : 1 + m] == self.context).all(dim=1) & (ids.argmax(dim=-1) > m)
+
+    def _place(self, ids: torch.Tensor, ends: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Makes room for n tokens at positions 1 to n, in the place of the context words or before the first word."""
+        skipped = self.replaces(ids) * len(self.context)
+        new_ends = ends - skipped + n
+        limit = self.clip_model.context_length
+        if int(new_ends.max()) >= limit:
+            row = int(new_ends.argmax())
+            raise OVSegError(
+                f"text {row} of {len(ids)} has {int(new_ends[row]) + 1} tokens with {n} learnt tokens inserted, but "
+                f"the context holds {limit}; shorten the class name or the template"
+            )
+        places = torch.arange(int(new_ends.max()) + 1)
+        source = torch.where(places > n, places - n + skipped[:, None], torch.zeros_like(places))
+        return ids.gather(1, source.clamp(max=ids.shape[1] - 1)), new_ends
+
+
+def _attend(block: nn.Module, query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return block.attn(query, key, key, need_weights=False, attn_mask=mask)[0]
+
+
+def _finish(block: nn.Module, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+    x = x + attended
+    return x + block.mlp(block.ln_2(x))

@@ -1,0 +1,2 @@
+from .adapter import ClipAdapter, MaskFormerClipAdapter
+from .text_template import PredefinedPromptExtractor

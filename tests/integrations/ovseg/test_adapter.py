@@ -1,0 +1,101 @@
+"""Adapter folders read without opendas_plugin, as strictly as with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import fields
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from integrations.ovseg import OVSegError
+from integrations.ovseg.adapter import FIELDS, FORMAT_VERSION, PROMPT_FIELDS, check_fits, clip_sha256, read_adapter
+from opendas_plugin.model import config as plugin
+from opendas_plugin.model.adapter import CONFIG_FILE, WEIGHTS_FILE
+from tests.integrations.ovseg.conftest import adapted, clip_state
+
+
+def test_the_format_is_opendas_plugins():
+    assert set(FIELDS) == {field.name for field in fields(plugin.AdapterConfig)}
+    assert set(PROMPT_FIELDS) == {field.name for field in fields(plugin.PromptConfig)}
+    assert FORMAT_VERSION == plugin.FORMAT_VERSION
+
+
+def test_tokens_are_those_that_were_saved(adapter, learnt):
+    read = read_adapter(adapter)
+    assert torch.equal(read.visual, learnt.visual_prompts.tokens)
+    assert torch.equal(read.text, learnt.text_prompts.tokens)
+    assert not read.is_identity
+
+
+def test_identity_has_no_tokens(identity):
+    assert read_adapter(identity).is_identity
+
+
+def test_hash_of_the_hosts_clip_is_the_adapters(host, clip_file, adapter):
+    clip, _ = host.clip.load(str(clip_file), mask_prompt_depth=3)
+    assert clip_sha256(clip) == read_adapter(adapter).backbone_sha256
+
+
+def change_config(folder, change):
+    path = folder / CONFIG_FILE
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+
+
+def change_tensors(folder, change):
+    tensors = load_file(folder / WEIGHTS_FILE)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS_FILE)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / CONFIG_FILE).unlink(), "no adapter"),
+        (lambda f: (f / CONFIG_FILE).write_text("{"), "damaged"),
+        (lambda f: (f / WEIGHTS_FILE).write_bytes(b"x"), "damaged"),
+        (lambda f: (f / WEIGHTS_FILE).unlink(), "damaged"),
+        (lambda f: change_config(f, lambda c: c.update(format_version=99)), "format 99.*upgrade"),
+        (lambda f: change_config(f, lambda c: c.pop("method")), "lacks method"),
+        (lambda f: change_config(f, lambda c: c.update(extra=1)), "unknown fields extra"),
+        (lambda f: change_config(f, lambda c: c["prompts"].pop("context")), "lacks context"),
+        (lambda f: change_tensors(f, lambda t: t.pop("text_prompts.tokens")), "lacks text_prompts.tokens"),
+        (lambda f: change_tensors(f, lambda t: t.update(lora=torch.zeros(1))), "holds lora"),
+        (lambda f: change_config(f, lambda c: c["prompts"].update(visual_tokens=3)), "has shape"),
+    ],
+)
+def test_a_damaged_adapter_is_one_sentence(adapter, tmp_path, damage, message):
+    folder = tmp_path / "adapter"
+    shutil.copytree(adapter, folder)
+    damage(folder)
+    with pytest.raises(OVSegError, match=message):
+        read_adapter(folder)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "policy", "message"),
+    [
+        ("ViT-B-32-336", {}, "input size 336.*input size 224.*224 pixels"),
+        ("ViT-B/32@336px", {}, "input size 336"),
+        ("somewhere/clip.pt", {"size": 336}, "input size 336"),
+        ("ViT-B-16", {}, "patch size 16.*patch size 32.*CLIP_MODEL_NAME"),
+    ],
+)
+def test_input_and_patch_size_must_fit(host, clip_file, adapter, tmp_path, backbone, policy, message):
+    shutil.copytree(adapter, tmp_path / "adapter")
+    change_config(tmp_path / "adapter", lambda c: c.update(backbone=backbone, crop_policy=policy))
+    clip, _ = host.clip.load(str(clip_file))
+    with pytest.raises(OVSegError, match=message):
+        check_fits(read_adapter(tmp_path / "adapter"), clip)
+
+
+def test_a_host_that_reads_336_pixels_is_refused(host, tmp_path):
+    torch.save(clip_state(layers=1, patch=56, size=336), tmp_path / "clip.pt")
+    clip, _ = host.clip.load(str(tmp_path / "clip.pt"))
+    adapted(tmp_path / "clip.pt").save_pretrained(tmp_path / "adapter")
+    with pytest.raises(OVSegError, match=r"224 pixels.*336"):
+        check_fits(read_adapter(tmp_path / "adapter"), clip)
