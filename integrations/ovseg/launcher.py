@@ -1,0 +1,202 @@
+"""``python -m integrations.ovseg SCRIPT ...`` (``opendas-ovseg``): OVSeg's own scripts, with an adapter if asked for.
+
+The script runs in the checkout as ``python SCRIPT ...`` would run it there. The flags below are taken out of the
+arguments wherever they stand, in front of OVSeg's ``opts`` or behind them; all others are the script's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import runpy
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from integrations.ovseg import hook
+from integrations.ovseg.errors import OVSegError
+from integrations.ovseg.install import Settings, install
+
+DONE, FAILED, BAD_USAGE = 0, 1, 2
+HOOK_COMMANDS = {"enable": hook.enable, "disable": hook.disable, "status": hook.status}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a script of OVSeg; returns 0 done, 1 failed (one line on stderr), 2 bad usage, or the script's own code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    asks_help = "-h" in rest or "--help" in rest
+    if asks_help or not rest:
+        print(parser.format_help(), file=sys.stdout if asks_help else sys.stderr, flush=True)
+    if not rest:
+        return BAD_USAGE
+    if rest[0].startswith("-"):
+        if asks_help:
+            return DONE
+        parser.error(f"expected a script such as train_net.py before {rest[0]}")
+    _check_usage(parser, options, rest)
+    try:
+        if rest[0] in HOOK_COMMANDS and len(rest) == 1:
+            print(HOOK_COMMANDS[rest[0]]())
+            return DONE
+        return run(rest[0], rest[1:], options)
+    except OVSegError as error:
+        return _fail(str(error), options.debug)
+    except ModuleNotFoundError as error:
+        name = (error.name or str(error)).partition(".")[0]
+        return _fail(f"{rest[0]} needs {name}, which {sys.executable} lacks; install it there", options.debug)
+    except Exception as error:
+        from_worker = re.search(r"^\S*OVSegError: (.+)", str(error), re.MULTILINE)
+        if from_worker is None:
+            raise  # OVSeg's own failure, as OVSeg shows it
+        return _fail(from_worker.group(1), options.debug)
+
+
+def run(script: str, arguments: Sequence[str], options: argparse.Namespace) -> int:
+    """Runs ``script`` with ``arguments`` in its checkout, patched as ``options`` say.
+
+    Raises:
+        OVSegError: there is no checkout, no such script, no detectron2, or the adapter cannot be used.
+    """
+    adapter = None if options.opendas_adapter is None else find_adapter(options.opendas_adapter)
+    cache = _cache_folder(options.opendas_cache)
+    if options.ovseg_root is not None:  # as if it had been started there
+        if not Path(options.ovseg_root).is_dir():
+            raise OVSegError(f"{options.ovseg_root} does not exist; give --ovseg-root the folder of an OVSeg checkout")
+        sys.path[:] = [str(Path(entry).resolve()) for entry in sys.path]  # they may be relative to where we are
+        os.chdir(options.ovseg_root)
+    path = Path(script).resolve()
+    root = find_root(path)
+    if not path.is_file():
+        raise OVSegError(f"{path} does not exist; expected a script of OVSeg such as train_net.py")
+    settings = Settings(
+        root=root,
+        backend=options.clip_backend or "stock",
+        adapter=adapter,
+        base=options.opendas_base,
+        text=options.opendas_text,
+        chunk=options.opendas_chunk,
+        cache=cache,
+        host_fixes=not options.no_host_fixes,
+    )
+    sys.path[0] = str(path.parent)
+    sys.path.append(str(hook.home()))  # spawned workers inherit the path, and must find this package
+    install(settings)
+    sys.argv = [str(path), *arguments]
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    except SystemExit as leave:
+        if leave.code is None or isinstance(leave.code, int):
+            return leave.code or DONE
+        print(leave.code, file=sys.stderr)
+        return FAILED
+    return DONE
+
+
+def find_root(script: Path) -> Path:
+    """Returns the checkout that a script lies in, or the current folder if that is one.
+
+    Raises:
+        OVSegError: neither is.
+    """
+    for folder in (*script.parents, Path()):
+        if (folder / "open_vocab_seg").is_dir():
+            return folder.resolve()
+    raise OVSegError(
+        f"{Path().resolve()} is no checkout of OVSeg (it has no folder open_vocab_seg); start from the checkout, or "
+        "name it with --ovseg-root"
+    )
+
+
+def find_adapter(path_or_id: str) -> Path:
+    """Returns a local adapter folder, fetched from the Hugging Face Hub where no such folder is here.
+
+    Raises:
+        OVSegError: there is neither, or the adapter cannot be read.
+    """
+    from integrations.ovseg.adapter import read_adapter
+
+    folder = Path(path_or_id).expanduser().resolve()
+    if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", path_or_id):
+        folder = _download(path_or_id)
+    if not folder.is_dir():
+        raise OVSegError(f"{path_or_id} is neither a folder nor an adapter on the hub; check --opendas-adapter")
+    return read_adapter(folder).folder
+
+
+def _download(hub_id: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(hub_id, allow_patterns=["adapter_config.json", "adapter.safetensors"]))
+    except Exception as error:  # the hub's client raises kinds of its own, and may not be installed
+        reason = str(error).strip().splitlines()[0].rstrip(".:")
+        raise OVSegError(
+            f"{hub_id} is neither a folder nor an adapter on the hub ({reason}); check --opendas-adapter"
+        ) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="opendas-ovseg",
+        usage="%(prog)s [OUR FLAGS] SCRIPT [ARGUMENTS OF SCRIPT]\n       %(prog)s enable | disable | status",
+        description="Runs a script of an OVSeg checkout (train_net.py, demo.py, tools/web_demo.py), unmodified, with "
+        "an OpenDAS adapter. Our flags may stand anywhere. `enable` lets `python train_net.py --clip-backend ...` do "
+        "the same in this environment, `disable` takes that back.",
+        add_help=False,  # --help is the script's too
+        allow_abbrev=False,  # OVSeg's documentation abbreviates its own flags
+    )
+    texts = {
+        "backend": "OVSeg's own CLIP (default), or CLIP with an adapter",
+        "adapter": "the adapter; needed with --clip-backend opendas",
+        "base": "the CLIP that the adapter sits on: the one inside MODEL.WEIGHTS (default), or the one that "
+        "MODEL.CLIP_ADAPTER.CLIP_MODEL_NAME names, restored after loading",
+        "text": "learnt text tokens for the MaskFormer branch and the CLIP branch (default), or for the CLIP branch",
+        "chunk": "regions in one batch of the visual tower; 0: all (default: 10 on a CPU, all on a GPU)",
+        "cache": "where text features are kept for later runs; 'off': nowhere (default: the user's cache folder)",
+        "root": "the checkout to run in, as if started there (default: the one of the script, or the current folder)",
+        "fixes": "run OVSeg without the fixes for current libraries and for its crashes",
+    }
+    add = parser.add_argument
+    add("--clip-backend", choices=("stock", "opendas"), help=texts["backend"])
+    add("--opendas-adapter", metavar="PATH_OR_HUB_ID", help=texts["adapter"])
+    add("--opendas-base", choices=("weights", "clip"), default="weights", help=texts["base"])
+    add("--opendas-text", choices=("both", "clip"), default="both", help=texts["text"])
+    add("--opendas-chunk", type=_chunk, metavar="N", help=texts["chunk"])
+    add("--opendas-cache", metavar="DIR", default="auto", help=texts["cache"])
+    add("--ovseg-root", metavar="DIR", help=texts["root"])
+    add("--no-host-fixes", action="store_true", help=texts["fixes"])
+    add("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: Sequence[str]) -> None:
+    unknown = [flag for flag in rest if re.match(r"--(opendas|clip-backend|ovseg)", flag)]
+    if unknown:
+        parser.error(f"unknown flag {unknown[0]}; see --help")
+    if options.clip_backend == "opendas" and options.opendas_adapter is None:
+        parser.error("--clip-backend opendas needs --opendas-adapter PATH_OR_HUB_ID")
+    if options.clip_backend is None and options.opendas_adapter is not None:
+        parser.error("--opendas-adapter has no effect with the stock backend; add --clip-backend opendas")
+
+
+def _chunk(value: str) -> int:
+    if not value.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, got {value!r}")
+    return int(value)
+
+
+def _cache_folder(value: str) -> Path | None:
+    from integrations.ovseg.cache import default_folder
+
+    return None if value == "off" else default_folder() if value == "auto" else Path(value).expanduser().resolve()
+
+
+def _fail(message: str, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return FAILED

@@ -1,0 +1,188 @@
+"""The launcher on the stand-in checkout: ``python -m integrations.ovseg train_net.py ...``, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from integrations.ovseg import hook, launcher
+from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN, build
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(*arguments, cwd=CHECKOUT, python=sys.executable, program=("-m", "integrations.ovseg"), paths=(), **variables):
+    """Runs a command in the checkout; wandb is hidden from it, so that the stub is needed."""
+    path = [str(ROOT), str(STAND_IN / "packages"), *map(str, paths)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    command = [str(python), *program, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def evaluate(clip_file, tmp_path):
+    """Runs train_net.py with flags before and after its own, and reads what it predicted."""
+
+    def evaluate(*flags, front=(), opts=(), name="out", **more):
+        output = tmp_path / name
+        output.mkdir()
+        opts = ["CLIP_MODEL_NAME", clip_file, "OUTPUT_DIR", output, *opts]
+        done = run("train_net.py", *front, "--eval-only", *opts, *flags, XDG_CACHE_HOME=str(tmp_path / "cache"), **more)
+        assert done.returncode == 0, done.stderr
+        scores = {}
+        for path in output.glob("*.npz"):
+            scores.update(np.load(path))
+        return scores, done
+
+    return evaluate
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def test_backends(evaluate, identity, adapter, tmp_path):
+    stock, done = evaluate(name="stock")
+    assert sorted(stock) == ["0", "1"]
+    assert "wandb is not installed" in done.stderr and "np.int" in done.stderr
+    script = CHECKOUT / "train_net.py"
+    assert f"script: {script} path: {script.parent}" in done.stdout
+    identical, _ = evaluate("--clip-backend", "opendas", "--opendas-adapter", identity, name="identity")
+    assert equal(stock, identical)
+    behind, done = evaluate("--clip-backend=opendas", f"--opendas-adapter={adapter}", name="behind")
+    assert all(np.abs(behind[key] - stock[key]).max() > 0.01 for key in stock)
+    assert (tmp_path / "behind" / "config.txt").read_text() == str(adapter)
+    front = ["--clip-backend", "opendas", "--num-gpus", "2", "--opendas-adapter", adapter]
+    two_workers, done = evaluate(front=front, name="two")
+    assert equal(two_workers, behind)
+    assert done.stderr.count("learnt text tokens take the place") == 1  # rank 0 speaks
+
+
+def test_base(host, evaluate, adapter, other_clip_file, tmp_path):
+    import torch
+
+    torch.save(build(host, other_clip_file).state_dict(), tmp_path / "weights.pth")
+    flags = ["--clip-backend", "opendas", "--opendas-adapter", adapter]
+    weights = ["MODEL.WEIGHTS", tmp_path / "weights.pth"]
+    own, done = evaluate(*flags, opts=weights, name="weights")
+    assert done.stderr.count("--opendas-base") == 1
+    kept, done = evaluate(*flags, "--opendas-base", "clip", opts=weights, name="clip")
+    assert "was learnt on" not in done.stderr.replace("learnt on " + str(adapter), "").split("adapter was")[-1]
+    assert not equal(own, kept)
+
+
+def test_help_is_ours_then_the_scripts():
+    done = run("train_net.py", "--help")
+    assert done.returncode == 0
+    assert done.stdout.index("--opendas-adapter") < done.stdout.index("--eval-only")
+    assert run("--help").returncode == 0
+
+
+def test_script_of_another_folder(identity, tmp_path, clip_file):
+    opts = ["CLIP_MODEL_NAME", clip_file, "OUTPUT_DIR", tmp_path]
+    done = run("--ovseg-root", CHECKOUT, "train_net.py", *opts, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "predictions0.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "usage"),
+        (["train_net.py", "--clip-backend", "opendas"], 2, "--opendas-adapter"),
+        (["train_net.py", "--opendas-adapter", "x"], 2, "--clip-backend opendas"),
+        (["train_net.py", "--clip-backend", "magic"], 2, "invalid choice"),
+        (["train_net.py", "--opendas-chunk", "-3"], 2, "chunk"),
+        (["train_net.py", "--opendas-adaptor", "x"], 2, "unknown flag"),
+        (["--num-gpus", "2"], 2, "expected a script"),
+        (["nothing.py"], 1, "nothing.py does not exist"),
+        (["train_net.py", "--clip-backend", "opendas", "--opendas-adapter", "/nowhere"], 1, "/nowhere is neither"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments, code, message):
+    done = run(*arguments)
+    assert done.returncode == code
+    assert message in done.stderr and "Traceback" not in done.stderr
+    if code == 1:
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_missing_checkout_detectron2_and_host_packages(tmp_path):
+    done = run("train_net.py", cwd=tmp_path)
+    assert done.returncode == 1 and "no checkout of OVSeg" in done.stderr and done.stderr.count("\n") == 1
+    shutil.copytree(STAND_IN / "packages", tmp_path / "packages")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nclass Hide:\n    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'detectron2': raise ModuleNotFoundError(name='detectron2')\n"
+    )
+    (tmp_path / "checkout").symlink_to(CHECKOUT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "integrations.ovseg", "train_net.py"]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
+    if done.returncode == 1:  # where the real detectron2 is not installed
+        assert "detectron2 is not installed" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_an_adapter_that_does_not_fit_is_one_sentence_from_a_worker_too(evaluate, tmp_path, adapter):
+    import torch
+
+    from tests.integrations.ovseg.conftest import clip_state
+
+    torch.save(clip_state(width=128), tmp_path / "clip.pt")
+    opts = ["--num-gpus", "2", "CLIP_MODEL_NAME", tmp_path / "clip.pt", "OUTPUT_DIR", tmp_path]
+    done = run("train_net.py", *opts, "--clip-backend", "opendas", "--opendas-adapter", adapter)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: the adapter")
+    assert "visual width 64" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_host_fixes_the_host_is_left_alone(clip_file, tmp_path):
+    opts = ["CLIP_MODEL_NAME", clip_file, "OUTPUT_DIR", tmp_path]
+    done = run("train_net.py", "--no-host-fixes", *opts)
+    assert done.returncode == 1 and "needs the package" in done.stderr
+
+
+def test_adapter_from_the_hub(monkeypatch, adapter):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, allow_patterns: str(adapter))
+    assert launcher.find_adapter("somebody/office-adapter") == adapter
+
+
+def test_hook_makes_the_literal_command_work(tmp_path, clip_file, adapter):
+    venv.create(tmp_path / "venv", symlinks=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    site = next((tmp_path / "venv" / "lib").glob("python*/site-packages"))
+    (site / "packages.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+
+    def literal(*flags):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        opts = ["CLIP_MODEL_NAME", clip_file, "OUTPUT_DIR", tmp_path / "out"]
+        return run("train_net.py", "--eval-only", *opts, *flags, python=python, program=(), paths=[tmp_path / "stubs"])
+
+    flags = ["--clip-backend", "opendas", "--opendas-adapter", adapter]
+    assert run("status", python=python).stdout.startswith("disabled")
+    assert run("enable", python=python).returncode == 0
+    assert run("status", python=python).stdout.startswith("enabled")
+    done = literal(*flags)
+    assert done.returncode == 0, done.stderr
+    assert "[opendas] adapter" in done.stderr
+    assert "opendas" not in literal().stderr  # upstream alone, whatever becomes of it
+    assert run("disable", python=python).returncode == 0
+    assert "[opendas]" not in literal(*flags).stderr
+    assert not list(site.glob("opendas*"))
+
+
+def test_hook_does_nothing_for_other_programs(monkeypatch, tmp_path):
+    (tmp_path / "other.py").touch()
+    monkeypatch.setattr(os, "execv", lambda *arguments: pytest.fail("redirected"))
+    for program in ("-c", "-m", "", str(tmp_path / "other.py"), str(CHECKOUT / "missing.py")):
+        monkeypatch.setattr(sys, "argv", [program, "--clip-backend", "opendas"])
+        hook.redirect()

@@ -1,0 +1,155 @@
+"""The real OVSeg at ``OVSEG_ROOT``: what the stand-in says of it is true, and its scripts run with an adapter.
+
+``OVSEG_PYTHON`` names an interpreter with detectron2, if it is not the one that runs the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN, build
+
+ROOT = Path(__file__).parents[3]
+OVSEG = Path(os.environ.get("OVSEG_ROOT", "/nonexistent"))
+PYTHON = os.environ.get("OVSEG_PYTHON", sys.executable)
+CONFIG = "configs/ovseg_R101c_vitB_bs32_120k.yaml"
+
+pytestmark = pytest.mark.skipif("OVSEG_ROOT" not in os.environ, reason="OVSEG_ROOT names no checkout of OVSeg")
+
+
+def run(*arguments, python=PYTHON, paths=(), **variables):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        **{name: str(value) for name, value in variables.items()},
+    }
+    command = [str(python), "-W", "ignore", *map(str, arguments)]
+    done = subprocess.run(command, cwd=OVSEG, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout + done.stderr
+
+
+def test_the_stand_in_is_like_the_host(clip_file, tmp_path):
+    hosts = {
+        "host": (PYTHON, [OVSEG, OVSEG / "third_party" / "CLIP"]),
+        "stand-in": (sys.executable, [CHECKOUT, CHECKOUT / "third_party" / "CLIP", STAND_IN / "packages"]),
+    }
+    facts, arrays = {}, {}
+    for name, (python, paths) in hosts.items():
+        (tmp_path / name).mkdir()
+        run(STAND_IN / "facts.py", clip_file, tmp_path / name, python=python, paths=paths)
+        facts[name] = json.loads((tmp_path / name / "facts.json").read_text())
+        arrays[name] = np.load(tmp_path / name / "arrays.npz")
+    assert facts["stand-in"] == facts["host"]
+    for key, expected in arrays["host"].items():
+        if expected.dtype == np.float32:
+            np.testing.assert_allclose(arrays["stand-in"][key], expected, atol=1e-4, rtol=1e-5, err_msg=key)
+        else:
+            np.testing.assert_array_equal(arrays["stand-in"][key], expected, err_msg=key)
+
+
+@pytest.fixture(scope="module")
+def toy(clip_file, tmp_path_factory):
+    """Three images, weights, and the config keys that make OVSeg small."""
+    folder = tmp_path_factory.mktemp("toy")
+    run(STAND_IN / "toy.py", clip_file, folder, paths=[OVSEG, OVSEG / "third_party" / "CLIP"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluate(toy):
+    """Runs a script of OVSeg, by the launcher or alone; returns its sem_seg tensors, predictions and log."""
+
+    def evaluate(name, *flags, launcher=True, front=(), opts=(), script="train_net.py"):
+        output = toy / name
+        output.mkdir()
+        front = [*front, "--config-file", CONFIG]
+        opts = [*json.loads((toy / "opts.json").read_text()), *opts]
+        variables = {"DETECTRON2_DATASETS": toy, "XDG_CACHE_HOME": toy / "cache", "CAPTURE": output}
+        program = ["-m", "integrations.ovseg", script] if launcher else [script]
+        paths = [STAND_IN / "capture", ROOT] if launcher else [STAND_IN / "capture", OVSEG / "third_party" / "CLIP"]
+        if not launcher:
+            variables["ALIASES"] = 1
+        if script == "train_net.py":
+            arguments = ["--eval-only", *front, *opts, "OUTPUT_DIR", output]
+        else:
+            images = sorted((toy / "ADEChallengeData2016" / "images" / "validation").glob("*"))
+            demo = ["--input", images[0], "--output", output / "picture.jpg", "--class-names", "wall", "desk"]
+            arguments = [*front, *demo, "--opts", *opts, "MODEL.META_ARCHITECTURE", "OVSegDEMO"]
+        log = run(*program, *arguments, *flags, paths=paths, **variables)
+        predictions = output / "inference" / "sem_seg_predictions.json"
+        rows = json.loads(predictions.read_text()) if predictions.exists() else []
+        tensors = {path.stem: torch.load(path) for path in output.glob("*.pt")}
+        return tensors, sorted(json.dumps(row, sort_keys=True) for row in rows), log
+
+    return evaluate
+
+
+def complaints(log):
+    words = ("not found in the checkpoint", "unexpected", "skip loading", "not used by the model")
+    return [line for line in log.lower().splitlines() if any(word in line for word in words)]
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["train_net.py", "demo.py"])
+def test_backends(evaluate, identity, adapter, toy, script):
+    name = script.partition(".")[0]
+    opendas = ["--clip-backend", "opendas", "--opendas-adapter"]
+    alone, alone_rows, alone_log = evaluate(f"{name}-alone", launcher=False, script=script)
+    assert len(alone) == (3 if script == "train_net.py" else 1)
+    stock, stock_rows, _ = evaluate(f"{name}-stock", script=script)
+    assert same(stock, alone) and stock_rows == alone_rows
+    identical, identical_rows, _ = evaluate(f"{name}-identity", *opendas, identity, script=script)
+    assert same(identical, alone) and identical_rows == alone_rows
+    front = ["--opendas-adapter", adapter, "--clip-backend=opendas"]
+    prompted, rows, log = evaluate(f"{name}-prompted", front=front, script=script)
+    assert not any(torch.allclose(prompted[key], alone[key], atol=1e-3) for key in alone)
+    assert complaints(log) == complaints(alone_log)
+    if script == "train_net.py":
+        assert f"PROMPT_CHECKPOINT: {adapter}" in (toy / f"{name}-prompted" / "config.yaml").read_text()
+        two, two_rows, _ = evaluate("two", *opendas, adapter, front=["--num-gpus", "2", "--dist-url", "auto"])
+        assert same(two, prompted) and two_rows == rows
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=OVSEG, capture_output=True, text=True)
+    assert status.stdout == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["train_net.py", "demo.py"])
+def test_images_without_a_valid_mask_pass(evaluate, adapter, script):
+    opts = ["MODEL.CLIP_ADAPTER.MASK_THR", "0.9999"]
+    for backend in ([], ["--clip-backend", "opendas", "--opendas-adapter", adapter]):
+        tensors, _, log = evaluate(f"no-mask-{script}-{len(backend)}", *backend, opts=opts, script=script)
+        assert log.count("no valid mask") == 1
+        assert all(tensor.isfinite().all() for tensor in tensors.values())
+
+
+@pytest.mark.slow
+def test_base(host, evaluate, adapter, toy, other_clip_file):
+    """Weights that hold another CLIP, as OVSeg's released ones do."""
+    checkpoint = torch.load(toy / "weights.pth")
+    other = build(host, other_clip_file).clip_adapter.clip_model.state_dict()
+    other.pop("visual.mask_embedding")
+    checkpoint["model"].update({f"clip_adapter.clip_model.{key}": value for key, value in other.items()})
+    torch.save(checkpoint, toy / "adapted.pth")
+    opendas = ["--clip-backend", "opendas", "--opendas-adapter", adapter]
+    opts = ["MODEL.WEIGHTS", toy / "adapted.pth"]
+    plain, _, _ = evaluate("base-plain", *opendas)
+    weights, _, log = evaluate("base-weights", *opendas, opts=opts)
+    assert log.count("--opendas-base clip keeps") == 1
+    clip, _, log = evaluate("base-clip", *opendas, "--opendas-base", "clip", opts=opts)
+    assert "--opendas-base clip keeps" not in log
+    assert same(clip, plain) and not same(weights, plain)
