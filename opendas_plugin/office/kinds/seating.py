@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from opendas_plugin.office.geometry import Mesh, box, cylinder, lathe, merge, panel, prism, sphere, tube
+from opendas_plugin.office.geometry import Mesh, box, cylinder, lathe, merge, prism, sphere, tube
 from opendas_plugin.office.kinds.palette import BLACK, BRIGHT, FABRIC, GREY, LEATHER, METAL, PASTEL, WHITE, WOOD, tint
 from opendas_plugin.office.kinds.parts import legs
 from opendas_plugin.office.kinds.registry import kind
@@ -245,29 +245,4 @@ def hammock(rng: np.random.Generator) -> Mesh:
         parts += [tube([(x, y, 0.92), (post * 1.06, 0, 1.15)], 0.008, (0.7, 0.65, 0.5), sides=4) for y in (-0.08, 0.08)]
         parts.append(box((0.08, 0.9, 0.05), (post, 0, 0.025), stand))
     parts.append(box((length + 0.6, 0.07, 0.05), (0, 0, 0.05), stand))
-    return merge(parts)
-
-
-@kind("piano")
-def piano(rng: np.random.Generator) -> Mesh:
-    width, height, depth = rng.uniform(1.35, 1.5), rng.uniform(1.05, 1.25), 0.36
-    body = tint(rng, BLACK, ((0.28, 0.12, 0.06),), WOOD[:1])
-    parts = [
-        box((width, depth, height), (0, 0.1, height / 2), body),
-        box((width * 1.04, depth * 1.15, 0.04), (0, 0.08, height), body * 0.8),
-    ]
-    parts.append(box((width, 0.34, 0.1), (0, -0.22, 0.62), body))
-    parts += [box((0.07, 0.3, 0.6), (i * width * 0.46, -0.2, 0.3), body) for i in (-1, 1)]
-    keys = 28
-    ivory = np.full((1, keys, 3), 0.9)
-    ivory[:, ::2] *= 0.86
-    parts.append(panel(ivory, width * 0.9, 0.2, (0, -0.28, 0.675), facing="+z"))
-    for key in range(keys - 1):
-        if key % 7 not in (2, 6):
-            parts.append(
-                box((0.022, 0.12, 0.03), ((key + 1 - keys / 2) * width * 0.9 / keys, -0.24, 0.69), (0.03, 0.03, 0.03))
-            )
-    parts.append(box((width * 0.45, 0.03, 0.2), (0, -0.1, 0.9), body * 1.4))
-    parts.append(box((width * 0.2, 0.01, 0.17), (0.08, -0.125, 0.91), (0.88, 0.88, 0.84)))
-    parts += [box((0.05, 0.08, 0.02), (x, -0.14, 0.06), (0.75, 0.55, 0.15)) for x in (-0.08, 0.0, 0.08)]
     return merge(parts)

@@ -1,15 +1,14 @@
-"""Paper, books, and what lies on or hangs over a desk."""
+"""Paper, books and desk things."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from opendas_plugin.office.geometry import Mesh, box, cylinder, merge, panel, prism, sphere, torus, tube
+from opendas_plugin.office.geometry import Mesh, box, cylinder, lathe, merge, panel, prism, sphere, torus, tube
 from opendas_plugin.office.kinds.palette import (
     BLACK,
     BRIGHT,
     CARTON,
-    FABRIC,
     GOLD,
     GREEN,
     GREY,
@@ -25,6 +24,22 @@ from opendas_plugin.office.kinds.parts import text_lines
 from opendas_plugin.office.kinds.registry import kind
 
 PAPER = (0.90, 0.89, 0.85)
+GLASS = ((0.62, 0.74, 0.78), (0.70, 0.78, 0.80), (0.55, 0.70, 0.72))
+
+
+def _open_book(rng: np.random.Generator) -> Mesh:
+    width, depth, cover = rng.uniform(0.15, 0.19), rng.uniform(0.2, 0.26), tint(rng, BRIGHT, LEATHER)
+    parts = []
+    for i in (-1, 1):
+        half = [
+            box((width, depth, 0.004), (width / 2, 0, 0), cover),
+            box((width * 0.96, depth * 0.95, 0.02), (width / 2, 0, 0.012), PAPER),
+        ]
+        page = text_lines(rng, 17, 8, PAPER, (0.35, 0.35, 0.36))
+        half.append(panel(page, width * 0.92, depth * 0.93, (width / 2, 0, 0.0235), facing="+z"))
+        mesh = merge(half).rotated("y", -0.14)
+        parts.append(mesh if i > 0 else mesh.turned(np.pi))
+    return merge(parts).turned(rng.uniform(-0.4, 0.4))
 
 
 @kind("book", "table")
@@ -47,21 +62,6 @@ def book(rng: np.random.Generator) -> Mesh:
         parts.append(merge(one).turned(rng.uniform(-0.3, 0.3)).moved((0, 0, z)))
         z += thick + 0.003
     return merge(parts).turned(rng.uniform(-0.5, 1.2))
-
-
-def _open_book(rng: np.random.Generator) -> Mesh:
-    width, depth, cover = rng.uniform(0.15, 0.19), rng.uniform(0.2, 0.26), tint(rng, BRIGHT, LEATHER)
-    parts = []
-    for i in (-1, 1):
-        half = [
-            box((width, depth, 0.004), (width / 2, 0, 0), cover),
-            box((width * 0.96, depth * 0.95, 0.02), (width / 2, 0, 0.012), PAPER),
-        ]
-        page = text_lines(rng, 17, 8, PAPER, (0.35, 0.35, 0.36))
-        half.append(panel(page, width * 0.92, depth * 0.93, (width / 2, 0, 0.0235), facing="+z"))
-        mesh = merge(half).rotated("y", -0.14)
-        parts.append(mesh if i > 0 else mesh.turned(np.pi))
-    return merge(parts).turned(rng.uniform(-0.4, 0.4))
 
 
 @kind("notebook", "table")
@@ -236,27 +236,6 @@ def typewriter(rng: np.random.Generator) -> Mesh:
     return merge(parts)
 
 
-@kind("clock", "wall")
-def clock(rng: np.random.Generator) -> Mesh:
-    radius, rim, face = rng.uniform(0.13, 0.18), tint(rng, BLACK, WOOD, METAL, RED, GOLD), tint(rng, WHITE)
-    parts = [
-        cylinder(radius, 0.03, (0, -0.015, 0), rim, axis="y", sides=28),
-        cylinder(radius * 0.88, 0.006, (0, -0.033, 0), face, axis="y", sides=28),
-    ]
-    for hour in range(12):
-        size = (radius * (0.07 if hour % 3 == 0 else 0.035), 0.004, radius * 0.17)
-        parts.append(box(size, (0, -0.038, radius * 0.72), (0.05, 0.05, 0.05)).rotated("y", hour * np.pi / 6))
-    for length, thick, colour in (
-        (0.42, 0.07, (0.04, 0.04, 0.04)),
-        (0.66, 0.045, (0.04, 0.04, 0.04)),
-        (0.7, 0.015, (0.8, 0.06, 0.05)),
-    ):
-        hand = box((radius * thick, 0.004, radius * length), (0, -0.042, radius * length * 0.42), colour)
-        parts.append(hand.rotated("y", rng.uniform(0, 2 * np.pi)))
-    parts.append(cylinder(radius * 0.06, 0.014, (0, -0.04, 0), (0.05, 0.05, 0.05), axis="y", sides=10))
-    return merge(parts).moved((0, 0, radius))
-
-
 @kind("globe", "table")
 def globe(rng: np.random.Generator) -> Mesh:
     radius, stand = rng.uniform(0.12, 0.16), tint(rng, WOOD, GOLD, BLACK)
@@ -269,9 +248,7 @@ def globe(rng: np.random.Generator) -> Mesh:
         land = np.linalg.norm(centres - direction, axis=1) < rng.uniform(0.3, 0.6)
         colours[land] = tint(rng, ((0.18, 0.48, 0.12), (0.60, 0.52, 0.22), (0.30, 0.55, 0.20)))
     colours[np.abs(centres[:, 2]) > 0.92] = (0.9, 0.92, 0.93)
-    globe_ = (
-        Mesh(ball.vertices, ball.faces, colours.astype(np.float32)).turned(rng.uniform(0, 6)).rotated("y", 0.4)
-    )
+    globe_ = Mesh(ball.vertices, ball.faces, colours.astype(np.float32)).turned(rng.uniform(0, 6)).rotated("y", 0.4)
     height = radius * 1.55
     angles = np.linspace(-np.pi / 2, np.pi / 2, 12)
     arc = [(radius * 1.1 * np.cos(t), 0, height + radius * 1.1 * np.sin(t)) for t in angles]
@@ -287,136 +264,74 @@ def globe(rng: np.random.Generator) -> Mesh:
     return merge(parts).turned(rng.choice((0, np.pi)))
 
 
-@kind("dartboard", "wall")
-def dartboard(rng: np.random.Generator) -> Mesh:
-    radius, parts = rng.uniform(0.2, 0.25), []
-    parts.append(cylinder(radius * 1.15, 0.03, (0, -0.015, 0), (0.03, 0.03, 0.03), axis="y", sides=30))
-    rings = ((0.2, 0.55, 0), (0.55, 0.63, 1), (0.63, 0.9, 0), (0.9, 1.0, 1))
-    for sector in range(20):
-        a, b = 2 * np.pi * sector / 20, 2 * np.pi * (sector + 1) / 20
-        for low, high, bright in rings:
-            pair = ((0.80, 0.05, 0.05), (0.05, 0.45, 0.12)) if bright else ((0.04, 0.04, 0.04), (0.85, 0.78, 0.58))
-            outline = [
-                (r * radius * np.cos(t), r * radius * np.sin(t)) for r, t in ((low, a), (high, a), (high, b), (low, b))
-            ]
-            parts.append(prism(outline, 0.004, (0, -0.033, 0), pair[sector % 2]))
-    parts.append(cylinder(radius * 0.2, 0.006, (0, -0.033, 0), (0.05, 0.45, 0.12), axis="y"))
-    parts.append(cylinder(radius * 0.1, 0.01, (0, -0.034, 0), (0.80, 0.05, 0.05), axis="y"))
-    for _ in range(int(rng.integers(0, 4))):
-        angle, r = rng.uniform(0, 2 * np.pi), radius * rng.uniform(0.1, 0.85)
-        x, z = r * np.cos(angle), r * np.sin(angle)
-        parts.append(cylinder(0.006, 0.09, (x, -0.07, z), tint(rng, BRIGHT), axis="y", sides=6))
-        parts += [box(size, (x, -0.125, z), tint(rng, BRIGHT)) for size in ((0.04, 0.04, 0.004), (0.004, 0.04, 0.04))]
-    return merge(parts).moved((0, 0, radius * 1.15))
-
-
-@kind("coat rack", "floor")
-def coat_rack(rng: np.random.Generator) -> Mesh:
-    height, wood = rng.uniform(1.6, 1.85), tint(rng, WOOD, BLACK, METAL)
-    parts = [
-        cylinder(0.024, height, (0, 0, height / 2), wood, sides=9),
-        sphere(0.04, (0, 0, height), wood, sides=9, rings=6),
+@kind("hourglass", "table")
+def hourglass(rng: np.random.Generator) -> Mesh:
+    height, radius, wood = rng.uniform(0.16, 0.22), rng.uniform(0.04, 0.05), tint(rng, WOOD, GOLD)
+    sand, glass, level = (
+        tint(rng, ((0.85, 0.65, 0.25), (0.80, 0.35, 0.25), (0.25, 0.45, 0.75))),
+        tint(rng, GLASS),
+        rng.uniform(0.2, 0.35),
+    )
+    r = radius * 0.8
+    profile = [
+        (0, 0.06),
+        (r, 0.07),
+        (r * 0.95, level),
+        (r * 0.85, 0.36),
+        (0.006, 0.5),
+        (r * 0.75, 0.62),
+        (r * 0.92, 0.72),
+        (r, 0.93),
+        (0, 0.94),
     ]
-    for i in range(4):
-        angle = i * np.pi / 2 + 0.5
-        c, s = np.cos(angle), np.sin(angle)
-        parts.append(tube([(0, 0, 0.22), (0.16 * c, 0.16 * s, 0.12), (0.28 * c, 0.28 * s, 0.02)], 0.02, wood, sides=6))
-        for z in (0.0, -0.22):
-            parts.append(
-                tube(
-                    [
-                        (0, 0, height - 0.12 + z),
-                        (0.13 * c, 0.13 * s, height - 0.1 + z),
-                        (0.2 * c, 0.2 * s, height + 0.02 + z),
-                    ],
-                    0.012,
-                    wood,
-                    sides=6,
-                )
-            )
-    for i in range(int(rng.integers(0, 3))):
-        angle, cloth = rng.uniform(-2.6, -0.5) + i, tint(rng, FABRIC, BRIGHT)
-        long = rng.uniform(0.55, 0.85)
-        coat = prism(
-            [(-0.06, 0), (0.06, 0), (0.2, -long * 0.25), (0.24, -long), (-0.24, -long), (-0.2, -long * 0.25)],
-            0.1,
-            (0, 0, 0),
-            cloth,
-        )
-        parts.append(coat.turned(angle + np.pi / 2).moved((0.17 * np.cos(angle), 0.17 * np.sin(angle), height - 0.06)))
-    return merge(parts)
-
-
-@kind("trash can", "floor")
-def trash_can(rng: np.random.Generator) -> Mesh:
-    radius, height, colour = rng.uniform(0.14, 0.18), rng.uniform(0.32, 0.5), tint(rng, BLACK, GREY, METAL)
-    low = radius * 0.8
-    parts = [cylinder(low, 0.01, (0, 0, 0.005), colour, sides=18)]
-    if rng.random() < 0.5:
-        for i in range(16):
-            a, b = 2 * np.pi * i / 16, 2 * np.pi * (i + 1) / 16
-            for first, second in ((a, b), (b, a)):
-                parts.append(
-                    tube(
-                        [
-                            (low * np.cos(first), low * np.sin(first), 0),
-                            (radius * np.cos(second), radius * np.sin(second), height),
-                        ],
-                        0.004,
-                        colour,
-                        sides=4,
-                    )
-                )
-        parts += [torus(radius * s, 0.009, (0, 0, height * z), colour, sides=18) for s, z in ((1, 1), (0.9, 0.5))]
-        papers = tint(rng, WHITE)
-        parts += [
-            sphere(
-                radius * 0.42,
-                (radius * 0.35 * np.cos(t), radius * 0.35 * np.sin(t), height * rng.uniform(0.55, 0.9)),
-                papers,
-                sides=6,
-                rings=4,
-            )
-            for t in (0.5, 2.5, 4.5)
-        ]
-    else:
-        parts.append(cylinder(low, height, (0, 0, height / 2), colour, top=radius, sides=18))
-        parts.append(cylinder(radius * 1.06, 0.05, (0, 0, height + 0.025), colour * 0.6, sides=18))
-        parts.append(sphere((radius, radius, radius * 0.4), (0, 0, height + 0.05), colour * 0.8, sides=18, rings=6))
-        parts.append(box((radius * 0.8, 0.02, 0.06), (0, -radius * 0.86, height + 0.1), (0.02, 0.02, 0.02)))
-        parts.append(box((0.1, 0.1, 0.02), (0, -radius * 0.95, 0.03), (0.03, 0.03, 0.03)))
-    return merge(parts)
-
-
-@kind("cardboard box", "floor")
-def cardboard_box(rng: np.random.Generator) -> Mesh:
-    width, depth, height, carton = (
-        rng.uniform(0.35, 0.55),
-        rng.uniform(0.3, 0.45),
-        rng.uniform(0.25, 0.42),
-        tint(rng, CARTON),
-    )
-    parts = [box((width, depth, height), (0, 0, height / 2), carton)]
-    if rng.random() < 0.5:
-        parts.append(box((width * 0.94, depth * 0.94, 0.004), (0, 0, height + 0.002), carton * 0.4))
-        for i in (-1, 1):
-            flap = box((width * 0.45, depth, 0.006), (width * 0.225, 0, 0), carton * 1.1).rotated(
-                "y", -rng.uniform(-0.5, 0.7)
-            )
-            parts.append((flap if i > 0 else flap.turned(np.pi)).moved((i * width / 2, 0, height)))
-            lid = box((width, depth * 0.4, 0.006), (0, i * depth * 0.2, 0), carton * 0.95).rotated(
-                "x", i * rng.uniform(-0.6, 0.4)
-            )
-            parts.append(lid.moved((0, i * depth / 2, height)))
-    else:
-        tape = np.array((0.78, 0.66, 0.42))
-        parts.append(box((width * 1.002, 0.05, 0.004), (0, 0, height + 0.001), tape))
-        parts += [box((0.004, 0.05, height * 0.35), (i * width / 2, 0, height * 0.83), tape) for i in (-1, 1)]
-        parts.append(box((width, 0.004, 0.004), (0, 0, height + 0.003), carton * 0.5))
+    colours = [sand, sand, glass, glass, sand, sand, glass, glass]
+    parts = [lathe([(p, z * height) for p, z in profile], colours, sides=14)]
+    parts += [cylinder(radius * 1.15, height * 0.06, (0, 0, z * height), wood, sides=18) for z in (0.03, 0.97)]
+    for i in range(3):
+        angle = 2 * np.pi * i / 3 + 0.5
         parts.append(
-            box((width * 0.3, 0.004, height * 0.3), (width * 0.2, -depth / 2 - 0.001, height * 0.6), (0.9, 0.9, 0.88))
+            cylinder(0.005, height, (radius * np.cos(angle), radius * np.sin(angle), height / 2), wood * 0.8, sides=6)
         )
-    parts.append(
-        box((width * 0.12, 0.004, height * 0.2), (-width * 0.3, -depth / 2 - 0.001, height * 0.3), carton * 0.4)
+    return merge(parts)
+
+
+@kind("trophy", "table")
+def trophy(rng: np.random.Generator) -> Mesh:
+    height, gold, stone = (
+        rng.uniform(0.26, 0.36),
+        tint(rng, GOLD, GOLD, METAL),
+        tint(rng, ((0.05, 0.05, 0.06), (0.25, 0.12, 0.06))),
     )
-    return merge(parts).turned(rng.uniform(-0.5, 0.5))
+    profile = [
+        (0, 0.22),
+        (0.2, 0.22),
+        (0.05, 0.32),
+        (0.04, 0.46),
+        (0.09, 0.48),
+        (0.05, 0.5),
+        (0.18, 0.58),
+        (0.25, 0.75),
+        (0.27, 0.98),
+        (0.29, 1.0),
+        (0.26, 1.0),
+        (0.22, 0.76),
+        (0, 0.7),
+    ]
+    colours = [gold] * 10 + [gold * 0.5, gold * 0.4]
+    parts = [lathe([(r * height, z * height) for r, z in profile], colours, sides=16)]
+    parts += [
+        box((height * s, height * s, height * t), (0, 0, height * z), stone)
+        for s, t, z in ((0.42, 0.13, 0.065), (0.34, 0.09, 0.175))
+    ]
+    parts.append(box((height * 0.26, 0.006, height * 0.07), (0, -height * 0.212, height * 0.065), gold))
+    for i in (-1, 1):
+        angles = np.linspace(-1.3, 1.5, 8)
+        parts.append(
+            tube(
+                [(i * height * (0.22 + 0.17 * np.cos(t)), 0, height * (0.8 + 0.14 * np.sin(t))) for t in angles],
+                height * 0.018,
+                gold,
+                sides=6,
+            )
+        )
+    return merge(parts)
