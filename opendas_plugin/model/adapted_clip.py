@@ -151,8 +151,9 @@ class OpenDASCLIP(nn.Module):
             raise ConfigError(f"expected metadata among {', '.join(_METADATA)}, got {', '.join(unknown)}")
         if not self.config.backbone_sha256:
             raise AdapterError("this CLIP has no adapter to save; build it with prompts=PromptConfig()")
-        self.config = replace(self.config, **metadata, package_version=__version__)
-        adapter.save_adapter(folder, self.config, self.learnt_state())
+        config = replace(self.config, **metadata, package_version=__version__)
+        adapter.save_adapter(folder, config, self.learnt_state())
+        self.config = config
 
     def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
         """Uploads the adapter folder to the Hugging Face Hub and returns the commit's address."""

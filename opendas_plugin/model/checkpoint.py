@@ -24,6 +24,7 @@ from opendas_plugin.model.towers import OpenCLIP, require_promptable, text_tower
 
 OFFICE_TINY = "office-tiny"
 _OFFICE_TINY_FOLDER = Path(__file__).parents[1] / "office" / "tiny"
+_WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 _OPENAI_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # scalars that OpenAI's archives hold too
 
 
@@ -129,6 +130,8 @@ def _plain_name(key: str) -> str:
 def _named_model(name: str, pretrained: str | None, seed: int, shapes_only: bool) -> OpenCLIP:
     key = name.replace("/", "-")
     if key not in open_clip.list_models():
+        if Path(name).suffix in _WEIGHT_SUFFIXES:
+            raise MissingFileError(f"{name} does not exist; check the path")
         raise BackboneError(
             f"unknown backbone {name!r}; expected open_clip's name of a model such as ViT-B-16, the path of an "
             f"OpenAI-format file, or {OFFICE_TINY}"

@@ -36,21 +36,22 @@ class PromptConfig:
 
     def __post_init__(self) -> None:
         for name in ("visual_tokens", "text_tokens"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} should be 0 or more, got {getattr(self, name)}")
+            count = getattr(self, name)
+            if not isinstance(count, int) or count < 0:
+                raise ConfigError(f"expected {name} to be 0 or more, got {count!r}")
         for name in ("visual_depth", "text_depth"):
             depth = getattr(self, name)
-            if depth is not None and depth < 1:
-                raise ConfigError(f"{name} should be 1 or more, or None for all layers, got {depth}")
+            if depth is not None and (not isinstance(depth, int) or depth < 1):
+                raise ConfigError(f"expected {name} to be 1 or more, or None for all layers, got {depth!r}")
         if self.deep_text_init not in ("normal", "zero_shot"):
-            raise ConfigError(f"deep_text_init should be 'normal' or 'zero_shot', got {self.deep_text_init!r}")
+            raise ConfigError(f"expected deep_text_init to be 'normal' or 'zero_shot', got {self.deep_text_init!r}")
         if not self.init_std > 0:
-            raise ConfigError(f"init_std should be above 0, got {self.init_std}")
+            raise ConfigError(f"expected init_std to be above 0, got {self.init_std}")
 
 
 @dataclass(frozen=True)
 class BackboneConfig:
-    """Where a backbone's weights come from, and their fingerprint."""
+    """Where a backbone's weights come from."""
 
     name: str
     """An open_clip model name, an OpenAI-format file, or ``office-tiny``."""
@@ -103,14 +104,29 @@ class AdapterConfig:
                 "upgrade opendas-plugin"
             )
         _check_fields(cls, values, source)
-        if not isinstance(values["prompts"], Mapping):
-            raise AdapterError(f"{source}: prompts should be an object, got {values['prompts']!r}")
+        for name, kind in _KINDS.items():
+            if not isinstance(values[name], kind):
+                raise AdapterError(f"{source}: {name} is {values[name]!r}; the adapter is damaged")
         _check_fields(PromptConfig, values["prompts"], f"{source}, prompts")
         try:
             prompts = PromptConfig(**values["prompts"])
         except (ConfigError, TypeError) as error:
-            raise AdapterError(f"{source}: {error}") from error
+            raise AdapterError(f"{source}: {error}; the adapter is damaged") from error
         return cls(**{**values, "prompts": prompts, "base_names": tuple(values["base_names"])})
+
+
+_KINDS = {  # of the values in the file
+    "backbone": str,
+    "pretrained": str | None,
+    "backbone_seed": int | None,
+    "backbone_sha256": str,
+    "prompts": dict,
+    "method": str,
+    "template": str,
+    "crop_policy": dict,
+    "base_names": list,
+    "training": dict,
+}
 
 
 def _check_fields(cls: type, values: Mapping[str, Any], source: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from opendas_plugin.errors import AdapterError, BackboneError, ConfigError, MissingFileError, OutputError
+from opendas_plugin.errors import AdapterError, ConfigError, MissingFileError, OutputError
 from opendas_plugin.model import adapted_clip
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import save_adapter
@@ -156,7 +156,7 @@ def test_an_adapter_on_an_openai_file_finds_it_again(tmp_path):
     adapted(str(tmp_path / "openai.pt")).save_pretrained(tmp_path / "adapter")
     assert OpenDASCLIP.from_pretrained(tmp_path / "adapter").backbone.name == str(tmp_path / "openai.pt")
     (tmp_path / "openai.pt").rename(tmp_path / "moved.pt")
-    with pytest.raises(BackboneError, match="unknown backbone"):
+    with pytest.raises(MissingFileError, match=r"needs its backbone: .*openai\.pt does not exist"):
         OpenDASCLIP.from_pretrained(tmp_path / "adapter")
     clip = OpenDASCLIP.from_pretrained(tmp_path / "adapter", pretrained=tmp_path / "moved.pt")
     assert clip.backbone.name == str(tmp_path / "moved.pt")
@@ -169,7 +169,8 @@ def test_an_adapter_on_an_openai_file_finds_it_again(tmp_path):
         ({"format_version": None}, "it has no format_version"),
         ({"colour": "red"}, "unknown fields colour"),
         ({"prompts": {"visual_tokens": 3}}, "prompts lacks context"),
-        ({"prompts": 5}, "prompts should be an object"),
+        ({"prompts": 5}, "prompts is 5; the adapter is damaged"),
+        ({"base_names": None}, "base_names is None"),
         ({"backbone_sha256": "0" * 64}, "with weights 000000000000, but"),
     ],
     ids=str,

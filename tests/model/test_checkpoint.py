@@ -200,6 +200,8 @@ def test_weights_of_another_size_are_named(tmp_path, tiny_backbone):
 def test_what_does_not_exist_is_named(tmp_path, tiny_backbone):
     with pytest.raises(BackboneError, match="unknown backbone 'ViT-Q-7'; expected"):
         build_backbone("ViT-Q-7")
+    with pytest.raises(MissingFileError, match=r"nowhere/clip\.pt does not exist"):
+        build_backbone("nowhere/clip.pt")
     with pytest.raises(
         MissingFileError, match=r"no-such-tag is neither a file nor a tag of ViT-B-32 .*laion2b_s34b_b79k"
     ):
@@ -237,19 +239,44 @@ def test_a_rebuilt_token_table_keeps_stored_rows_and_repeats_the_others():
     assert not torch.equal(bare, rebuild_token_table(ids[:0], values[:0], 49408, 8, seed=1))
 
 
-def test_office_tiny_is_read_from_the_packages_own_files(tmp_path, monkeypatch, tiny_backbone):
-    """On stand-ins for the files, written as the pre-training writes them."""
-    config = open_clip.get_model_config(tiny_backbone)
-    model = open_clip.CLIP(**config).half()
+@pytest.fixture
+def office_tiny(tmp_path, monkeypatch) -> open_clip.CLIP:
+    """A stand-in for the package's own files, written as the pre-training writes them; returns the model in them."""
+    model = build_tiny(quick_gelu=True, **WIDE_HEADS).half()
     state = {key: value.contiguous() for key, value in model.state_dict().items()}
-    table, rows = state.pop("token_embedding.weight"), torch.tensor([320, 1125, 49407], dtype=torch.int32)
-    state |= {"token_rows": rows, "token_values": table[rows.long()].clone()}
-    monkeypatch.setattr(checkpoint, "_OFFICE_TINY_FOLDER", tmp_path)
+    rows = torch.tensor([320, 1125, 49407], dtype=torch.int32)
+    state |= {"token_rows": rows, "token_values": state.pop("token_embedding.weight")[rows.long()].clone()}
+    config = {
+        "embed_dim": 32,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 32, "layers": 3, "width": 64, "patch_size": 16, "head_width": 64},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 3},
+    }
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text(json.dumps(config))
+    save_file(state, tmp_path / "tiny" / "weights.safetensors")
+    monkeypatch.setattr(checkpoint, "_OFFICE_TINY_FOLDER", tmp_path / "tiny")
+    return model
+
+
+def test_office_tiny_is_read_from_the_packages_own_files(tmp_path, monkeypatch, office_tiny):
+    loaded, source = build_backbone("office-tiny")
+    stored = torch.tensor([320, 1125, 49407])
+    assert torch.equal(loaded.token_embedding.weight[stored], office_tiny.token_embedding.weight[stored].float())
+    assert torch.equal(loaded.visual.proj, office_tiny.visual.proj.float())
+    assert has_quick_gelu(loaded)
+    assert (source.name, source.pretrained, source.seed) == ("office-tiny", None, None)
+    monkeypatch.setattr(checkpoint, "_OFFICE_TINY_FOLDER", tmp_path / "nowhere")
     with pytest.raises(MissingFileError, match=r"config\.json"):
         build_backbone("office-tiny")
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    save_file(state, tmp_path / "weights.safetensors")
-    loaded, source = build_backbone("office-tiny")
-    assert torch.equal(loaded.token_embedding.weight[rows.long()], table[rows.long()].float())
-    assert torch.equal(loaded.visual.proj, model.visual.proj.float())
-    assert (source.name, source.pretrained, source.seed) == ("office-tiny", None, None)
+
+
+def test_an_adapter_on_office_tiny_fits_the_same_weights_in_openais_format(tmp_path, office_tiny):
+    clip = OpenDASCLIP.from_backbone("office-tiny", prompts=PromptConfig())
+    clip.save_pretrained(tmp_path / "adapter")
+    open_clip.convert_weights_to_fp16(clip.model)
+    torch.save(clip.model.state_dict(), tmp_path / "openai.pt")
+    loaded = OpenDASCLIP.from_pretrained(tmp_path / "adapter", pretrained=tmp_path / "openai.pt")
+    images = pixels(loaded.model)
+    with torch.no_grad():
+        assert torch.equal(loaded.encode_image(images), clip.float().encode_image(images))
