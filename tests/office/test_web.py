@@ -30,7 +30,9 @@ def test_the_object_fills_a_good_part_of_the_picture_at_any_size():
 
 
 def test_the_colour_of_a_thing_is_that_of_its_largest_part():
-    assert colour_of(merge([box((1, 1, 1), (0, 0, 0), (0.7, 0.1, 0.1)), box((1, 1, 0.1), (0, 0, 2), (0, 0, 0))])) == "red"
+    assert (
+        colour_of(merge([box((1, 1, 1), (0, 0, 0), (0.7, 0.1, 0.1)), box((1, 1, 0.1), (0, 0, 2), (0, 0, 0))])) == "red"
+    )
 
 
 def test_captions_are_short_and_the_plain_prompt_is_one_of_them():
