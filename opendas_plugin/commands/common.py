@@ -161,9 +161,12 @@ class RunRecord:
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
 
-    def write(self, folder: str | Path) -> None:
-        """Writes ``folder/run.json`` with the wall time, in seconds, since this record was made."""
-        write_json(Path(folder) / "run.json", {**self._facts, "wall_time": round(time.monotonic() - self._start, 3)})
+    def write(self, folder: str | Path, name: str = "run.json") -> None:
+        """Writes ``folder/run.json`` with the wall time, in seconds, since this record was made.
+
+        A command whose output is one file in a folder of others gives its record a ``name`` of its own.
+        """
+        write_json(Path(folder) / name, {**self._facts, "wall_time": round(time.monotonic() - self._start, 3)})
 
 
 def plain(value: Any) -> Any:

@@ -68,7 +68,10 @@ class Objective(nn.Module):
         self.tokens = clip.tokenize(list(texts))  # stays on the CPU, where texts are packed
         self.classes = len(candidates.rows) if candidates else len(texts)
         self.names = ("loss", "cross_entropy", "accuracy", *(("triplet", "active") if candidates else ()))
-        self.classifier = None if "text" in learns else self.encode_names(torch.arange(self.classes)).detach()
+        self.classifier: Tensor | None = None
+        if "text" not in learns:  # encoded once, so in full precision
+            with torch.no_grad(), clip.prompts_disabled(**self.disabled):
+                self.classifier = clip.encode_text(self.tokens[: self.classes]).float()
 
     def forward(self, batch: Batch, weight: float) -> tuple[Tensor, Tensor]:
         """The loss of this process's part of a batch.

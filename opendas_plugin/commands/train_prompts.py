@@ -1,0 +1,228 @@
+"""``train_prompts.py``: from a prepared domain to an adapter, with the scores before, between and after the stages."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+
+from opendas_plugin import methods
+from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device, run_command
+from opendas_plugin.commands.generate_negatives import describe_leaks
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.manifest import SegmentCrops
+from opendas_plugin.data.registry import Domain, load_domain
+from opendas_plugin.errors import ConfigError, MissingFileError
+from opendas_plugin.eval.report import compare_reports, evaluate_classification, format_table
+from opendas_plugin.files import read_json
+from opendas_plugin.methods import Tower
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.negatives.database import NegativeDatabase
+from opendas_plugin.negatives.generate import offline
+from opendas_plugin.negatives.words import word_list
+from opendas_plugin.train.config import TrainConfig
+from opendas_plugin.train.distributed import World, join
+from opendas_plugin.train.inputs import TrainingData
+from opendas_plugin.train.recipe import read_recipe
+from opendas_plugin.train.run import train
+from opendas_plugin.train.state import fingerprint
+
+PROGRAM = "opendas-train"
+DEFAULT_RECIPE = "office"
+BEFORE = "before"
+METRICS = ("acc", "w_f1", "b_f1", "n_f1", "harmonic_f1", "macro_f1", "n_segments")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPrompts(Options):
+    """Learns an adapter and scores it. Flags override the recipe, and the recipe the defaults."""
+
+    data: Path
+    """Folder that prepare_data.py wrote."""
+    output_dir: Path | None = None
+    """Folder for the adapter, the log, the checkpoint and the scores; default: runs/ and the data's name."""
+    recipe: str = DEFAULT_RECIPE
+    """Recipe file, or the name of a built-in one: office or paper."""
+    negatives: Path | None = None
+    """File of related names; default: the office domain's own, or names found offline by the text tower."""
+    drop_novel: bool = False
+    """Leave out related names that equal novel names; the result has then used evaluation names, and says so."""
+    resume: bool = False
+    """Go on with the run in the output folder; starts one where there is none."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N; with torchrun each process takes its own GPU."""
+    config: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return run_command(train_prompts, argv)
+
+
+def train_prompts(argv: Sequence[str]) -> None:
+    """Trains and evaluates as the flags say, saves the adapter and prints the scores."""
+    options = read_options(argv)
+    record = RunRecord(PROGRAM, argv, options, seed=options.config.seed)
+    output = options.output_dir or Path("runs") / options.data.resolve().name
+    methods.get(options.config.method)
+    domain = load_domain(options.data)
+    with join(pick_device(options.device)) as (world, device):
+        if not world.writes:
+            logging.getLogger().setLevel(logging.ERROR)
+        scores = adapt(options, domain, output, world, device)
+        if world.writes:
+            record.write(output)
+            print(format_table(scores))
+            print(f"adapter: {output / 'adapter'}   log: {output / 'log.jsonl'}   scores: {output / 'after'}")
+
+
+def read_options(argv: Sequence[str]) -> TrainPrompts:
+    """Reads the flags over the recipe that they name.
+
+    Raises:
+        UsageError: the recipe, or a value, cannot be used.
+    """
+    first = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    first.add_argument("--recipe", default=DEFAULT_RECIPE)
+    recipe = first.parse_known_args(list(argv))[0].recipe
+    try:
+        default = TrainPrompts(data=tyro.MISSING, recipe=recipe, config=read_recipe(recipe))
+        return parse(TrainPrompts, argv, prog=PROGRAM, default=default)
+    except (ConfigError, MissingFileError) as error:
+        raise UsageError(str(error)) from error
+
+
+def adapt(
+    options: TrainPrompts, domain: Domain, output: Path, world: World, device: torch.device
+) -> dict[str, dict[str, Any]]:
+    """Trains on a domain and saves the adapter.
+
+    Returns:
+        The evaluation's summaries by the folder in ``output`` that holds them: ``before``, ``after_visual`` and so on;
+        empty in processes that do not write.
+    """
+    config, vocabulary = options.config, domain.vocabulary
+    clip = OpenDASCLIP.from_backbone(
+        config.backbone,
+        config.pretrained,
+        prompts=config.prompts,
+        device=device,
+        seed=config.backbone_seed,
+        prompt_seed=config.seed,
+    )
+    policy = crop_policy(config, clip)
+    negatives = related_names(options, domain, clip)
+    folders = score_folders(config.method)
+    scores: dict[str, dict[str, Any]] = {}
+
+    def evaluate(name: str, towers: tuple[Tower, ...]) -> None:
+        """Scores the prompts of the towers; what a resumed run has scored before is read again."""
+        if name == BEFORE and negatives is not None:
+            negatives.save(output / "negatives.json")
+        folder, about = output / folders[name], {"backbone": clip.backbone.title, "prompts": towers}
+        if (folder / "summary.json").exists():
+            scores[folders[name]] = read_json(folder / "summary.json")
+            return
+        with clip.prompts_disabled(visual="visual" not in towers, text="text" not in towers):
+            scores[folders[name]] = evaluate_classification(
+                clip, domain.val, vocabulary, policy, folder, workers=config.workers, about=about
+            )
+
+    train(
+        clip,
+        TrainingData(SegmentCrops(domain.train, policy), vocabulary),
+        config,
+        output,
+        negatives=negatives,
+        resume=options.resume,
+        facts={"validation data": fingerprint(domain.val, vocabulary)[:12], "drop_novel": options.drop_novel},
+        milestone=evaluate,
+        world=world,
+    )
+    if world.writes:
+        clip.save_pretrained(
+            output / "adapter",
+            method=config.method,
+            template=vocabulary.template,
+            crop_policy=policy.to_dict(),
+            base_names=vocabulary.base,
+            training=training_summary(options, domain, negatives, scores),
+        )
+        compare_reports(output / "f1_per_class.png", {folder: output / folder for folder in scores})
+    return scores
+
+
+def score_folders(method: str) -> dict[str, str]:
+    """The folders of the scores by milestone: ``before``, ``after_<stage>`` and, for the last stage, ``after``."""
+    stages = [stage.name for stage in methods.get(method).stages()]
+    return {BEFORE: BEFORE, **{name: f"after_{name}" for name in stages}, stages[-1]: "after"}
+
+
+def crop_policy(config: TrainConfig, clip: OpenDASCLIP) -> CropPolicy:
+    """The recipe's crop policy at the backbone's image size.
+
+    Raises:
+        ConfigError: the recipe asks for another size.
+    """
+    if config.crops.size not in (CropPolicy().size, clip.image_size):
+        raise ConfigError(f"{config.backbone} takes {clip.image_size} pixels, got crops.size {config.crops.size}")
+    return dataclasses.replace(config.crops, size=clip.image_size)
+
+
+def related_names(options: TrainPrompts, domain: Domain, clip: OpenDASCLIP) -> NegativeDatabase | None:
+    """The related names to train with: from the file, the office domain's own, or found offline; None if none are used.
+
+    Raises:
+        UsageError: names are given to a run that uses none.
+        DataError: the names do not fit the classes.
+    """
+    triplet, vocabulary = options.config.triplet, domain.vocabulary
+    if not triplet.enabled or triplet.mining == "training":
+        if options.negatives is not None:
+            raise UsageError("--negatives has no effect without the triplet loss or with --triplet.mining training")
+        return None
+    if options.negatives is not None:
+        database = NegativeDatabase.load(options.negatives)
+    elif domain.info.get("name") == "office":
+        database = NegativeDatabase.load(Path(str(resources.files("opendas_plugin.office") / "negatives.json")))
+    else:
+        logger.info("no --negatives given: the related names are the nearest words by the text tower of the backbone")
+        database = offline(vocabulary, clip, word_list())
+    database.validate(vocabulary)
+    if leaks := database.leaks(vocabulary):
+        logger.info("%s", describe_leaks(leaks, dropped=options.drop_novel))
+    return database.without_novel(vocabulary) if options.drop_novel else database
+
+
+def training_summary(
+    options: TrainPrompts,
+    domain: Domain,
+    negatives: NegativeDatabase | None,
+    scores: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What the adapter says about how it was learnt."""
+    config = options.config
+    sources = {item.source for items in negatives.entries.values() for item in items} if negatives else set()
+    return {
+        "dataset": domain.info.get("name", options.data.resolve().name),
+        "segments": len(domain.train),
+        "recipe": options.recipe,
+        "seed": config.seed,
+        "epochs": {stage.name: getattr(config, stage.name).epochs for stage in methods.get(config.method).stages()},
+        "negatives": {
+            "sources": sorted(sources),
+            "equal_to_novel_names": negatives.leaks(domain.vocabulary) if negatives else {},
+        },
+        "used_evaluation_names": options.drop_novel,
+        "metrics": {name: {key: summary[key] for key in METRICS} for name, summary in scores.items()},
+    }
