@@ -26,6 +26,7 @@ FIELDS = (
 PROMPT_FIELDS = (
     "visual_tokens", "text_tokens", "visual_depth", "text_depth", "context", "deep_text_init", "init_std",
 )  # fmt: skip
+KINDS = {"backbone": str, "backbone_sha256": str, "prompts": dict, "crop_policy": dict}  # of the fields used here
 REGION_SIZE = 224
 """Side in pixels of OVSeg's mask regions; it is hard-coded there."""
 
@@ -143,9 +144,16 @@ def _check_config(config: Any, path: Path) -> None:
             "upgrade opendas-plugin"
         )
     _check_fields(config, FIELDS, str(path))
-    if not isinstance(config["prompts"], dict):
-        raise OVSegError(f"{path}: prompts should be an object, got {config['prompts']!r}")
-    _check_fields(config["prompts"], PROMPT_FIELDS, f"{path}, prompts")
+    for name, kind in KINDS.items():
+        if not isinstance(config[name], kind):
+            raise OVSegError(f"{path}: {name} is {config[name]!r}; the adapter is damaged")
+    prompts = config["prompts"]
+    _check_fields(prompts, PROMPT_FIELDS, f"{path}, prompts")
+    for name, least in (("tokens", 0), ("depth", 1)):
+        for key in (f"visual_{name}", f"text_{name}"):
+            whole = name == "depth" and prompts[key] is None
+            if not whole and (not isinstance(prompts[key], int) or prompts[key] < least):
+                raise OVSegError(f"{path}: expected {key} to be {least} or more, got {prompts[key]!r}")
 
 
 def _check_fields(values: Mapping[str, Any], expected: tuple[str, ...], source: str) -> None:

@@ -17,11 +17,6 @@ from safetensors.torch import load_file, save_file
 LOGGER = logging.getLogger(__name__)
 
 
-def default_folder() -> Path:
-    """Returns the user's folder for what can be computed again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opendas-plugin" / "ovseg"
-
-
 class TextCache:
     """A folder of text features, one file for what they were computed from; a file that is damaged counts as absent."""
 

@@ -56,7 +56,6 @@ def install(settings: Settings) -> None:
     global _installed
     if _installed:
         return
-    _installed = True
     if str(settings.root) not in sys.path:
         sys.path.insert(1, str(settings.root))
     if importlib.util.find_spec("detectron2") is None:
@@ -75,6 +74,7 @@ def install(settings: Settings) -> None:
     if settings.backend == "opendas":
         _install_adapter(settings)
     _install_launch(settings)
+    _installed = True
 
 
 def _install_adapter(settings: Settings) -> None:

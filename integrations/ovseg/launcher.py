@@ -190,9 +190,11 @@ def _chunk(value: str) -> int:
 
 
 def _cache_folder(value: str) -> Path | None:
-    from integrations.ovseg.cache import default_folder
-
-    return None if value == "off" else default_folder() if value == "auto" else Path(value).expanduser().resolve()
+    if value == "off":
+        return None
+    if value == "auto":
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opendas-plugin" / "ovseg"
+    return Path(value).expanduser().resolve()
 
 
 def _fail(message: str, debug: bool) -> int:

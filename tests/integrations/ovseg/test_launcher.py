@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
+import torch
 
-from integrations.ovseg import hook, launcher
-from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN, build
+from integrations.ovseg import hook, install, launcher
+from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN, build, clip_state
 
 ROOT = Path(__file__).parents[3]
 
 
-def run(*arguments, cwd=CHECKOUT, python=sys.executable, program=("-m", "integrations.ovseg"), paths=(), **variables):
-    """Runs a command in the checkout; wandb is hidden from it, so that the stub is needed."""
-    path = [str(ROOT), str(STAND_IN / "packages"), *map(str, paths)]
+def run(*arguments, cwd=CHECKOUT, python=sys.executable, program=("-m", "integrations.ovseg"), **variables):
+    """Runs a command in the checkout."""
+    path = [str(ROOT), str(STAND_IN / "packages")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1", **variables}
     command = [str(python), *program, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
@@ -51,7 +53,8 @@ def equal(a, b):
 def test_backends(evaluate, identity, adapter, tmp_path):
     stock, done = evaluate(name="stock")
     assert sorted(stock) == ["0", "1"]
-    assert "wandb is not installed" in done.stderr and "np.int" in done.stderr
+    assert "np.int" in done.stderr
+    assert ("wandb is not installed" in done.stderr) == (importlib.util.find_spec("wandb") is None)
     script = CHECKOUT / "train_net.py"
     assert f"script: {script} path: {script.parent}" in done.stdout
     identical, _ = evaluate("--clip-backend", "opendas", "--opendas-adapter", identity, name="identity")
@@ -66,23 +69,22 @@ def test_backends(evaluate, identity, adapter, tmp_path):
 
 
 def test_base(host, evaluate, adapter, other_clip_file, tmp_path):
-    import torch
-
     torch.save(build(host, other_clip_file).state_dict(), tmp_path / "weights.pth")
     flags = ["--clip-backend", "opendas", "--opendas-adapter", adapter]
     weights = ["MODEL.WEIGHTS", tmp_path / "weights.pth"]
     own, done = evaluate(*flags, opts=weights, name="weights")
-    assert done.stderr.count("--opendas-base") == 1
+    assert done.stderr.count("--opendas-base clip keeps") == 1
     kept, done = evaluate(*flags, "--opendas-base", "clip", opts=weights, name="clip")
-    assert "was learnt on" not in done.stderr.replace("learnt on " + str(adapter), "").split("adapter was")[-1]
+    assert "--opendas-base" not in done.stderr
     assert not equal(own, kept)
 
 
-def test_help_is_ours_then_the_scripts():
+def test_help_is_ours_then_the_scripts(capsys):
     done = run("train_net.py", "--help")
     assert done.returncode == 0
     assert done.stdout.index("--opendas-adapter") < done.stdout.index("--eval-only")
-    assert run("--help").returncode == 0
+    assert launcher.main(["--help"]) == 0
+    assert "--opendas-adapter" in capsys.readouterr().out
 
 
 def test_script_of_another_folder(identity, tmp_path, clip_file):
@@ -106,35 +108,36 @@ def test_script_of_another_folder(identity, tmp_path, clip_file):
         (["train_net.py", "--clip-backend", "opendas", "--opendas-adapter", "/nowhere"], 1, "/nowhere is neither"),
     ],
 )
-def test_mistakes_are_one_sentence(arguments, code, message):
-    done = run(*arguments)
-    assert done.returncode == code
-    assert message in done.stderr and "Traceback" not in done.stderr
+def test_mistakes_are_one_sentence(arguments, code, message, monkeypatch, capsys):
+    monkeypatch.chdir(CHECKOUT)
+    try:
+        returned = launcher.main(arguments)
+    except SystemExit as leave:  # argparse
+        returned = leave.code
+    stderr = capsys.readouterr().err
+    assert returned == code and message in stderr
     if code == 1:
-        assert len(done.stderr.strip().splitlines()) == 1
+        assert len(stderr.strip().splitlines()) == 1
 
 
-def test_missing_checkout_detectron2_and_host_packages(tmp_path):
-    done = run("train_net.py", cwd=tmp_path)
-    assert done.returncode == 1 and "no checkout of OVSeg" in done.stderr and done.stderr.count("\n") == 1
-    shutil.copytree(STAND_IN / "packages", tmp_path / "packages")
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\nclass Hide:\n    def find_spec(self, name, path, target=None):\n"
-        "        if name == 'detectron2': raise ModuleNotFoundError(name='detectron2')\n"
-    )
-    (tmp_path / "checkout").symlink_to(CHECKOUT)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "integrations.ovseg", "train_net.py"]
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
-    if done.returncode == 1:  # where the real detectron2 is not installed
-        assert "detectron2 is not installed" in done.stderr and done.stderr.count("\n") == 1
+def test_missing_checkout_is_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "train_net.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert launcher.main(["train_net.py"]) == 1
+    message = capsys.readouterr().err
+    assert "no checkout of OVSeg" in message and message.count("\n") == 1
+
+
+def test_missing_detectron2_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(install, "_installed", False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert launcher.main([str(CHECKOUT / "train_net.py")]) == 1
+    message = capsys.readouterr().err
+    assert "detectron2 is not installed" in message and "pip install" in message and message.count("\n") == 1
 
 
 def test_an_adapter_that_does_not_fit_is_one_sentence_from_a_worker_too(evaluate, tmp_path, adapter):
-    import torch
-
-    from tests.integrations.ovseg.conftest import clip_state
-
     torch.save(clip_state(width=128), tmp_path / "clip.pt")
     opts = ["--num-gpus", "2", "CLIP_MODEL_NAME", tmp_path / "clip.pt", "OUTPUT_DIR", tmp_path]
     done = run("train_net.py", *opts, "--clip-backend", "opendas", "--opendas-adapter", adapter)
@@ -150,8 +153,6 @@ def test_without_host_fixes_the_host_is_left_alone(clip_file, tmp_path):
 
 
 def test_adapter_from_the_hub(monkeypatch, adapter):
-    import huggingface_hub
-
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, allow_patterns: str(adapter))
     assert launcher.find_adapter("somebody/office-adapter") == adapter
 
@@ -165,7 +166,7 @@ def test_hook_makes_the_literal_command_work(tmp_path, clip_file, adapter):
     def literal(*flags):
         (tmp_path / "out").mkdir(exist_ok=True)
         opts = ["CLIP_MODEL_NAME", clip_file, "OUTPUT_DIR", tmp_path / "out"]
-        return run("train_net.py", "--eval-only", *opts, *flags, python=python, program=(), paths=[tmp_path / "stubs"])
+        return run("train_net.py", "--eval-only", *opts, *flags, python=python, program=())
 
     flags = ["--clip-backend", "opendas", "--opendas-adapter", adapter]
     assert run("status", python=python).stdout.startswith("disabled")
@@ -174,7 +175,7 @@ def test_hook_makes_the_literal_command_work(tmp_path, clip_file, adapter):
     done = literal(*flags)
     assert done.returncode == 0, done.stderr
     assert "[opendas] adapter" in done.stderr
-    assert "opendas" not in literal().stderr  # upstream alone, whatever becomes of it
+    assert "[opendas]" not in literal().stderr  # upstream alone, whatever becomes of it
     assert run("disable", python=python).returncode == 0
     assert "[opendas]" not in literal(*flags).stderr
     assert not list(site.glob("opendas*"))
