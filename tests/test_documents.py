@@ -1,0 +1,63 @@
+"""What the documents tell a reader to type or to open is there."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+MODULES = {
+    "opendas-prepare": "prepare_data",
+    "opendas-negatives": "generate_negatives",
+    "opendas-train": "train_prompts",
+    "opendas-evaluate": "evaluate",
+}
+
+
+def shell_lines():
+    """(document, command line) for every command of ours in the documents' shell blocks."""
+    for document in DOCUMENTS:
+        for block in re.findall(r"```bash\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.DOTALL):
+            for line in re.split(r"\n|&&", block):
+                words = shlex.split(line, comments=True)
+                if words and words[0] in MODULES:
+                    yield document.name, words
+
+
+@pytest.mark.parametrize(("document", "words"), list(shell_lines()), ids=lambda value: str(value)[:60])
+def test_every_command_line_is_one_that_the_command_takes(document, words, monkeypatch, capsys):
+    """The run is cut off behind the reading of its flags, where its record begins."""
+    command = importlib.import_module(f"opendas_plugin.commands.{MODULES[words[0]]}")
+
+    def understood(*arguments, **options):
+        raise RuntimeError("understood")
+
+    monkeypatch.setattr(command, "RunRecord", understood)
+    code = command.main(words[1:])
+    assert (code, "understood" in capsys.readouterr().err) == (1, True), f"{document}: {shlex.join(words)}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_to_a_file(document):
+    links = re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_ci_runs_the_readmes_test_command():
+    command = "pip install -e '.[dev]' && pytest"
+    assert f"```bash\n{command}\n```" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == command
+
+
+def test_every_console_script_and_door_has_its_command():
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    scripts = dict(re.findall(r'"(opendas-[\w-]+) = opendas_plugin\.commands\.(\w+):main"', setup))
+    assert scripts == MODULES
+    for module in scripts.values():
+        assert (ROOT / "tools" / f"{module}.py").is_file()
+        assert (ROOT / "opendas_plugin" / "commands" / f"{module}.py").is_file()
