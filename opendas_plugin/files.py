@@ -36,7 +36,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, OutputError | MissingFileError):
             raise
-        raise OutputError(f"could not write {path}: {error.strerror or error}; free space or choose another output") from error
+        raise _unwritable(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yields an empty temporary folder beside ``path``; on success it takes the place of ``path``, old contents included.
+    """Yields an empty temporary folder beside ``path``; on success it takes the place of ``path`` and all in it.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full; ``path`` is as it was.
@@ -66,7 +66,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, OutputError | MissingFileError):
             raise
-        raise OutputError(f"could not write {path}: {error.strerror or error}; free space or choose another output") from error
+        raise _unwritable(path, error) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -98,6 +98,10 @@ def read_json(path: str | Path) -> Any:
         raise DataError(f"{path}, line {error.lineno}: expected JSON, got {error.msg!r}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: expected UTF-8 text, found other bytes at {error.start}") from error
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"could not write {path}: {error.strerror or error}; free space or choose another output")
 
 
 def _umask() -> int:
