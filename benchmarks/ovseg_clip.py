@@ -31,7 +31,7 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        clip_adapter, names = build(Path(folder))
+        clip_adapter, names = build(Path(folder), options.names)
         image = torch.randint(0, 256, (3, options.height, options.width))
         mask = masks(options)
         device = torch.device("cpu")
@@ -73,7 +73,7 @@ def timed(work):
     return now(torch.device("cpu")) - start, result
 
 
-def build(folder: Path):
+def build(folder: Path, count: int):
     """OVSeg's CLIP adapter on random weights, adapters for them, and ADE20K's names."""
     hostfixes.fix_environment(checkout())
     for name, prompts in ADAPTERS.items():
@@ -86,7 +86,7 @@ def build(folder: Path):
     clip_adapter = MaskFormerClipAdapter(
         str(folder / "clip.pt"), VILDPromptExtractor(), mask_prompt_depth=3, mask_prompt_fwd=True
     )
-    return clip_adapter.eval(), [name.strip() for name in ADE20K_SEM_SEG_CATEGORIES]
+    return clip_adapter.eval(), [name.strip() for name in ADE20K_SEM_SEG_CATEGORIES[:count]]
 
 
 def masks(options: argparse.Namespace) -> torch.Tensor:
@@ -112,6 +112,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--masks", type=int, default=100)
+    parser.add_argument("--names", type=int, default=150, help="the first ones of ADE20K's")
     parser.add_argument("--height", type=int, default=512)
     parser.add_argument("--width", type=int, default=683)
     parser.add_argument("--threads", type=int, default=2)
