@@ -61,7 +61,7 @@ class Folders(Prepare):
     """One segment for all pixels of a class in an image, or one for each connected component."""
     group_by: Grouping | None = None
     """What a split keeps together: each image, the images of a sub-folder, or blocks of neighbouring frames of a video
-    (files that differ in their last number). Default: sub-folders if there are any, else images."""
+    (files that differ in their last number). Default: sub-folders if there are several, else images."""
     val_images: Path | None = None
     """Validation images, if they lie apart."""
     val_labels: Path | None = None

@@ -44,8 +44,8 @@ def read_folders(
         regions: "class": all pixels of a class in an image are one segment; "component": each connected region is one.
         min_area: smaller segments are dropped, in pixels.
         group_by: what one split keeps together: "image"; the images of one sub-"folder"; or blocks of neighbouring
-            frames of one "video", which are files that differ in their last number. None: folders if there are any,
-            else images.
+            frames of one "video", which are files that differ in their last number. None: folders if there are
+            several, else images.
         workers: threads.
 
     Raises:
@@ -93,11 +93,11 @@ def read_folders(
 def group_names(stems: Sequence[str], group_by: Grouping | None) -> dict[str, str]:
     """Stem (path without suffix, with forward slashes) -> the group that one split keeps together; see read_folders."""
     if group_by is None:
-        group_by = "folder" if any("/" in stem for stem in stems) else "image"
+        group_by = "folder" if len({_folder(stem) for stem in stems}) > 1 else "image"
     if group_by == "image":
         return {stem: stem for stem in stems}
     if group_by == "folder":
-        return {stem: stem.rpartition("/")[0] or "." for stem in stems}
+        return {stem: _folder(stem) for stem in stems}
     videos: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for stem in stems:
         numbered = re.fullmatch(r"(.*?)(\d+)(\D*)", stem)
@@ -110,6 +110,10 @@ def group_names(stems: Sequence[str], group_by: Grouping | None) -> dict[str, st
         for place, (_, stem) in enumerate(frames):
             groups[stem] = f"{video}#{place * blocks // len(frames)}"
     return groups
+
+
+def _folder(stem: str) -> str:
+    return stem.rpartition("/")[0] or "."
 
 
 def _numbered(region: np.ndarray, regions: Regions) -> np.ndarray:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opendas_plugin.data.manifest import read_manifest, write_manifest
-from opendas_plugin.data.reading import Reading
+from opendas_plugin.data.reading import ImageReading, Reading
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.data.splits import draw_novel, match_novel, validation_groups
 from opendas_plugin.errors import DataError, MissingFileError, OutputError
@@ -93,19 +93,7 @@ def build_domain(
     Raises:
         DataError: names that do not fit together, or no segment left in a split.
     """
-    if val is None:
-        sizes = Counter(image.group for image in train.images)
-        groups = validation_groups(sizes, val_fraction, seed)
-        parts = {
-            "train": [image for image in train.images if image.group not in groups],
-            "val": [image for image in train.images if image.group in groups],
-        }
-    elif set(val.names) != set(train.names):
-        odd = sorted(set(val.names) ^ set(train.names))
-        raise DataError(f"training and validation data name different classes: {odd[0]!r} is only in one of them")
-    else:
-        parts = {"train": list(train.images), "val": list(val.images)}
-
+    parts = _split(train, val_fraction, seed) if val is None else _pair(train, val)
     segments = {split: [segment for image in images for segment in image.segments] for split, images in parts.items()}
     novel_names: tuple[str, ...] = ()
     if novel is not None:
@@ -186,6 +174,21 @@ def describe(domain: Domain) -> str:
         if names:
             lines.append(f"{what} ({len(names)}): {', '.join(names)}")
     return "\n".join(lines)
+
+
+def _split(reading: Reading, val_fraction: float, seed: int) -> dict[str, list[ImageReading]]:
+    groups = validation_groups(Counter(image.group for image in reading.images), val_fraction, seed)
+    return {
+        "train": [image for image in reading.images if image.group not in groups],
+        "val": [image for image in reading.images if image.group in groups],
+    }
+
+
+def _pair(train: Reading, val: Reading) -> dict[str, list[ImageReading]]:
+    odd = sorted(set(val.names) ^ set(train.names))
+    if odd:
+        raise DataError(f"training and validation data name different classes: {odd[0]!r} is only in one of them")
+    return {"train": list(train.images), "val": list(val.images)}
 
 
 def _absent(names: Sequence[str], segments: Sequence[Segment]) -> list[str]:

@@ -26,7 +26,7 @@ def validation_groups(sizes: Mapping[str, int], fraction: float, seed: int) -> s
         raise ConfigError(f"expected a validation fraction between 0 and 1, got {fraction}")
     if len(sizes) < 2:
         raise DataError(
-            f"expected at least two groups of images to split, got {len(sizes)}; give validation data of its own"
+            f"expected two groups of images or more to split, got {len(sizes)}; regroup or give validation data"
         )
     names = sorted(sizes)
     drawn = [names[place] for place in np.random.default_rng(seed).permutation(len(names))]

@@ -114,6 +114,10 @@ def test_sub_folders_are_matched_and_grouped(tmp_path):
     assert {image.group for image in read(tmp_path, group_by="image").images} == {"berlin/1", "berlin/2", "bern/1"}
 
 
+def test_one_sub_folder_is_no_group():
+    assert group_names(["all/1", "all/2"], None) == {"all/1": "all/1", "all/2": "all/2"}
+
+
 def test_a_video_is_cut_into_blocks_of_neighbours():
     stems = [f"a_{frame:04d}" for frame in range(0, 700, 7)] + [f"b{frame}_left" for frame in (9, 10, 11)] + ["still"]
     groups = group_names(stems, "video")
