@@ -16,8 +16,9 @@ from integrations.ovseg.errors import OVSegError
 
 _LINE = (
     "import sys; any(a.split('=')[0] == '--clip-backend' for a in getattr(sys, 'argv', [])) and "
-    "exec('import sys; sys.path.append({home!r}); from integrations.ovseg.hook import redirect; redirect()')\n"
+    "exec({code!r})\n"
 )
+_CODE = "import sys; sys.path.append({home!r}); from integrations.ovseg.hook import redirect; redirect()"
 
 
 def enable() -> str:
@@ -27,7 +28,7 @@ def enable() -> str:
         OVSegError: the environment cannot be written.
     """
     try:
-        _file().write_text(_LINE.format(home=str(home())), encoding="utf-8")
+        _file().write_text(_LINE.format(code=_CODE.format(home=str(home()))), encoding="utf-8")
     except OSError as error:
         raise OVSegError(f"the hook could not be written ({error}); use python -m integrations.ovseg") from error
     return f"enabled: python SCRIPT --clip-backend ... runs under the launcher ({_file()})"

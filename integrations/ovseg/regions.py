@@ -38,7 +38,8 @@ def crop_regions(
     """
     dtype = mask.dtype
     binary = mask > clip_adapter.mask_thr
-    rows, columns = binary.any(dim=2), binary.any(dim=1)
+    bits = binary.view(torch.uint8)  # several times as fast as any() of bool
+    rows, columns = bits.amax(dim=2).bool(), bits.amax(dim=1).bool()
     valid = rows.any(dim=1)
     if not bool(valid.any()):
         return None
@@ -49,8 +50,7 @@ def crop_regions(
     for k in valid.nonzero()[:, 0].tolist():
         y, x = rows[k].nonzero()[:, 0], columns[k].nonzero()[:, 0]
         box = (slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1))
-        inside = binary[(k, *box)][None, None]
-        region = torch.where(inside, pixels[(..., *box)], fill)
+        region = torch.where(binary[(k, *box)], pixels[(..., *box)], fill)
         regions.append(F.interpolate(region, size=(REGION_SIZE, REGION_SIZE), mode="bicubic"))
-        region_masks.append(F.interpolate(inside.type(dtype), size=(REGION_SIZE, REGION_SIZE), mode="nearest"))
-    return torch.cat(regions), torch.cat(region_masks), valid
+        region_masks.append(F.interpolate(bits[(k, *box)][None, None], size=(REGION_SIZE, REGION_SIZE), mode="nearest"))
+    return torch.cat(regions), torch.cat(region_masks).type(dtype), valid
