@@ -121,7 +121,9 @@ def cut(image: np.ndarray, box: Box, policy: CropPolicy, mask: np.ndarray | None
         return region
     if mask is None:
         raise DataError('the crop background "mean" needs the mask')
-    return np.where(mask[y0:y1, x0:x1, None], region, np.array(MEAN_PIXEL, np.uint8))
+    region = region.copy()
+    region[~mask[y0:y1, x0:x1]] = MEAN_PIXEL
+    return region
 
 
 def resize(region: np.ndarray, policy: CropPolicy) -> np.ndarray:

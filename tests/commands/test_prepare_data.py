@@ -100,6 +100,27 @@ def test_coco_instances_and_their_own_validation(tmp_path, monkeypatch):
     assert domain.info["raw_names"] == {"sky": "sky-other-merged"}
 
 
+def test_the_office_is_made_small(tmp_path, capsys):
+    size = [
+        "--pictures.width",
+        "120",
+        "--pictures.height",
+        "90",
+        "--pictures.min-area",
+        "30",
+        "--pictures.per-room",
+        "1",
+    ]
+    rooms = ["--train-rooms", "1", "--val-rooms", "1", "--novel-split", "tune", "--workers", "1"]
+    assert main(["office", *rooms, *size, "--output", str(tmp_path / "out")]) == 0
+    domain = load_domain(tmp_path / "out")
+    assert len({segment.image for segment in domain.train}) == 1
+    assert "whiteboard" not in domain.vocabulary.names
+    assert "laptop" in domain.vocabulary.novel
+    assert "novel names (10)" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["config"]["novel_split"] == "tune"
+
+
 def break_picture(path):
     Path(path).write_bytes(Path(path).read_bytes()[:60])
 
