@@ -16,6 +16,7 @@ MODULES = {
     "opendas-negatives": "generate_negatives",
     "opendas-train": "train_prompts",
     "opendas-evaluate": "evaluate",
+    "opendas-export": "export_adapter",
 }
 
 

@@ -1,0 +1,53 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from opendas_plugin.commands.export_adapter import main
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.checkpoint import backbone_sha256
+from opendas_plugin.model.config import PromptConfig
+
+NAMES = ["desk", "door frame", "globe"]
+
+
+def test_a_classifier_holds_the_text_features_of_its_names(tmp_path):
+    output = tmp_path / "classifier.safetensors"
+    assert main(["--to", "classifier", "--names", *NAMES, "--template", "a {}.", "--output", str(output)]) == 0
+    clip = OpenDASCLIP.from_backbone("office-tiny")
+    with torch.no_grad():
+        expected = clip.encode_text(clip.tokenizer([f"a {name}." for name in NAMES]))
+    expected = expected / expected.norm(dim=-1, keepdim=True)
+    assert torch.allclose(load_file(output)["text_features"], expected, atol=1e-6)
+    assert json.loads(output.with_suffix(".json").read_text())["names"] == NAMES
+
+
+def test_the_built_in_clip_in_openais_format_is_the_same_clip(tmp_path):
+    output = tmp_path / "office-tiny.pt"
+    assert main(["--to", "openai-clip", "--output", str(output)]) == 0
+    ours, read = (OpenDASCLIP.from_backbone(name) for name in ("office-tiny", str(output)))
+    assert backbone_sha256(read) == backbone_sha256(ours)
+
+
+def test_openais_package_reads_the_exported_clip(tmp_path):
+    openai_clip = pytest.importorskip("clip", reason="OpenAI's clip package is not installed", exc_type=ImportError)
+    output = tmp_path / "office-tiny.pt"
+    assert main(["--to", "openai-clip", "--output", str(output)]) == 0
+    theirs, _ = openai_clip.load(str(output), device="cpu", jit=False)
+    ours = OpenDASCLIP.from_backbone("office-tiny")
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    tokens = openai_clip.tokenize(["a photo of a desk.", "an umbrella"])
+    with torch.no_grad():
+        assert torch.allclose(theirs.encode_image(images).float(), ours.encode_image(images), atol=1e-4)
+        assert torch.allclose(theirs.encode_text(tokens).float(), ours.encode_text(tokens), atol=1e-4)
+
+
+def test_what_openais_format_cannot_say_is_refused(tmp_path, tiny_backbone, capsys):
+    adapter, output = tmp_path / "adapter", tmp_path / "clip.pt"
+    OpenDASCLIP.from_backbone(tiny_backbone, prompts=PromptConfig()).save_pretrained(adapter)
+    assert main(["--to", "openai-clip", "--adapter", str(adapter), "--output", str(output)]) == 1
+    assert "tokens beside the weights" in capsys.readouterr().err
+    assert main(["--to", "openai-clip", "--backbone", tiny_backbone, "--output", str(output)]) == 1
+    assert "it lacks heads of width 64" in capsys.readouterr().err
+    assert not output.exists()
