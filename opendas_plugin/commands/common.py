@@ -65,7 +65,8 @@ def run_command(command: Callable[[list[str]], None], argv: Sequence[str] | None
         0 done, 1 failed, 2 bad usage, 130 interrupted. With ``--debug`` a failure prints its traceback first.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("opendas_plugin").setLevel(logging.INFO)  # open_clip's own remarks are no concern of a user
     try:
         command(arguments)
         sys.stdout.flush()
@@ -161,12 +162,16 @@ class RunRecord:
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
 
-    def write(self, folder: str | Path, name: str = "run.json") -> None:
+    def write(self, folder: str | Path, name: str = "run.json", *, config: Any = None) -> None:
         """Writes ``folder/run.json`` with the wall time, in seconds, since this record was made.
 
-        A command whose output is one file in a folder of others gives its record a ``name`` of its own.
+        Args:
+            folder: the command's output.
+            name: of the file; a command whose output is one file in a folder of others gives its record its own.
+            config: what the flags turned out to mean, where that was not known at the start.
         """
-        write_json(Path(folder) / name, {**self._facts, "wall_time": round(time.monotonic() - self._start, 3)})
+        facts = self._facts if config is None else {**self._facts, "config": plain(config)}
+        write_json(Path(folder) / name, {**facts, "wall_time": round(time.monotonic() - self._start, 3)})
 
 
 def plain(value: Any) -> Any:

@@ -78,12 +78,15 @@ def evaluate(argv: Sequence[str]) -> None:
     kinds = {"classification": Classification}
     options = parse_subcommand(kinds, argv, prog=PROGRAM, description="Scores a backbone with or without an adapter.")
     record = RunRecord(PROGRAM, argv, options)
-    classification(options)
-    record.write(options.output)
+    record.write(options.output, config=classification(options))
 
 
-def classification(options: Classification) -> None:
-    """Evaluates as ``options`` say, writes the report and prints the scores."""
+def classification(options: Classification) -> Classification:
+    """Evaluates as ``options`` say, writes the report and prints the scores.
+
+    Returns:
+        The options with what was left open filled in.
+    """
     if options.batch_size < 1:
         raise UsageError(f"--batch-size must be 1 or more, got {options.batch_size}")
     device = pick_device(options.device)
@@ -106,6 +109,17 @@ def classification(options: Classification) -> None:
         about={"backbone": clip.backbone.title, "adapter": options.adapter},
     )
     print(format_table({"adapted" if options.adapter else "zero-shot": summary}))
+    return dataclasses.replace(
+        options,
+        backbone=clip.backbone.name,
+        pretrained=clip.backbone.pretrained,
+        backbone_seed=clip.backbone.seed or 0,
+        template=template,
+        background=policy.background,
+        expand=policy.expand,
+        resize=policy.resize,
+        device=str(device),
+    )
 
 
 def load_clip(options: Classification, device: torch.device) -> OpenDASCLIP:
