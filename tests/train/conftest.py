@@ -15,7 +15,7 @@ from opendas_plugin.data.registry import load_domain
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.negatives.database import Negative, NegativeDatabase
-from opendas_plugin.train.config import StageConfig, TrainConfig
+from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.inputs import TrainingData
 
 RELATED = {
@@ -47,9 +47,9 @@ def negatives() -> NegativeDatabase:
 
 @pytest.fixture
 def config(tiny_backbone: str) -> TrainConfig:
-    stage = StageConfig(epochs=2)
+    visual, text = (dataclasses.replace(stage, epochs=2) for stage in (TrainConfig().visual, TrainConfig().text))
     prompts = PromptConfig(visual_tokens=2, deep_text_init="zero_shot")
-    return TrainConfig(backbone=tiny_backbone, batch_size=4, workers=0, prompts=prompts, visual=stage, text=stage)
+    return TrainConfig(backbone=tiny_backbone, batch_size=4, workers=0, prompts=prompts, visual=visual, text=text)
 
 
 @pytest.fixture

@@ -1,0 +1,29 @@
+"""Methods by name, and how much they learn."""
+
+from __future__ import annotations
+
+import pytest
+
+from opendas_plugin import methods
+from opendas_plugin.errors import BackboneError, ConfigError
+
+
+def test_opendas_learns_what_the_paper_says_it_does() -> None:
+    assert methods.parameter_count("opendas", "ViT-L-14") == 24 * 8 * 1024 + 12 * 4 * 768 == 233_472
+
+
+def test_other_backbones_by_the_same_rule() -> None:
+    assert methods.parameter_count("opendas", "ViT-B-32-quickgelu") == 12 * 8 * 768 + 12 * 4 * 512
+
+
+def test_first_the_visual_prompts_then_the_text_prompts_with_the_triplet_loss() -> None:
+    first, second = methods.get("opendas").stages()
+    assert (first.name, first.learns, first.triplet) == ("visual", ("visual",), False)
+    assert (second.name, second.learns, second.triplet) == ("text", ("text",), True)
+
+
+def test_what_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="there is no method 'maaple'; choose one of opendas"):
+        methods.parameter_count("maaple", "ViT-L-14")
+    with pytest.raises(BackboneError):
+        methods.parameter_count("opendas", "RN50")
