@@ -78,7 +78,7 @@ def train_prompts(argv: Sequence[str]) -> None:
     domain = load_domain(options.data)
     with join(pick_device(options.device)) as (world, device):
         if not world.writes:
-            logging.getLogger().setLevel(logging.ERROR)
+            logging.getLogger("opendas_plugin").setLevel(logging.ERROR)
         scores = adapt(options, domain, output, world, device)
         if world.writes:
             record.write(output)
