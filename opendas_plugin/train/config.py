@@ -56,6 +56,20 @@ class StageConfig:
 
 
 @dataclass(frozen=True)
+class VisualConfig(StageConfig):
+    """What the visual stage has to itself; the defaults are the paper's."""
+
+    related_names: bool = False
+    """Let the related names compete in the cross-entropy beside the training names, though no segment has them."""
+    consistency: float = 0.0
+    """Weight of one minus the cosine between an image's feature and the one that it has without prompts."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self.consistency >= 0, "visual.consistency", "0 or more", self.consistency)
+
+
+@dataclass(frozen=True)
 class TripletConfig:
     """The triplet loss of the text stage: each image nearer to its own name than to a related one."""
 
@@ -118,7 +132,7 @@ class TrainConfig:
     """What is done to a crop in training."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     """The optimiser and its learning rate."""
-    visual: StageConfig = field(default_factory=StageConfig)
+    visual: VisualConfig = field(default_factory=VisualConfig)
     """Stage 1: visual prompts, against the frozen text classifier."""
     text: StageConfig = field(default_factory=StageConfig)
     """Stage 2: text prompts, the visual ones at work and frozen."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cosine_similarity, cross_entropy
 
 from opendas_plugin.crops import normalise
 from opendas_plugin.methods import Tower
@@ -45,6 +45,7 @@ class Objective(nn.Module):
         active: the towers whose prompts are at work.
         candidates: the names that may be negatives, for the triplet loss; None leaves it out.
         options: how it is computed.
+        consistency: weight of one minus the cosine between an image's feature and the frozen one.
         autocast: run the towers in bf16 autocast; what is learnt, the features and the losses stay fp32.
     """
 
@@ -56,6 +57,7 @@ class Objective(nn.Module):
         active: Sequence[Tower],
         candidates: Candidates | None = None,
         options: TripletConfig | None = None,
+        consistency: float = 0.0,
         autocast: bool = False,
     ) -> None:
         super().__init__()
@@ -64,10 +66,12 @@ class Objective(nn.Module):
         self.disabled = {tower: tower not in active for tower in ("visual", "text")}
         self.candidates = candidates
         self.options = options or TripletConfig()
+        self.consistency = consistency
         self.autocast = autocast
         self.tokens = clip.tokenize(list(texts))  # stays on the CPU, where texts are packed
         self.classes = len(candidates.rows) if candidates else len(texts)
         self.names = ("loss", "cross_entropy", "accuracy", *(("triplet", "active") if candidates else ()))
+        self.names += ("drift",) if consistency else ()
         self.classifier: Tensor | None = None
         if "text" not in learns:  # encoded once, so in full precision
             with torch.no_grad(), clip.prompts_disabled(**self.disabled):
@@ -96,6 +100,10 @@ class Objective(nn.Module):
             losses = triplet(own[:, None], other, self.options.margin) * real
             loss = entropy + weight * losses.mean()
             numbers += [losses.mean(), (losses > 0).float().mean()]
+        if self.consistency:
+            drift = (1 - cosine_similarity(image, self._frozen(batch.images))).mean()
+            loss = loss + self.consistency * drift
+            numbers.append(drift)
         share = len(batch.labels) / batch.total
         return loss * share, torch.stack([loss, *numbers]).detach() * share
 
@@ -105,6 +113,12 @@ class Objective(nn.Module):
             return images
         with self._tower("visual"):
             return self.clip.encode_image(normalise(images)).float()
+
+    @torch.no_grad()
+    def _frozen(self, images: Tensor) -> Tensor:
+        """Features (B, D) fp32 of crops without any prompts."""
+        with self.clip.prompts_disabled():
+            return self.encode_image(images)
 
     def encode_names(self, rows: Tensor) -> Tensor:
         """Features (N, D) fp32 of the names at ``rows`` (N,) of the texts."""

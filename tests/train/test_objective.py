@@ -158,3 +158,16 @@ def test_a_database_is_asked_for_where_the_rule_needs_one(data, new_clip, config
     off = dataclasses.replace(config, triplet=TripletConfig(enabled=False))
     assert find_candidates(clip, data.vocabulary, off, None) is None
     assert find_candidates(clip, data.vocabulary, config, NegativeDatabase({})) is None
+
+
+def test_consistency_adds_how_far_features_are_from_open_clips_own(data, new_clip, batch) -> None:
+    clip, texts = new_clip(), data.vocabulary.texts(data.vocabulary.base)
+    with torch.no_grad():
+        clip.visual_prompts.tokens.mul_(20)
+    plain = Objective(clip, texts, ("visual",), ("visual",))(batch, 0.0)[0]
+    loss, numbers = Objective(clip, texts, ("visual",), ("visual",), consistency=3.0)(batch, 0.0)
+    pixels = normalise(batch.images)
+    cosines = nn.CosineSimilarity()(clip.encode_image(pixels), clip.model.encode_image(pixels))
+    assert loss.item() == pytest.approx((plain + 3 * (1 - cosines).mean()).item(), rel=1e-5)
+    assert numbers[-1].item() == pytest.approx((1 - cosines).mean().item(), rel=1e-4)
+    assert numbers[-1] > 1e-3
