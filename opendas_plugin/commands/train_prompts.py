@@ -187,7 +187,7 @@ def related_names(options: TrainPrompts, domain: Domain, clip: OpenDASCLIP) -> N
         DataError: the names do not fit the classes.
     """
     triplet, vocabulary = options.config.triplet, domain.vocabulary
-    if (not triplet.enabled or triplet.mining == "training") and not options.config.visual.related_names:
+    if not triplet.enabled or triplet.mining == "training":
         if options.negatives is not None:
             raise UsageError("--negatives has no effect without the triplet loss or with --triplet.mining training")
         return None

@@ -59,8 +59,6 @@ class StageConfig:
 class VisualConfig(StageConfig):
     """What the visual stage has to itself; the defaults are the paper's."""
 
-    related_names: bool = False
-    """Let the related names compete in the cross-entropy beside the training names, though no segment has them."""
     consistency: float = 0.0
     """Weight of one minus the cosine between an image's feature and the one that it has without prompts."""
 

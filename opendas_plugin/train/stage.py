@@ -18,7 +18,7 @@ from opendas_plugin.methods import Stage, Tower
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.negatives.mining import Candidates, own_candidates, pool_candidates, training_candidates
-from opendas_plugin.train.config import TrainConfig, VisualConfig
+from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import CropInputs, FeatureInputs, Inputs, TrainingData
 from opendas_plugin.train.loggers import StepLog
@@ -74,8 +74,7 @@ def train_stage(
             logger.info("stage %s has no prompts to learn and is passed over", name)
             return
         candidates = find_candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
-        visual = config.visual if "visual" in stage.learns else VisualConfig()
-        names = candidates.names if candidates else _competing_names(data.vocabulary, visual, negatives)
+        names = candidates.names if candidates else data.vocabulary.base
         objective = Objective(
             clip,
             data.vocabulary.texts(names),
@@ -83,7 +82,7 @@ def train_stage(
             active_towers(stages, number),
             candidates,
             config.triplet,
-            visual.consistency,
+            config.visual.consistency if "visual" in stage.learns else 0.0,
             autocast=_in_bf16(clip, config),
         )
         inputs: Inputs = CropInputs(data.crops, clip.logit_scale.device, config.augmentation, config.workers)
@@ -161,17 +160,6 @@ def find_candidates(
         logger.warning("there is no related name to learn against: the triplet loss is left out")
         return None
     return candidates
-
-
-def _competing_names(
-    vocabulary: Vocabulary, visual: VisualConfig, negatives: NegativeDatabase | None
-) -> tuple[str, ...]:
-    """The training names, and behind them, where the stage asks for it, their related names."""
-    if not visual.related_names:
-        return vocabulary.base
-    if negatives is None:
-        raise ConfigError("visual.related_names needs related names; give a database")
-    return own_candidates(vocabulary.base, negatives.related(vocabulary)).names
 
 
 def _in_bf16(clip: OpenDASCLIP, config: TrainConfig) -> bool:
