@@ -11,13 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-MODULES = {
-    "opendas-prepare": "prepare_data",
-    "opendas-negatives": "generate_negatives",
-    "opendas-train": "train_prompts",
-    "opendas-evaluate": "evaluate",
-    "opendas-export": "export_adapter",
-}
+SETUP = (ROOT / "setup.py").read_text(encoding="utf-8")
+MODULES = dict(re.findall(r'"(opendas-[\w-]+) = opendas_plugin\.commands\.(\w+):main"', SETUP))
+"""Console script -> its module in commands/."""
 
 
 def shell_lines():
@@ -55,10 +51,8 @@ def test_ci_runs_the_readmes_test_command():
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == command
 
 
-def test_every_console_script_and_door_has_its_command():
-    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
-    scripts = dict(re.findall(r'"(opendas-[\w-]+) = opendas_plugin\.commands\.(\w+):main"', setup))
-    assert scripts == MODULES
-    for module in scripts.values():
+def test_every_console_script_has_its_command_and_its_door():
+    assert {"opendas-prepare", "opendas-negatives", "opendas-train", "opendas-evaluate"} <= MODULES.keys()
+    for module in MODULES.values():
         assert (ROOT / "tools" / f"{module}.py").is_file()
         assert (ROOT / "opendas_plugin" / "commands" / f"{module}.py").is_file()
