@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opendas_plugin.office.geometry import box
 from opendas_plugin.office.kinds import KINDS
@@ -79,9 +80,8 @@ def _open_walls(builder: Builder) -> None:
         frame = builder.hang("door frame", (0.0, 0.0), clear=0.6)
         if frame:
             _fill(builder, frame)
-            builder.hang(
-                "light switch", (1.0, 1.2), beside=(frame, float(rng.choice([-1, 1])) * rng.uniform(0.7, 0.85))
-            )
+            aside = float(rng.choice([-1, 1])) * rng.uniform(0.7, 0.85)
+            builder.hang("light switch", (1.0, 1.2), beside=(frame, aside))
     for _ in range(_number(rng, 1.8)):
         name = "window blinds" if rng.random() < 0.35 else "window"
         window = builder.hang(name, (0.85, 1.0), clear=0.4)
@@ -102,9 +102,8 @@ def _fill(builder: Builder, frame: Item) -> None:
         builder.add(Item("door", fit.moved(middle).turned(frame.yaw), frame.yaw))
     else:
         shade = rng.uniform(0.02, 0.12) * np.array([1.0, 0.95, 0.85])
-        builder.add(
-            Item("doorway", box((width, 0.004, height), (0, 0, height / 2), shade).moved(middle).turned(frame.yaw))
-        )
+        dark = box((width, 0.004, height), (0, -0.002, height / 2), shade)
+        builder.add(Item("doorway", dark.moved(middle).turned(frame.yaw), frame.yaw))
 
 
 def _hang_blinds(builder: Builder, window: Item) -> None:
@@ -155,5 +154,10 @@ def _lighting(rng: np.random.Generator, size: tuple[float, float, float]) -> Lig
     lamps = []
     for side in (-1, 1):
         at = (side * size[0] * rng.uniform(0.15, 0.3), size[1] * rng.uniform(-0.25, 0.25), size[2] - 0.15)
-        lamps.append(Light(at, tuple(power * rng.uniform(0.5, 1.0) * tint), reach=3.0))
-    return Lighting(tuple(lamps), tuple(rng.uniform(0.3, 0.5) * tint))
+        lamps.append(Light(at, _colour(power * rng.uniform(0.5, 1.0) * tint), reach=3.0))
+    return Lighting(tuple(lamps), _colour(rng.uniform(0.3, 0.5) * tint))
+
+
+def _colour(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    red, green, blue = values.tolist()
+    return red, green, blue

@@ -22,6 +22,7 @@ from opendas_plugin.office.render import Lighting
 
 _Bounds: TypeAlias = NDArray[np.floating]
 _QUARTER = np.pi / 2
+_SHELL = 6  # a room's first items: floor, ceiling and four walls
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Item:
 
     @cached_property
     def straight(self) -> NDArray[np.float32]:
-        """Lowest and highest corner once the whole room is turned by ``-yaw``, (2, 3)."""
+        """Lowest and highest corner, (2, 3), after turning the room back by ``yaw``: the thing's own box, not turned."""
         return self.mesh.turned(-self.yaw).bounds
 
     @cached_property
@@ -108,14 +109,13 @@ class Builder:
         bottom: tuple[float, float],
         *,
         clear: float = 0.3,
-        mesh: Mesh | None = None,
         beside: tuple[Item, float] | None = None,
     ) -> Item | None:
         """Hangs a thing on a wall, its origin ``bottom`` metres up, with ``clear`` metres before it kept free.
 
         ``beside``: a thing on the wall to use, and how many metres to the right of its middle to hang this one.
         """
-        mesh = self.make(name) if mesh is None else mesh
+        mesh = self.make(name)
 
         def propose() -> Item:
             wall = int(self.rng.integers(4))
@@ -124,9 +124,8 @@ class Builder:
                 other, offset = beside
                 wall = round(other.yaw / _QUARTER)
                 along = float(other.straight[:, 0].mean()) + offset
-            return Item(
-                name, self._against(mesh.moved((along, -0.001, self.rng.uniform(*bottom))), wall), wall * _QUARTER
-            )
+            shift = (along, -0.001, self.rng.uniform(*bottom))
+            return Item(name, self._against(mesh.moved(shift), wall), wall * _QUARTER)
 
         item = self._place(propose, gap=0.03, clear=clear)
         if item:
@@ -140,11 +139,8 @@ class Builder:
         def propose() -> Item:
             wall = int(self.rng.integers(4))
             if at_wall:
-                shift = (
-                    self._within(self._length(wall), mesh, 0),
-                    -mesh.bounds[1, 1] - self.rng.uniform(0.03, 0.08),
-                    0.0,
-                )
+                back = mesh.bounds[1, 1] + self.rng.uniform(0.03, 0.08)
+                shift = (self._within(self._length(wall), mesh, 0), -back, 0.0)
                 return Item(name, self._against(mesh.moved(shift), wall), wall * _QUARTER)
             yaw = wall * _QUARTER + self.rng.uniform(-turn, turn)
             turned = mesh.turned(yaw)
@@ -203,7 +199,7 @@ class Builder:
     def _place(
         self, propose: Callable[[], Item | None], *, gap: float, clear: float = 0.0, on: Sequence[Item] = ()
     ) -> Item | None:
-        things = np.array([other.bounds for other in self.items[6:] if other not in on]).reshape(-1, 2, 3)
+        things = np.array([other.bounds for other in self.items[_SHELL:] if other not in on]).reshape(-1, 2, 3)
         taken = things if on or clear else np.concatenate([things, *(zone[None] for zone in self._zones)])
         for _ in range(60):
             item = propose()

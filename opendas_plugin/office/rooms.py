@@ -42,12 +42,15 @@ class Pictures:
     """How rooms are photographed, and which of what they show becomes a segment.
 
     Attributes:
-        width, height: pixels.
+        width, height: pixels, at least 64.
         per_room: pictures of one room.
         min_area: pixels that a segment has at least.
         min_share: share of a thing's surface that a picture shows at least; about half is all that can be seen.
         views: segments of one thing at most, those of the most pixels.
         look: what the camera does to the picture.
+
+    Raises:
+        ConfigError: a number is too small.
     """
 
     width: int = 480
@@ -57,6 +60,11 @@ class Pictures:
     min_share: float = 0.08
     views: int = 2
     look: Look = field(default_factory=Look)
+
+    def __post_init__(self) -> None:
+        for name, least in {"width": 64, "height": 64, "per_room": 1, "min_area": 1, "views": 1}.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
 
 def prepare(

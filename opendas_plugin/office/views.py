@@ -64,7 +64,7 @@ def _candidates(rng: np.random.Generator, room: Room, count: int, fov: float) ->
     found = 0
     for _ in range(20 * count):
         if rng.random() < 0.8:
-            eye, target = _before(rng, things[rng.choice(len(things), p=small / small.sum())], fov)
+            eye, target = _facing(rng, things[rng.choice(len(things), p=small / small.sum())], fov)
         else:
             eye, target = _across(rng, room)
         if abs(target[2] - eye[2]) < 0.75 * np.linalg.norm(target - eye) and _stands_free(room, eye):
@@ -74,7 +74,7 @@ def _candidates(rng: np.random.Generator, room: Room, count: int, fov: float) ->
             return
 
 
-def _before(rng: np.random.Generator, item: Item, fov: float) -> tuple[_Point, _Point]:
+def _facing(rng: np.random.Generator, item: Item, fov: float) -> tuple[_Point, _Point]:
     """A view of one thing from its front side that fills a quarter to two thirds of the picture."""
     low, high = item.bounds
     extent = np.linalg.norm(high - low)
