@@ -42,7 +42,7 @@ class World:
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """The module in a DistributedDataParallel, which averages gradients over the processes."""
-        return module if self.size == 1 else DistributedDataParallel(module, broadcast_buffers=False)
+        return module if self.size == 1 else DistributedDataParallel(module)
 
     def sum(self, value: Tensor) -> Tensor:
         """The sum of a tensor over the processes."""

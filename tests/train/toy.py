@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -33,9 +34,11 @@ def toy_data(folder: Path) -> TrainingData:
 
 def toy_config(folder: Path, epochs: int, **fields) -> TrainConfig:
     """Three steps an epoch; registers the backbone."""
-    path = folder / "test-tiny.json"
-    path.write_text(json.dumps(TINY))
-    open_clip.add_model_config(path)
+    path = folder / str(os.getpid()) / "test-tiny.json"  # each process has a file of its own
+    if path.stem not in open_clip.list_models():
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(TINY))
+        open_clip.add_model_config(path)
     visual, text = (dataclasses.replace(stage, epochs=epochs) for stage in (TrainConfig().visual, TrainConfig().text))
     return TrainConfig(backbone=path.stem, batch_size=4, visual=visual, text=text, **fields)
 
