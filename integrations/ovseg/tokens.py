@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import nn
+from torch.nn.functional import linear
 
 from integrations.ovseg.errors import OVSegError
 
@@ -73,7 +75,6 @@ class TextEncoder:
     def encode(self, ids: torch.Tensor, prompted: bool) -> torch.Tensor:
         """Returns features (N, D) of token ids (N, L), with the learnt tokens where ``prompted``."""
         clip_model, layers = self.clip_model, ()
-        rows = torch.arange(len(ids))
         ids = ids.cpu()
         ends = ids.argmax(dim=-1)
         if prompted and hasattr(clip_model, "opendas_tokens"):
@@ -86,20 +87,27 @@ class TextEncoder:
         places = clip_model.positional_embedding[:length].type(clip_model.dtype)
         ids = ids[:, :length].to(places.device)
         x = clip_model.token_embedding(ids).type(clip_model.dtype) + places
-        x = x.permute(1, 0, 2)
-        first, own = x[:shared, :1], x[shared:]
-        mask = torch.full((length, length), float("-inf"), dtype=x.dtype, device=x.device).triu(1)
-        for i, block in enumerate(clip_model.transformer.resblocks):
+        read = self._read_shared(x[:1, :shared], layers, places)
+        features = x.new_empty(len(x), x.shape[-1])
+        for end in ends.unique().tolist():  # texts of one length at a time: no padding
+            rows = (ends == end).nonzero()[:, 0].to(x.device)
+            own = x[rows, shared : end + 1]
+            for block, before in zip(clip_model.transformer.resblocks, read):
+                own, _ = _causal_block(block, own, before)
+            features[rows] = own[:, -1]
+        return clip_model.ln_final(features).type(clip_model.dtype) @ clip_model.text_projection
+
+    def _read_shared(self, x: torch.Tensor, layers: Sequence[torch.Tensor], places: torch.Tensor) -> list[torch.Tensor]:
+        """Keys and values (1, P, 2 width) in every layer of the P tokens (1, P, width) that all texts begin with."""
+        read = []
+        for i, block in enumerate(self.clip_model.transformer.resblocks):
             if i < len(layers):
                 n = len(layers[i])
                 tokens = layers[i] + places[1 : n + 1] if i == 0 else layers[i]
-                first = torch.cat([first[:1], tokens[:, None], first[n + 1 :]])
-            read, h = block.ln_1(first), block.ln_1(own)
-            everything = torch.cat([read.expand(-1, own.shape[1], -1), h])
-            own = _finish(block, own, _attend(block, h, everything, mask[shared:]))
-            first = _finish(block, first, _attend(block, read, read, mask[:shared, :shared]))
-        ends_only = clip_model.ln_final(own[ends - shared, rows]).type(clip_model.dtype)
-        return ends_only @ clip_model.text_projection
+                x = torch.cat([x[:, :1], tokens[None], x[:, n + 1 :]], dim=1)
+            x, keys_and_values = _causal_block(block, x, x.new_empty(1, 0, 2 * x.shape[-1]))
+            read.append(keys_and_values)
+        return read
 
     def replaces(self, ids: torch.Tensor) -> torch.Tensor:
         """Returns (N,) bool: do the learnt tokens take the place of the context words in token ids (N, L)."""
@@ -122,10 +130,20 @@ class TextEncoder:
         return ids.gather(1, source.clamp(max=ids.shape[1] - 1)), new_ends
 
 
-def _attend(block: nn.Module, query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    return block.attn(query, key, key, need_weights=False, attn_mask=mask)[0]
+def _causal_block(block: nn.Module, x: torch.Tensor, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """One layer over tokens (B, L, width) behind P others, whose keys and values (1, P, 2 width) are known.
 
-
-def _finish(block: nn.Module, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-    x = x + attended
-    return x + block.mlp(block.ln_2(x))
+    Returns its output (B, L, width), and keys and values (B, L, 2 width).
+    """
+    attn, (rows, length, width), past = block.attn, x.shape, before.shape[1]
+    projected = linear(block.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+    query, own = projected.split([width, 2 * width], dim=-1)
+    both = torch.cat([before.expand(rows, -1, -1), own], dim=1)
+    query, key, value = (
+        part.reshape(rows, part.shape[1], attn.num_heads, -1).transpose(1, 2)
+        for part in (query, both[..., :width], both[..., width:])
+    )
+    mask = torch.full((length, past + length), float("-inf"), dtype=x.dtype, device=x.device).triu(past + 1)
+    weights = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5 + mask).softmax(dim=-1)
+    x = x + attn.out_proj((weights @ value).transpose(1, 2).reshape(rows, length, width))
+    return x + block.mlp(block.ln_2(x)), own
