@@ -5,6 +5,7 @@ import json
 import pickle
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -113,6 +114,9 @@ def openai_clip(monkeypatch):
     packaging = pytest.importorskip("packaging.version")
     monkeypatch.setitem(sys.modules, "pkg_resources", types.SimpleNamespace(packaging=sys.modules["packaging"]))
     assert packaging
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if "hosts" not in Path(path).parts])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "clip"]:
+        monkeypatch.delitem(sys.modules, name)  # a stand-in of another test
     try:
         return importlib.import_module("clip")
     except ImportError as error:
