@@ -40,7 +40,7 @@ class Item:
 
     @cached_property
     def straight(self) -> NDArray[np.float32]:
-        """Lowest and highest corner, (2, 3), after turning the room back by ``yaw``: the thing's own box, not turned."""
+        """Lowest and highest corner, (2, 3), after turning the room back by ``yaw``: the thing's own box."""
         return self.mesh.turned(-self.yaw).bounds
 
     @cached_property

@@ -7,9 +7,11 @@ of every split; what is not in the vocabulary stays unlabelled, as clutter.
 from __future__ import annotations
 
 import multiprocessing
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +49,7 @@ class Pictures:
         min_area: pixels that a segment has at least.
         min_share: share of a thing's surface that a picture shows at least; about half is all that can be seen.
         views: segments of one thing at most, those of the most pixels.
+        fewest: validation segments of a name below which more than ``views`` are taken, if there are any.
         look: what the camera does to the picture.
 
     Raises:
@@ -59,6 +62,7 @@ class Pictures:
     min_area: int = 400
     min_share: float = 0.08
     views: int = 2
+    fewest: int = 20
     look: Look = field(default_factory=Look)
 
     def __post_init__(self) -> None:
@@ -108,15 +112,10 @@ def prepare(
             for split, count in (("train", train_rooms), (novel_split, val_rooms))
             for index in range(count)
         ]
-        readings = list(tqdm(_run(jobs, workers), total=len(jobs), desc="office rooms", unit="room", disable=None))
-        train, val = (
-            Reading(
-                names,
-                [image for job, images in zip(jobs, readings, strict=True) if job.split == split for image in images],
-            )
-            for split in ("train", novel_split)
-        )
-        domain = build_domain("office", train, val, novel=NOVEL[novel_split], seed=seed)
+        shots = list(tqdm(_run(jobs, workers), total=len(jobs), desc="office rooms", unit="room", disable=None))
+        train, val = (list(chain(*part)) for part in (shots[:train_rooms], shots[train_rooms:]))
+        _top_up(val, pictures.fewest)
+        domain = build_domain("office", Reading(names, train), Reading(names, val), novel=NOVEL[novel_split], seed=seed)
         domain.info.update(
             seed=seed,
             rooms={"train": train_rooms, "val": val_rooms},
@@ -147,6 +146,13 @@ def photograph(seed: int, split: str, index: int, room: Room, pictures: Pictures
     return frames
 
 
+@dataclass
+class _Shot(ImageReading):
+    """What one picture holds, and segments that were left out because others show the same thing better."""
+
+    spare: list[Segment] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class _Job:
     folder: Path
@@ -156,7 +162,7 @@ class _Job:
     names: tuple[str, ...]
     pictures: Pictures
 
-    def __call__(self) -> list[ImageReading]:
+    def __call__(self) -> list[_Shot]:
         """Writes one room's scene and returns what each of its pictures holds."""
         scene = f"office_{self.split}_{self.index:03d}"
         room = build_room(self.seed, self.split, self.index)
@@ -169,8 +175,8 @@ class _Job:
         shares = np.stack([visible_share(cloud, frame, len(room.items)) for frame in frames])
         return self._segments(scene, room, frames, shares)
 
-    def _segments(self, scene: str, room: Room, frames: Sequence[Frame], shares: np.ndarray) -> list[ImageReading]:
-        images = [ImageReading(scene) for _ in frames]
+    def _segments(self, scene: str, room: Room, frames: Sequence[Frame], shares: np.ndarray) -> list[_Shot]:
+        shots = [_Shot(scene) for _ in frames]
         areas = np.stack([np.bincount(frame.instance.ravel(), minlength=len(room.items) + 1)[1:] for frame in frames])
         for row, item in enumerate(room.items):
             best = np.argsort(-areas[:, row], kind="stable")
@@ -178,12 +184,13 @@ class _Job:
             for i in best[areas[best, row] > 0]:
                 reason = self._why_not(item.name, areas[i, row], shares[i, row], kept)
                 if reason:
-                    images[i].dropped[reason] += 1
-                else:
-                    kept += 1
+                    shots[i].dropped[reason] += 1
+                if reason in (None, SEEN):
                     image = self.folder / "scenes" / scene / "color" / f"{i}.jpg"
-                    images[i].segments.append(Segment.from_mask(image, frames[i].instance == row + 1, item.name, scene))
-        return images
+                    segment = Segment.from_mask(image, frames[i].instance == row + 1, item.name, scene)
+                    (shots[i].spare if reason else shots[i].segments).append(segment)
+                    kept += reason is None
+        return shots
 
     def _why_not(self, name: str, area: int, share: float, kept: int) -> str | None:
         if name not in self.names:
@@ -200,7 +207,18 @@ def _generators(seed: int, split: str, index: int) -> list[np.random.Generator]:
     return [np.random.default_rng([seed, SPLITS.index(split), index, purpose]) for purpose in range(4)]
 
 
-def _run(jobs: Sequence[_Job], workers: int) -> Iterator[list[ImageReading]]:
+def _top_up(shots: Sequence[_Shot], fewest: int) -> None:
+    """Takes spare segments, those of the most pixels first, of names that have fewer than ``fewest``."""
+    counts = Counter(segment.label for shot in shots for segment in shot.segments)
+    spare = [(shot, segment) for shot in shots for segment in shot.spare]
+    for shot, segment in sorted(spare, key=lambda pair: -pair[1].area):
+        if counts[segment.label] < fewest:
+            counts[segment.label] += 1
+            shot.segments.append(segment)
+            shot.dropped[SEEN] -= 1
+
+
+def _run(jobs: Sequence[_Job], workers: int) -> Iterator[list[_Shot]]:
     if workers == 1:
         yield from (job() for job in jobs)
         return
