@@ -117,8 +117,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--masks", type=int, default=100)
     parser.add_argument("--names", type=int, default=150, help="the first ones of ADE20K's")
-    parser.add_argument("--height", type=int, default=512)
-    parser.add_argument("--width", type=int, default=683)
+    parser.add_argument("--height", type=int, default=640)
+    parser.add_argument("--width", type=int, default=853)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
