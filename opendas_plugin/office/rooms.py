@@ -49,7 +49,7 @@ class Pictures:
         min_area: pixels that a segment has at least.
         min_share: share of a thing's surface that a picture shows at least; about half is all that can be seen.
         views: segments of one thing at most, those of the most pixels.
-        fewest: validation segments of a name below which more than ``views`` are taken, if there are any.
+        fewest: validation segments of a name, up to which ``views`` and ``min_share`` do not bind.
         look: what the camera does to the picture.
 
     Raises:
@@ -148,9 +148,9 @@ def photograph(seed: int, split: str, index: int, room: Room, pictures: Pictures
 
 @dataclass
 class _Shot(ImageReading):
-    """What one picture holds, and segments that were left out because others show the same thing better."""
+    """What one picture holds, and segments that were left out although large enough, each with the reason."""
 
-    spare: list[Segment] = field(default_factory=list)
+    spare: list[tuple[str, Segment]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -185,11 +185,14 @@ class _Job:
                 reason = self._why_not(item.name, areas[i, row], shares[i, row], kept)
                 if reason:
                     shots[i].dropped[reason] += 1
-                if reason in (None, SEEN):
+                if reason in (None, SEEN, HIDDEN):
                     image = self.folder / "scenes" / scene / "color" / f"{i}.jpg"
                     segment = Segment.from_mask(image, frames[i].instance == row + 1, item.name, scene)
-                    (shots[i].spare if reason else shots[i].segments).append(segment)
-                    kept += reason is None
+                    if reason:
+                        shots[i].spare.append((reason, segment))
+                    else:
+                        shots[i].segments.append(segment)
+                        kept += 1
         return shots
 
     def _why_not(self, name: str, area: int, share: float, kept: int) -> str | None:
@@ -210,12 +213,12 @@ def _generators(seed: int, split: str, index: int) -> list[np.random.Generator]:
 def _top_up(shots: Sequence[_Shot], fewest: int) -> None:
     """Takes spare segments, those of the most pixels first, of names that have fewer than ``fewest``."""
     counts = Counter(segment.label for shot in shots for segment in shot.segments)
-    spare = [(shot, segment) for shot in shots for segment in shot.spare]
-    for shot, segment in sorted(spare, key=lambda pair: -pair[1].area):
+    spare = [(shot, reason, segment) for shot in shots for reason, segment in shot.spare]
+    for shot, reason, segment in sorted(spare, key=lambda one: -one[2].area):
         if counts[segment.label] < fewest:
             counts[segment.label] += 1
             shot.segments.append(segment)
-            shot.dropped[SEEN] -= 1
+            shot.dropped[reason] -= 1
 
 
 def _run(jobs: Sequence[_Job], workers: int) -> Iterator[list[_Shot]]:
