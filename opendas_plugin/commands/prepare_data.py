@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -104,6 +104,14 @@ class Office(Options):
     """Rooms to learn from."""
     val_rooms: int = 28
     """Rooms to judge by."""
+    val_fraction: float | None = None
+    """Part of all rooms to judge by; their number stays. Default: as --val-rooms says."""
+    novel: Path | None = None
+    """File with one novel name a line, in place of those of --novel-split."""
+    novel_fraction: float | None = None
+    """Part of the names to draw as novel, in place of those of --novel-split."""
+    min_area: int | None = None
+    """Smaller segments are dropped, in pixels; short for --pictures.min-area."""
     pictures: Pictures = field(default_factory=Pictures)
     """How the rooms are photographed."""
     workers: int = DEFAULT_WORKERS
@@ -130,14 +138,21 @@ def prepare(argv: Sequence[str]) -> None:
 
 def prepare_office(options: Office, record: RunRecord) -> Domain:
     """Renders the built-in domain."""
+    check_ranges(options)
+    val_rooms, rooms = options.val_rooms, options.train_rooms + options.val_rooms
+    if options.val_fraction is not None:
+        val_rooms = min(max(1, round(options.val_fraction * rooms)), rooms - 1)
+    least = options.pictures.min_area if options.min_area is None else options.min_area
     domain = prepare_rooms(
         options.output,
         seed=options.seed,
         novel_split=options.novel_split,
-        train_rooms=options.train_rooms,
-        val_rooms=options.val_rooms,
-        pictures=options.pictures,
+        train_rooms=rooms - val_rooms,
+        val_rooms=val_rooms,
+        pictures=replace(options.pictures, min_area=least),
         workers=options.workers,
+        novel=None if options.novel is None else read_names(options.novel),
+        novel_fraction=options.novel_fraction,
     )
     record.write(options.output)
     return domain
@@ -166,15 +181,7 @@ def prepare_files(options: Folders | Coco, record: RunRecord) -> Domain:
 
 def check_flags(options: Folders | Coco) -> None:
     """Raises UsageError for flags that contradict each other or lie out of range."""
-    if options.novel is not None and options.novel_fraction is not None:
-        raise UsageError("give --novel or --novel-fraction, not both")
-    for flag in ("novel_fraction", "val_fraction"):
-        value = getattr(options, flag)
-        if value is not None and not 0 < value < 1:
-            raise UsageError(f"--{flag.replace('_', '-')} must lie between 0 and 1, got {value}")
-    for flag in ("min_area", "workers"):
-        if getattr(options, flag) < 1:
-            raise UsageError(f"--{flag.replace('_', '-')} must be 1 or more, got {getattr(options, flag)}")
+    check_ranges(options)
     if isinstance(options, Folders):
         if (options.val_images is None) != (options.val_labels is None):
             raise UsageError("--val-images and --val-labels go together; give both or neither")
@@ -189,6 +196,20 @@ def check_flags(options: Folders | Coco) -> None:
             raise UsageError("validation data needs --val-instances-json or --val-panoptic-json")
     if apart and options.val_fraction is not None:
         raise UsageError("--val-fraction splits the images, but validation data of its own is given; leave one out")
+
+
+def check_ranges(options: Prepare | Office) -> None:
+    """Raises UsageError for values out of range, and for two ways of choosing the novel names at once."""
+    if options.novel is not None and options.novel_fraction is not None:
+        raise UsageError("give --novel or --novel-fraction, not both")
+    for flag in ("novel_fraction", "val_fraction"):
+        value = getattr(options, flag)
+        if value is not None and not 0 < value < 1:
+            raise UsageError(f"--{flag.replace('_', '-')} must lie between 0 and 1, got {value}")
+    for flag in ("min_area", "workers"):
+        value = getattr(options, flag)
+        if value is not None and value < 1:
+            raise UsageError(f"--{flag.replace('_', '-')} must be 1 or more, got {value}")
 
 
 def check_coco_files(instances: Path | None, panoptic: Path | None, folder: Path | None, prefix: str) -> None:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from opendas_plugin.data.reading import ImageReading, Reading, too_small
 from opendas_plugin.data.registry import Domain, build_domain, domain_folder, write_domain
 from opendas_plugin.data.segments import Segment
+from opendas_plugin.data.splits import draw_novel, match_novel
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import write_text
 from opendas_plugin.office.furnish import furnish
@@ -80,6 +81,8 @@ def prepare(
     val_rooms: int = 28,
     pictures: Pictures = Pictures(),
     workers: int = 2,
+    novel: Sequence[str] | None = None,
+    novel_fraction: float | None = None,
 ) -> Domain:
     """Makes the office domain; a terminal sees a progress bar.
 
@@ -94,10 +97,12 @@ def prepare(
         train_rooms, val_rooms: how many rooms.
         pictures: how they are photographed.
         workers: processes; 1 works in this one.
+        novel: other novel names than those of ``novel_split``, out of the names that this split labels.
+        novel_fraction: draws that part of the names as novel instead.
 
     Raises:
         ConfigError: a number that cannot be.
-        DataError: so few rooms that a split has no segment.
+        DataError: so few rooms that a split has no segment, or a novel name that is no class.
         OutputError: ``output`` cannot be written, or holds something else.
     """
     if novel_split not in NOVEL:
@@ -106,16 +111,19 @@ def prepare(
         if number < 1:
             raise ConfigError(f"{name} must be at least 1, got {number}")
     names = BASE + NOVEL[novel_split]
+    if novel is None and novel_fraction is not None:
+        novel = draw_novel(names, names, novel_fraction, seed)
+    hidden = match_novel(names, NOVEL[novel_split] if novel is None else novel)
     with domain_folder(output, EXTRAS) as folder:
         jobs = [
-            _Job(folder, seed, split, index, names, pictures)
+            _Job(folder, seed, split, index, names, hidden, pictures)
             for split, count in (("train", train_rooms), (novel_split, val_rooms))
             for index in range(count)
         ]
         shots = list(tqdm(_run(jobs, workers), total=len(jobs), desc="office rooms", unit="room", disable=None))
         train, val = (list(chain(*part)) for part in (shots[:train_rooms], shots[train_rooms:]))
         _top_up(val, pictures.fewest)
-        domain = build_domain("office", Reading(names, train), Reading(names, val), novel=NOVEL[novel_split], seed=seed)
+        domain = build_domain("office", Reading(names, train), Reading(names, val), novel=hidden, seed=seed)
         domain.info.update(
             seed=seed,
             rooms={"train": train_rooms, "val": val_rooms},
@@ -160,6 +168,7 @@ class _Job:
     split: str
     index: int
     names: tuple[str, ...]
+    novel: tuple[str, ...]
     pictures: Pictures
 
     def __call__(self) -> list[_Shot]:
@@ -168,7 +177,7 @@ class _Job:
         room = build_room(self.seed, self.split, self.index)
         frames = photograph(self.seed, self.split, self.index, room, self.pictures)
         cloud = sample_points(_generators(self.seed, self.split, self.index)[3], room)
-        labelled = [name for name in self.names if self.split != "train" or name in BASE]
+        labelled = [name for name in self.names if self.split != "train" or name not in self.novel]
         classes = np.array([self.names.index(i.name) if i.name in labelled else NO_CLASS for i in room.items], np.uint8)
         write_scene(self.folder / "scenes" / scene, cloud, frames, classes)
         write_ground_truth(self.folder / "ground_truth" / f"{scene}.txt", cloud, classes)

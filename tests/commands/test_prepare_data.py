@@ -121,6 +121,42 @@ def test_the_office_is_made_small(tmp_path, capsys):
     assert json.loads((tmp_path / "out" / "run.json").read_text())["config"]["novel_split"] == "tune"
 
 
+OFFICE_SIZE = ["--pictures.width", "120", "--pictures.height", "90", "--pictures.per-room", "1", "--workers", "1"]
+
+
+def test_the_offices_novel_names_rooms_and_areas_can_be_chosen(tmp_path, capsys):
+    (tmp_path / "novel.txt").write_text("Desks\noffice chair\n")
+    flags = ["--novel", str(tmp_path / "novel.txt"), "--min-area", "60", "--val-fraction", "0.5"]
+    rooms = ["--train-rooms", "1", "--val-rooms", "1", "--output", str(tmp_path / "out")]
+    assert main(["office", *rooms, *OFFICE_SIZE, *flags]) == 0
+    domain = load_domain(tmp_path / "out")
+    assert domain.vocabulary.novel == ("desk", "office chair")
+    assert "whiteboard" in domain.vocabulary.base
+    assert min(segment.area for segment in domain.train + domain.val) >= 60
+    assert domain.info["rooms"] == {"train": 1, "val": 1}
+    assert "novel names (2): desk, office chair" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "flags", [["--novel", "a", "--novel-fraction", "0.5"], ["--val-fraction", "1"], ["--min-area", "0"]]
+)
+def test_office_flags_out_of_range_exit_with_2(tmp_path, flags):
+    assert main(["office", "--output", str(tmp_path / "out"), *flags]) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_other_files_is_refused_before_any_work(street, monkeypatch, capsys):
+    """Nothing of the data is there: had anything been read or rendered, the error would be another."""
+    Path("mine").mkdir()
+    Path("mine/notes.txt").touch()
+    missing = ["folders", "--images", "no", "--labels", "no", "--classes", "a,b", "--output", "mine"]
+    monkeypatch.setattr("opendas_plugin.office.rooms.build_room", lambda *_: pytest.fail("a room was built"))
+    for arguments in (missing, ["office", "--output", "mine", "--workers", "1"]):
+        assert main(arguments) == 1
+        assert "mine holds other files (notes.txt)" in errors(capsys)[0]
+    assert [path.name for path in Path("mine").iterdir()] == ["notes.txt"]
+
+
 def break_picture(path):
     Path(path).write_bytes(Path(path).read_bytes()[:60])
 
