@@ -49,22 +49,14 @@ class StageConfig:
     """Passes over the training segments, those of the warm-up included."""
     lr_scale: float = 1.0
     """Factor on every learning rate of this stage."""
+    consistency: float = 0.0
+    """Weight of one minus the cosine between a feature and the one without prompts: of images in the visual stage, of
+    the training names in the text stage."""
 
     def __post_init__(self) -> None:
         _check(self.epochs >= 1, "epochs of a stage", "1 or more", self.epochs)
         _check(self.lr_scale > 0, "lr_scale of a stage", "above 0", self.lr_scale)
-
-
-@dataclass(frozen=True)
-class VisualConfig(StageConfig):
-    """What the visual stage has to itself; the defaults are the paper's."""
-
-    consistency: float = 0.0
-    """Weight of one minus the cosine between an image's feature and the one that it has without prompts."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self.consistency >= 0, "visual.consistency", "0 or more", self.consistency)
+        _check(self.consistency >= 0, "consistency of a stage", "0 or more", self.consistency)
 
 
 @dataclass(frozen=True)
@@ -130,7 +122,7 @@ class TrainConfig:
     """What is done to a crop in training."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     """The optimiser and its learning rate."""
-    visual: VisualConfig = field(default_factory=VisualConfig)
+    visual: StageConfig = field(default_factory=StageConfig)
     """Stage 1: visual prompts, against the frozen text classifier."""
     text: StageConfig = field(default_factory=StageConfig)
     """Stage 2: text prompts, the visual ones at work and frozen."""

@@ -32,6 +32,7 @@ def run_steps(
     save: Callable[[int, Mapping[str, Tensor]], None],
     world: World,
     *,
+    frozen: Tensor | None = None,
     done: int = 0,
     remembered: Mapping[str, Tensor] | None = None,
 ) -> None:
@@ -47,6 +48,7 @@ def run_steps(
         log: takes a line a step.
         save: called with the steps done and the optimiser's state, every ``checkpoint_every`` steps.
         world: the processes that share each batch.
+        frozen: (M, D) features of the training segments without prompts, on the device, where they are known.
         done: steps that were done before.
         remembered: the optimiser's state after them.
 
@@ -69,7 +71,7 @@ def run_steps(
     for epoch in range(done // steps, settings.epochs):
         rate = _rate(epoch, settings, config)
         set_rate(optimiser, rate)
-        for batch in _batches(inputs, labels, config, number, epoch, done - epoch * steps, world):
+        for batch in _batches(inputs, labels, frozen, config, number, epoch, done - epoch * steps, world):
             torch.manual_seed(seed_of(Purpose.STEP, config.seed, number, epoch, done))
             weight = _weight(done, steps, settings, config)
             loss, numbers = model(batch, weight)
@@ -91,7 +93,14 @@ def run_steps(
 
 
 def _batches(
-    inputs: Inputs, labels: Tensor, config: TrainConfig, number: int, epoch: int, first: int, world: World
+    inputs: Inputs,
+    labels: Tensor,
+    frozen: Tensor | None,
+    config: TrainConfig,
+    number: int,
+    epoch: int,
+    first: int,
+    world: World,
 ) -> Iterator[Batch]:
     """The share of this process of an epoch's batches, from the batch ``first`` on."""
     order = seed_of(Purpose.ORDER, config.seed, number, epoch)
@@ -108,7 +117,9 @@ def _batches(
         return seed_of(Purpose.VIEW, config.seed, number, epoch, places[place])
 
     for images, indices, batch, share in zip(inputs(own, view_seed), own, batches, shares, strict=True):
-        yield Batch(images, labels[torch.tensor(indices)].to(images.device), share, len(batch))
+        rows = torch.tensor(indices)
+        known = None if frozen is None else frozen[rows.to(frozen.device)]
+        yield Batch(images, labels[rows].to(images.device), share, len(batch), known)
 
 
 def _rate(epoch: int, settings: StageConfig, config: TrainConfig) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,12 +27,14 @@ class Batch:
         labels: (B,) int64 classes.
         rows: which of the global batch's segments these are.
         total: how many the global batch has.
+        frozen: the images' features (B, D) without prompts, where they are known.
     """
 
     images: Tensor
     labels: Tensor
     rows: slice
     total: int
+    frozen: Tensor | None = None
 
 
 class Objective(nn.Module):
@@ -45,7 +47,7 @@ class Objective(nn.Module):
         active: the towers whose prompts are at work.
         candidates: the names that may be negatives, for the triplet loss; None leaves it out.
         options: how it is computed.
-        consistency: weight of one minus the cosine between an image's feature and the frozen one.
+        consistency: weight of one minus the cosine between the features of ``learns`` and those without prompts.
         autocast: run the towers in bf16 autocast; what is learnt, the features and the losses stay fp32.
     """
 
@@ -76,6 +78,8 @@ class Objective(nn.Module):
         if "text" not in learns:  # encoded once, so in full precision
             with torch.no_grad(), clip.prompts_disabled(**self.disabled):
                 self.classifier = clip.encode_text(self.tokens[: self.classes]).float()
+        elif consistency:
+            self.frozen_names = self._frozen(self.encode_names, torch.arange(self.classes))
 
     def forward(self, batch: Batch, weight: float) -> tuple[Tensor, Tensor]:
         """The loss of this process's part of a batch.
@@ -101,7 +105,7 @@ class Objective(nn.Module):
             loss = entropy + weight * losses.mean()
             numbers += [losses.mean(), (losses > 0).float().mean()]
         if self.consistency:
-            drift = (1 - cosine_similarity(image, self._frozen(batch.images))).mean()
+            drift = self._drift(image, names[: self.classes], batch)
             loss = loss + self.consistency * drift
             numbers.append(drift)
         share = len(batch.labels) / batch.total
@@ -114,16 +118,26 @@ class Objective(nn.Module):
         with self._tower("visual"):
             return self.clip.encode_image(normalise(images)).float()
 
-    @torch.no_grad()
-    def _frozen(self, images: Tensor) -> Tensor:
-        """Features (B, D) fp32 of crops without any prompts."""
-        with self.clip.prompts_disabled():
-            return self.encode_image(images)
-
     def encode_names(self, rows: Tensor) -> Tensor:
         """Features (N, D) fp32 of the names at ``rows`` (N,) of the texts."""
         with self._tower("text"):
             return self.clip.encode_text(self.tokens[rows]).float()
+
+    def _drift(self, image: Tensor, names: Tensor, batch: Batch) -> Tensor:
+        """One minus the cosine to the features without prompts, the mean over what is learnt."""
+        drift = image.new_zeros(())
+        if "visual" in self.learns:
+            frozen = self._frozen(self.encode_image, batch.images) if batch.frozen is None else batch.frozen
+            drift = drift + (1 - cosine_similarity(image, frozen)).mean()
+        if "text" in self.learns:
+            drift = drift + (1 - cosine_similarity(names, self.frozen_names)).mean()
+        return drift
+
+    @torch.no_grad()
+    def _frozen(self, encode: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        """Features (N, D) fp32 without any prompts."""
+        with self.clip.prompts_disabled():
+            return encode(inputs)
 
     def _names(self, image: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Features of all classes and of the chosen negatives, where the negatives are among them, and which are real.

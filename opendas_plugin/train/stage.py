@@ -75,6 +75,7 @@ def train_stage(
             return
         candidates = find_candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
         names = candidates.names if candidates else data.vocabulary.base
+        consistency = getattr(config, name).consistency
         objective = Objective(
             clip,
             data.vocabulary.texts(names),
@@ -82,12 +83,16 @@ def train_stage(
             active_towers(stages, number),
             candidates,
             config.triplet,
-            config.visual.consistency if "visual" in stage.learns else 0.0,
+            consistency,
             autocast=_in_bf16(clip, config),
         )
         inputs: Inputs = CropInputs(data.crops, clip.logit_scale.device, config.augmentation, config.workers)
         if "visual" not in stage.learns and config.augmentation.kind == "none":
             inputs = FeatureInputs(segment_features(clip, data, config, world) if features is None else features)
+        frozen = None
+        if consistency and "visual" in stage.learns and config.augmentation.kind == "none":
+            with clip.prompts_disabled():
+                frozen = segment_features(clip, data, config, world)
         run_steps(
             name,
             number,
@@ -98,6 +103,7 @@ def train_stage(
             log or StepLog(None, world),
             save or (lambda step, remembered: None),
             world,
+            frozen=frozen,
             done=done,
             remembered=remembered,
         )

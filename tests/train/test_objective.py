@@ -160,14 +160,36 @@ def test_a_database_is_asked_for_where_the_rule_needs_one(data, new_clip, config
     assert find_candidates(clip, data.vocabulary, config, NegativeDatabase({})) is None
 
 
-def test_consistency_adds_how_far_features_are_from_open_clips_own(data, new_clip, batch) -> None:
-    clip, texts = new_clip(), data.vocabulary.texts(data.vocabulary.base)
+def drifting(new_clip):
+    """A model whose prompts move its features far."""
+    clip = new_clip()
     with torch.no_grad():
-        clip.visual_prompts.tokens.mul_(20)
+        for prompts in clip.prompt_parameters():
+            prompts.mul_(20)
+    return clip
+
+
+def test_consistency_adds_how_far_features_are_from_open_clips_own(data, new_clip, batch) -> None:
+    clip, texts = drifting(new_clip), data.vocabulary.texts(data.vocabulary.base)
     plain = Objective(clip, texts, ("visual",), ("visual",))(batch, 0.0)[0]
-    loss, numbers = Objective(clip, texts, ("visual",), ("visual",), consistency=3.0)(batch, 0.0)
+    objective = Objective(clip, texts, ("visual",), ("visual",), consistency=3.0)
+    loss, numbers = objective(batch, 0.0)
     pixels = normalise(batch.images)
-    cosines = nn.CosineSimilarity()(clip.encode_image(pixels), clip.model.encode_image(pixels))
-    assert loss.item() == pytest.approx((plain + 3 * (1 - cosines).mean()).item(), rel=1e-5)
-    assert numbers[-1].item() == pytest.approx((1 - cosines).mean().item(), rel=1e-4)
-    assert numbers[-1] > 1e-3
+    frozen = clip.model.encode_image(pixels).detach()
+    drift = (1 - nn.CosineSimilarity()(clip.encode_image(pixels), frozen)).mean().item()
+    assert drift > 1e-3
+    assert loss.item() == pytest.approx(plain.item() + 3 * drift, rel=1e-5)
+    assert numbers[-1].item() == pytest.approx(drift, rel=1e-4)
+    known = objective(dataclasses.replace(batch, frozen=frozen), 0.0)
+    torch.testing.assert_close(known, (loss, numbers))
+
+
+def test_consistency_of_the_text_stage_holds_the_training_names(data, new_clip, batch) -> None:
+    clip, texts = drifting(new_clip), data.vocabulary.texts(data.vocabulary.base)
+    plain = Objective(clip, texts, ("text",), ("visual", "text"))(batch, 0.0)[0]
+    loss, numbers = Objective(clip, texts, ("text",), ("visual", "text"), consistency=3.0)(batch, 0.0)
+    tokens = clip.tokenize(texts)
+    drift = (1 - nn.CosineSimilarity()(clip.encode_text(tokens), clip.model.encode_text(tokens))).mean().item()
+    assert drift > 1e-3
+    assert loss.item() == pytest.approx(plain.item() + 3 * drift, rel=1e-5)
+    assert numbers[-1].item() == pytest.approx(drift, rel=1e-4)
