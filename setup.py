@@ -20,6 +20,7 @@ EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement
 EXTRAS["dev"] = [
     *EXTRAS["openai"],
     *EXTRAS["reports"],
+    "clip-anytorch>=2.6",  # OpenAI's clip package, as it is on PyPI
     "hypothesis>=6.90",
     "mypy>=1.11",
     "pytest>=8",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +84,18 @@ def draw_blocks(path: Path, names: tuple[str, ...], rng: np.random.Generator) ->
         segments.append(Segment.from_mask(path, mask, name))
     Image.fromarray(pixels).save(path)
     return segments
+
+
+@pytest.fixture
+def openai_clip(monkeypatch):
+    """OpenAI's package, or its copy on PyPI, which asks setuptools for the version parser."""
+    packaging = pytest.importorskip("packaging.version")
+    monkeypatch.setitem(sys.modules, "pkg_resources", types.SimpleNamespace(packaging=sys.modules["packaging"]))
+    assert packaging
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if "hosts" not in Path(path).parts])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "clip"]:
+        monkeypatch.delitem(sys.modules, name)  # a stand-in of another test
+    try:
+        return importlib.import_module("clip")
+    except ImportError as error:
+        pytest.skip(f"OpenAI's clip package is not installed ({error})")

@@ -55,9 +55,7 @@ def evaluate_classification(
         DataError: no segments, or a label that is not in the vocabulary.
         OutputError: the report could not be written.
     """
-    predictions = predict(
-        clip, segments, vocabulary, policy, batch_size=batch_size, workers=workers, autocast=autocast
-    )
+    predictions = predict(clip, segments, vocabulary, policy, batch_size=batch_size, workers=workers, autocast=autocast)
     facts = {"split": split, "template": vocabulary.template, "crop": policy.to_dict(), **(about or {})}
     return write_report(output, segments, predictions, vocabulary, facts)
 
@@ -81,6 +79,7 @@ def write_report(
     summary = {**summarise(joint, novel, vocabulary), "protocol": "joint", "confusion_matrix": "confusion.csv", **about}
 
     write_confusion(output / "confusion.csv", joint, vocabulary.names)
+    (output / "confusion_novel.csv").unlink(missing_ok=True)
     if vocabulary.novel:
         write_confusion(output / "confusion_novel.csv", novel, vocabulary.novel)
         summary["novel_only"]["confusion_matrix"] = "confusion_novel.csv"
@@ -97,10 +96,15 @@ def format_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
     """Lays summaries out as a text table: a row each, the scores in percent, ``-`` where there is none."""
     header = ["", *COLUMNS.values(), "segments"]
     rows = [
-        [name, *(_percent(summary[key]) for key in COLUMNS), str(summary["n_segments"])]
+        [name, *(percent(summary[key]) for key in COLUMNS), str(summary["n_segments"])]
         for name, summary in summaries.items()
     ]
     return align([header, *rows])
+
+
+def percent(value: float | None) -> str:
+    """A score as a table shows it: one decimal, ``-`` where there is none."""
+    return "-" if value is None else f"{value:.1f}"
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:
@@ -198,7 +202,3 @@ def _write_predictions(
         for number, (segment, label, guess) in enumerate(pairs):
             line = {"label": vocabulary.names[label], "prediction": vocabulary.names[guess]}
             file.write(json.dumps({**line, "image": str(segment.image), "segment": number}, ensure_ascii=False) + "\n")
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import warnings
 import zipfile
@@ -83,7 +84,7 @@ def build_tokenizer(name: str, model: OpenCLIP) -> Callable[..., torch.Tensor]:
     key = name.replace("/", "-")
     known, length = text_tower(model).token_embedding.num_embeddings, model.context_length
     try:
-        tokenizer = open_clip.get_tokenizer(key if key in open_clip.list_models() else "", context_length=length)
+        tokenizer = _open_clip_tokenizer(key if key in open_clip.list_models() else "", length)
     except (ImportError, OSError) as error:
         raise BackboneError(
             f"the tokenizer of {name} cannot be made ({_first_line(error)}); install transformers and fetch its files"
@@ -94,6 +95,12 @@ def build_tokenizer(name: str, model: OpenCLIP) -> Callable[..., torch.Tensor]:
             "without its own tokenizer such a model takes token ids only, and no learnt text tokens"
         )
     return tokenizer
+
+
+@functools.cache
+def _open_clip_tokenizer(name: str, context_length: int) -> Callable[..., torch.Tensor]:
+    """Takes a third of a second to make, and holds no state."""
+    return open_clip.get_tokenizer(name, context_length=context_length)
 
 
 def rebuild_token_table(

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-import importlib
 import json
 import pickle
-import sys
-import types
-from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -106,21 +102,6 @@ def test_an_openai_file_is_read_from_any_container(tmp_path, container):
     with torch.no_grad(), clip.prompts_disabled():
         assert close(clip.encode_image(images), reference.encode_image(images))
         assert close(clip.encode_text(tokens), reference.encode_text(tokens))
-
-
-@pytest.fixture
-def openai_clip(monkeypatch):
-    """OpenAI's package, or its copy on PyPI, which asks setuptools for the version parser."""
-    packaging = pytest.importorskip("packaging.version")
-    monkeypatch.setitem(sys.modules, "pkg_resources", types.SimpleNamespace(packaging=sys.modules["packaging"]))
-    assert packaging
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if "hosts" not in Path(path).parts])
-    for name in [name for name in sys.modules if name.partition(".")[0] == "clip"]:
-        monkeypatch.delitem(sys.modules, name)  # a stand-in of another test
-    try:
-        return importlib.import_module("clip")
-    except ImportError as error:
-        pytest.skip(f"OpenAI's clip package is not installed ({error})")
 
 
 @pytest.mark.parametrize("full_precision", [False, True])
