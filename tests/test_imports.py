@@ -30,7 +30,7 @@ MODEL_KNOWS = {"model", "files", "version", "errors"}
 ONE_FILE = {
     "cv2": None,
     "open3d": "data/pointcloud.py",
-    "openai": "negatives/generate.py",
+    "openai": "negatives/language_model.py",
     "matplotlib": "eval/plots.py",
     "trimesh": "data/raycast.py",
     "embreex": "data/raycast.py",

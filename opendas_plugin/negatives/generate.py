@@ -14,8 +14,10 @@ from opendas_plugin.vocabulary import Vocabulary, fold_name
 
 
 @torch.no_grad()
-def offline(vocabulary: Vocabulary, clip: OpenDASCLIP, words: Sequence[str]) -> NegativeDatabase:
-    """Finds for every training class the five words that the frozen text tower puts nearest to it.
+def offline(
+    vocabulary: Vocabulary, clip: OpenDASCLIP, words: Sequence[str], count: int = NAMES_PER_CLASS
+) -> NegativeDatabase:
+    """Finds for every training class the ``count`` words that the frozen text tower puts nearest to it.
 
     The vocabulary's novel names are not looked at: a word that happens to be one is kept, as from any other source.
 
@@ -23,19 +25,20 @@ def offline(vocabulary: Vocabulary, clip: OpenDASCLIP, words: Sequence[str]) -> 
         vocabulary: the training names and the template.
         clip: its prompts, if it has any, are left out.
         words: where to look; a word that is a training name (after folding) is passed over.
+        count: how many.
 
     Raises:
-        DataError: fewer than five words are left.
+        DataError: fewer than ``count`` words are left.
     """
     taken = {fold_name(name) for name in vocabulary.base}
     left = list({fold_name(word): word for word in words if fold_name(word) not in taken}.values())
-    if len(left) < NAMES_PER_CLASS:
-        raise DataError(f"expected at least {NAMES_PER_CLASS} words that are no training names, got {len(left)}")
+    if len(left) < count:
+        raise DataError(f"expected at least {count} words that are no training names, got {len(left)}")
     device = next(clip.parameters()).device
     with clip.prompts_disabled():
         texts = [vocabulary.texts(vocabulary.base), vocabulary.texts(left)]
         classes, others = (normalize(clip.encode_text(clip.tokenize(part).to(device)), dim=-1) for part in texts)
-    nearest = (classes @ others.T).topk(NAMES_PER_CLASS, dim=-1).indices.tolist()
+    nearest = (classes @ others.T).topk(count, dim=-1).indices.tolist()
     entries = {
         name: tuple(Negative(left[i], "offline") for i in rows)
         for name, rows in zip(vocabulary.base, nearest, strict=True)
