@@ -1,0 +1,109 @@
+"""A semantic evaluation from predicted maps to its files: summary.json, per_class.csv and confusion.csv."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from opendas_plugin.errors import DataError
+from opendas_plugin.eval.classification import Confusion
+from opendas_plugin.eval.label_maps import Labelling, pairs, png_files
+from opendas_plugin.eval.report import align, percent
+from opendas_plugin.eval.semantic import Protocol, per_class, pixel_confusion, summarise
+from opendas_plugin.files import atomic_file, write_json
+
+COLUMNS = {"miou": "mIoU", "macc": "mAcc", "fwiou": "fwIoU", "pacc": "pAcc", "hiou": "hIoU"}
+NOTHING = "(none)"
+"""The column of confusion.csv for pixels without a prediction."""
+
+
+def evaluate_semantic(
+    predictions: str | Path,
+    ground_truth: str | Path,
+    names: Sequence[str],
+    protocol: Protocol,
+    output: str | Path,
+    *,
+    novel: Sequence[str] = (),
+    ignore: Sequence[int] = (255,),
+    offset: int = 0,
+    prediction_offset: int = 0,
+    about: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Scores predicted class maps against label maps and writes the report into ``output``.
+
+    Args:
+        predictions: ``sem_seg_predictions.json`` of detectron2 and OVSeg, or a folder of PNGs.
+        ground_truth: folder of label PNGs, matched by stem; every one needs a prediction.
+        names: the N class names in the order of the label values.
+        protocol: ``detectron2`` or ``ovseg``, see :func:`opendas_plugin.eval.semantic.mean_iou`.
+        output: folder of the report; files of the same names in it are replaced.
+        novel: those of ``names`` that were not seen in training.
+        ignore, offset, prediction_offset: see :class:`opendas_plugin.eval.label_maps.Labelling`.
+        about: further facts for the summary, such as the adapter.
+
+    Returns:
+        What ``summary.json`` holds.
+
+    Raises:
+        MissingFileError, DataError: a file is missing or does not hold what it should; no pixel is left to score.
+        OutputError: the report could not be written.
+    """
+    predictions, ground_truth = Path(predictions), Path(ground_truth)
+    labelling = Labelling(len(names), tuple(ignore), offset, prediction_offset)
+    confusion = np.zeros((len(names), len(names) + 1), dtype=np.int64)
+    images = len(png_files(ground_truth))
+    maps = pairs(predictions, ground_truth, labelling)
+    for _, labels, predicted in tqdm(maps, total=images, desc="score", unit="image", disable=None):
+        confusion += pixel_confusion(labels, predicted, len(names))
+    facts = {"n_images": images, "ignore": list(ignore), "offset": offset, **(about or {})}
+    return write_report(output, confusion, names, protocol, novel, facts)
+
+
+def write_report(
+    output: str | Path,
+    confusion: Confusion,
+    names: Sequence[str],
+    protocol: Protocol,
+    novel: Sequence[str],
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Scores a summed confusion matrix (N, N + 1) and writes the report's files, ``summary.json`` last.
+
+    Returns:
+        What ``summary.json`` holds: the scores of :func:`opendas_plugin.eval.semantic.summarise`, and ``about``.
+
+    Raises:
+        DataError: a novel name is not one of ``names``, or no pixel is left to score.
+    """
+    output = Path(output)
+    unknown = sorted(set(novel) - set(names))
+    if unknown:
+        raise DataError(f"every novel name must be a class name, but {unknown[0]!r} is not")
+    scores = summarise(confusion, protocol, [names.index(name) for name in novel])
+    pixels = {"n_pixels": int(confusion.sum()), "n_unpredicted": int(confusion[:, -1].sum())}
+    summary = {**scores, **pixels, "protocol": protocol, "confusion_matrix": "confusion.csv", **about}
+
+    with atomic_file(output / "confusion.csv") as path, open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["true \\ predicted", *names, NOTHING])
+        writer.writerows([name, *row] for name, row in zip(names, confusion.tolist(), strict=True))
+    with atomic_file(output / "per_class.csv") as path, open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "kind", "pixels", "predicted", "iou", "acc"])
+        for name, row in zip(names, per_class(confusion), strict=True):
+            shares = ["" if row[key] is None else f"{row[key]:.4f}" for key in ("iou", "acc")]
+            writer.writerow([name, "novel" if name in novel else "base", row["pixels"], row["predicted"], *shares])
+    write_json(output / "summary.json", summary)
+    return summary
+
+
+def format_semantic_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
+    """Lays summaries out as a text table: a row each, the scores in percent, ``-`` where there is none."""
+    rows = [[name, *(percent(summary[key]) for key in COLUMNS)] for name, summary in summaries.items()]
+    return align([["", *COLUMNS.values()], *rows])
