@@ -18,6 +18,7 @@ from torch import nn
 
 from integrations.ovseg.errors import OVSegError
 
+FILES = CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter.safetensors"
 FORMAT_VERSION = 1
 FIELDS = (
     "backbone", "pretrained", "backbone_seed", "backbone_sha256", "prompts", "method", "template", "crop_policy",
@@ -67,7 +68,7 @@ def read_adapter(folder: str | os.PathLike) -> Adapter:
         OVSegError: it is missing, damaged, of a newer format, or holds something other than tokens.
     """
     folder = Path(folder)
-    path = folder / "adapter_config.json"
+    path = folder / CONFIG_FILE
     if not path.is_file():
         raise OVSegError(f"{folder} is no adapter: it has no {path.name}; give the folder that train_prompts.py wrote")
     try:
@@ -75,7 +76,7 @@ def read_adapter(folder: str | os.PathLike) -> Adapter:
     except (OSError, ValueError) as error:
         raise OVSegError(f"{path} could not be read ({error}); the adapter is damaged") from error
     _check_config(config, path)
-    tensors = _read_tensors(folder / "adapter.safetensors", config["prompts"])
+    tensors = _read_tensors(folder / WEIGHTS_FILE, config["prompts"])
     return Adapter(folder, config, tensors.get("visual_prompts.tokens"), tensors.get("text_prompts.tokens"))
 
 

@@ -14,10 +14,7 @@ from pathlib import Path
 
 from integrations.ovseg.errors import OVSegError
 
-_LINE = (
-    "import sys; any(a.split('=')[0] == '--clip-backend' for a in getattr(sys, 'argv', [])) and "
-    "exec({code!r})\n"
-)
+_LINE = "import sys; any(a.split('=')[0] == '--clip-backend' for a in getattr(sys, 'argv', [])) and exec({code!r})\n"
 _CODE = "import sys; sys.path.append({home!r}); from integrations.ovseg.hook import redirect; redirect()"
 
 

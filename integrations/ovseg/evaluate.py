@@ -1,0 +1,217 @@
+"""``python -m integrations.ovseg.evaluate``: OVSeg with and without an adapter on one dataset, and the difference.
+
+    python -m integrations.ovseg.evaluate --opendas-adapter A --output OUT --config-file C MODEL.WEIGHTS W
+
+Each run is OVSeg's own evaluation under the launcher, in a process of its own. One whose predictions are there already
+is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from integrations.ovseg import hook, launcher
+from integrations.ovseg.adapter import FILES, read_adapter
+from integrations.ovseg.errors import OVSegError
+from integrations.ovseg.install import Settings, install
+from opendas_plugin.commands.common import RunRecord, open_output, run_command
+from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.eval.report import align
+from opendas_plugin.eval.semantic import Protocol
+from opendas_plugin.eval.semantic_report import COLUMNS, evaluate_semantic
+from opendas_plugin.files import atomic_file, read_json, write_json, write_text
+from opendas_plugin.vocabulary import fold_name
+
+PROGRAM = "integrations.ovseg.evaluate"
+ROWS = {"stock": "OVSeg", "adapted": "OVSeg with the adapter"}
+PREDICTIONS = "inference/sem_seg_predictions.json"
+
+logger = logging.getLogger("opendas_plugin.ovseg")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset that OVSeg knows."""
+
+    name: str
+    labels: Path
+    """Folder of the label maps."""
+    names: tuple[str, ...]
+    ignore: int
+    """The label value that does not count."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return run_command(evaluate, argv)
+
+
+def evaluate(argv: Sequence[str]) -> None:
+    """Runs OVSeg twice, scores both, and writes ``summary.json``, ``table.txt`` and ``per_class.csv``.
+
+    Raises:
+        OpenDASError: there is no checkout, dataset or adapter, or a run of OVSeg failed.
+    """
+    options, rest = _parse(argv)
+    record = RunRecord(PROGRAM, argv, vars(options))
+    output = options.output.resolve()
+    try:
+        adapter = launcher.find_adapter(options.opendas_adapter)
+        root = launcher.find_root(options.ovseg_root.resolve() / "train_net.py")
+        open_output(output)
+        os.chdir(root)  # OVSeg's own paths are relative to its checkout
+        dataset = read_dataset(options.dataset, root)
+    except OVSegError as error:
+        raise ConfigError(str(error)) from error
+
+    given = [*rest, "DATASETS.TEST", f'("{dataset.name}",)']
+    flags = ["--clip-backend", "opendas", "--opendas-adapter", str(adapter)]
+    run(output / "stock", [*given, "OUTPUT_DIR", str(output / "stock")])
+    run(output / "adapted", [*flags, *given, "OUTPUT_DIR", str(output / "adapted")], adapter)
+
+    novel = untrained(dataset.names, adapter)
+    facts = {"dataset": dataset.name, "adapter": str(adapter)}
+    summaries = {
+        name: evaluate_semantic(
+            output / name / PREDICTIONS,
+            dataset.labels,
+            dataset.names,
+            options.protocol,
+            output / name,
+            novel=novel,
+            ignore=(dataset.ignore,),
+            about=facts | {"backend": name},
+        )
+        for name in ROWS
+    }
+    table = format_comparison(summaries)
+    _write_per_class(output)
+    write_text(output / "table.txt", table + "\n")
+    write_json(output / "summary.json", {**facts, "protocol": options.protocol, **summaries})
+    record.write(output)
+    print(table)
+
+
+def run(output: Path, arguments: Sequence[str], adapter: Path | None = None) -> None:
+    """Runs OVSeg's evaluation under the launcher, unless it has been run with the same arguments and adapter.
+
+    Raises:
+        ConfigError: it failed.
+    """
+    wanted = {"arguments": list(arguments), "adapter_sha256": None if adapter is None else _sha256(adapter)}
+    done = output / "done.json"
+    if done.exists() and (output / PREDICTIONS).exists() and read_json(done) == wanted:
+        logger.info("%s: the predictions are there; delete %s to make them anew", ROWS[output.name], done)
+        return
+    done.unlink(missing_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
+    paths = [path for path in (os.environ.get("PYTHONPATH"), str(hook.home())) if path]
+    command = [sys.executable, "-m", "integrations.ovseg", "train_net.py", "--eval-only", *arguments]
+    finished = subprocess.run(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+    if finished.returncode:
+        raise ConfigError(
+            f"the run of {ROWS[output.name]} ended with exit code {finished.returncode}; see its output above and "
+            f"{output / 'log.txt'}, and run this again: what is finished is kept"
+        )
+    if not (output / PREDICTIONS).exists():
+        raise DataError(f"the run of {ROWS[output.name]} left no {output / PREDICTIONS}; see {output / 'log.txt'}")
+    write_json(done, wanted)
+
+
+def read_dataset(name: str, root: Path) -> Dataset:
+    """Asks OVSeg in the checkout ``root`` for a dataset that it has registered.
+
+    Raises:
+        OVSegError: detectron2 is missing.
+        ConfigError: OVSeg has no such dataset, or it does not say where its label maps lie.
+    """
+    install(Settings(root=root))
+    import open_vocab_seg  # noqa: F401  (OVSeg registers its datasets)
+    from detectron2.data import DatasetCatalog, MetadataCatalog
+
+    known = [other for other in DatasetCatalog.list() if hasattr(MetadataCatalog.get(other), "sem_seg_root")]
+    if name not in known:
+        raise ConfigError(f"OVSeg has no semantic dataset {name!r}; it has {', '.join(sorted(known))}")
+    metadata = MetadataCatalog.get(name)
+    names = tuple(text.strip() for text in metadata.stuff_classes)
+    return Dataset(name, Path(metadata.sem_seg_root).resolve(), names, metadata.ignore_label)
+
+
+def untrained(names: Sequence[str], adapter: Path) -> tuple[str, ...]:
+    """Those of ``names`` that the adapter was not trained on; none where it was trained on none of them."""
+    trained = {fold_name(name) for name in read_adapter(adapter).config["base_names"]}
+    novel = tuple(name for name in names if fold_name(name) not in trained)
+    return () if len(novel) == len(names) else novel
+
+
+def format_comparison(summaries: Mapping[str, Mapping[str, Any]]) -> str:
+    """Lays the scores of both runs out as a text table, with a row of differences (adapted minus stock)."""
+    stock, adapted = summaries["stock"], summaries["adapted"]
+    columns = [key for key in COLUMNS if stock[key] is not None and adapted[key] is not None]
+    rows = [[ROWS[name], *(f"{summaries[name][key]:.2f}" for key in columns)] for name in ROWS]
+    rows.append(["difference", *(f"{adapted[key] - stock[key]:+.2f}" for key in columns)])
+    return align([["", *(COLUMNS[key] for key in columns)], *rows])
+
+
+def _write_per_class(output: Path) -> None:
+    """Joins the classes' figures of both runs."""
+    stock, adapted = (_read_rows(output / name / "per_class.csv") for name in ROWS)
+    lines = [["name", "kind", "pixels"], *([row["name"], row["kind"], row["pixels"]] for row in stock)]
+    for key in ("iou", "acc"):
+        lines[0] += [f"{key}_stock", f"{key}_adapted", f"{key}_difference"]
+        for line, before, after in zip(lines[1:], stock, adapted, strict=True):
+            both = before[key] and after[key]
+            difference = f"{float(after[key]) - float(before[key]):.4f}" if both else ""
+            line += [before[key], after[key], difference]
+    with atomic_file(output / "per_class.csv") as path, open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(lines)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _sha256(adapter: Path) -> str:
+    digest = hashlib.sha256()
+    for name in FILES:
+        digest.update((adapter / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {PROGRAM}",
+        usage="%(prog)s --opendas-adapter A --output OUT [OUR FLAGS] [ARGUMENTS OF train_net.py]",
+        description="Evaluates OVSeg with and without an adapter on one dataset, and writes one table with the "
+        "difference. All other arguments go to both runs: --config-file, --num-gpus N, the launcher's --opendas-text "
+        "and the like, and OVSeg's opts such as MODEL.WEIGHTS FILE.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--opendas-adapter", metavar="PATH_OR_HUB_ID", required=True, help="the adapter")
+    add("--output", metavar="DIR", type=Path, required=True, help="for the table and both runs")
+    add("--dataset", metavar="NAME", default="ade20k_sem_seg_val", help="as OVSeg has registered it")
+    add("--protocol", choices=get_args(Protocol), default="ovseg", help="the rule of the mean")
+    add("--ovseg-root", metavar="DIR", type=Path, default=Path(), help="the OVSeg checkout")
+    add("--debug", action="store_true", help="show the traceback of an error")
+    options, rest = parser.parse_known_args(argv)
+    owned = [text for text in rest if text.split("=")[0] in ("--clip-backend", "OUTPUT_DIR", "DATASETS.TEST")]
+    if owned:
+        parser.error(f"{owned[0]} is set by this command; use --output and --dataset")
+    return options, rest
+
+
+if __name__ == "__main__":
+    sys.exit(main())
