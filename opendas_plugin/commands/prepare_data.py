@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse_subcommand, run_command
+from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse_subcommand, plain, run_command
+from opendas_plugin.data.ade20k import read_ade20k
 from opendas_plugin.data.coco import read_instances, read_panoptic
 from opendas_plugin.data.folders import Grouping, Regions, read_folders
+from opendas_plugin.data.kitti360 import read_kitti360
 from opendas_plugin.data.reading import Reading
 from opendas_plugin.data.registry import Domain, build_domain, describe, domain_folder, write_domain
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.files import read_json, write_json
 from opendas_plugin.office.rooms import Pictures
 from opendas_plugin.office.rooms import prepare as prepare_rooms
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, check_names
@@ -43,6 +48,8 @@ class Prepare(Options):
     """Text with one {} for the name."""
     workers: int = DEFAULT_WORKERS
     """Threads that decode and encode."""
+    resume: bool = False
+    """Go on where an interrupted run with the same flags stopped, and keep what was read if this one stops too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +98,33 @@ class Coco(Prepare):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ade20k(Prepare):
+    """ADE20K's scene-parsing benchmark, ADEChallengeData2016: 150 classes, its training and validation images."""
+
+    root: Path
+    """ADEChallengeData2016, or a folder of images and annotations without splits."""
+    regions: Regions = "class"
+    """One segment for all pixels of a class in an image, or one for each connected component."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kitti360(Prepare):
+    """KITTI-360: the frames of its official training and validation lists, a segment for each instance or class."""
+
+    root: Path
+    """Folder that holds data_2d_raw and data_2d_semantics."""
+    classes: Literal[37, 19] = 37
+    """All annotated classes, or those that its benchmark evaluates."""
+    every: int = 1
+    """Reads every n-th frame of the lists; neighbouring frames of a drive look alike."""
+    min_confidence: float = 0.5
+    """Segments of a lower mean confidence are dropped."""
+
+
+Files = Folders | Coco | Ade20k | Kitti360
+
+
+@dataclass(frozen=True, kw_only=True)
 class Office(Options):
     """The built-in domain: rooms made by code, seen by a worn camera. Train, tune and test rooms never share a room."""
 
@@ -125,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepare(argv: Sequence[str]) -> None:
     """Reads the sub-command from ``argv``, runs it, and prints what was kept and dropped."""
-    kinds = {"office": Office, "folders": Folders, "coco": Coco}
+    kinds = {"office": Office, "folders": Folders, "coco": Coco, "ade20k": Ade20k, "kitti360": Kitti360}
     description = "Turns a labelled dataset into manifests of segments and a vocabulary."
     options = parse_subcommand(kinds, argv, prog=PROGRAM, description=description)
     record = RunRecord(PROGRAM, argv, options, seed=options.seed)
@@ -158,12 +192,12 @@ def prepare_office(options: Office, record: RunRecord) -> Domain:
     return domain
 
 
-def prepare_files(options: Folders | Coco, record: RunRecord) -> Domain:
+def prepare_files(options: Files, record: RunRecord) -> Domain:
     """Reads a dataset from files and writes the domain, all of it or nothing."""
     check_flags(options)
     novel = None if options.novel is None else read_names(options.novel)
-    with domain_folder(options.output) as folder:
-        train, val = read_folder_labels(options) if isinstance(options, Folders) else read_coco(options)
+    with domain_folder(options.output) as folder, partial_folder(options) as journal:
+        train, val = read_files(options, journal)
         domain = build_domain(
             options.output.name,
             train,
@@ -179,13 +213,55 @@ def prepare_files(options: Folders | Coco, record: RunRecord) -> Domain:
     return domain
 
 
-def check_flags(options: Folders | Coco) -> None:
+@contextmanager
+def partial_folder(options: Files) -> Iterator[Path]:
+    """Yields the folder that keeps what was read so far: a kill leaves it, and with --resume an error does too."""
+    folder = options.output.with_name(f".{options.output.name}.partial")
+    what = {key: value for key, value in plain(options).items() if key not in ("resume", "workers", "debug")}
+    same = folder.is_dir() and read_json(folder / "flags.json") == what
+    if options.resume and folder.is_dir() and not same:
+        raise UsageError(f"{folder} is of a run with other flags; give the same ones, or leave --resume out")
+    if not options.resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    done = False
+    try:
+        write_json(folder / "flags.json", what)
+        yield folder
+        done = True
+    finally:
+        if done or not options.resume:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_files(options: Files, journal: Path) -> tuple[Reading, Reading | None]:
+    """The training part and, if it lies apart, the validation part."""
+    if isinstance(options, Folders):
+        return read_folder_labels(options, journal)
+    if isinstance(options, Coco):
+        return read_coco(options, journal)
+    limits: dict[str, Any] = {"min_area": options.min_area, "workers": options.workers, "journal": journal}
+    if isinstance(options, Ade20k):
+        return read_ade20k(options.root, regions=options.regions, **limits)
+    return read_kitti360(
+        options.root,
+        classes=options.classes,
+        every=options.every,
+        min_confidence=options.min_confidence,
+        **limits,
+    )
+
+
+def check_flags(options: Files) -> None:
     """Raises UsageError for flags that contradict each other or lie out of range."""
     check_ranges(options)
     if isinstance(options, Folders):
         if (options.val_images is None) != (options.val_labels is None):
             raise UsageError("--val-images and --val-labels go together; give both or neither")
         apart = options.val_images is not None
+    elif isinstance(options, Ade20k | Kitti360):
+        apart = not isinstance(options, Ade20k) or (options.root / "images" / "training").is_dir()
+        if isinstance(options, Kitti360) and (options.every < 1 or not 0 <= options.min_confidence <= 1):
+            raise UsageError("--every must be 1 or more, and --min-confidence between 0 and 1")
     else:
         check_coco_files(options.instances_json, options.panoptic_json, options.panoptic_dir, prefix="--")
         apart = options.val_instances_json is not None or options.val_panoptic_json is not None
@@ -220,11 +296,11 @@ def check_coco_files(instances: Path | None, panoptic: Path | None, folder: Path
         )
 
 
-def read_folder_labels(options: Folders) -> tuple[Reading, Reading | None]:
+def read_folder_labels(options: Folders, journal: Path) -> tuple[Reading, Reading | None]:
     """The training part and, if it lies apart, the validation part."""
     names = read_names(options.classes)
 
-    def read(images: Path, labels: Path) -> Reading:
+    def read(part: str, images: Path, labels: Path) -> Reading:
         return read_folders(
             images,
             labels,
@@ -234,30 +310,35 @@ def read_folder_labels(options: Folders) -> tuple[Reading, Reading | None]:
             min_area=options.min_area,
             group_by=options.group_by,
             workers=options.workers,
+            journal=journal / f"{part}.jsonl",
         )
 
-    train = read(options.images, options.labels)
+    train = read("train", options.images, options.labels)
     if options.val_images is None or options.val_labels is None:
         return train, None
-    return train, read(options.val_images, options.val_labels)
+    return train, read("val", options.val_images, options.val_labels)
 
 
-def read_coco(options: Coco) -> tuple[Reading, Reading | None]:
+def read_coco(options: Coco, journal: Path) -> tuple[Reading, Reading | None]:
     """The training part and, if it lies apart, the validation part."""
 
-    def read(images: Path, instances: Path | None, panoptic: Path | None, folder: Path | None) -> Reading | None:
-        limits = {"min_area": options.min_area, "workers": options.workers}
+    def read(
+        part: str, images: Path, instances: Path | None, panoptic: Path | None, folder: Path | None
+    ) -> Reading | None:
+        limits: dict[str, Any] = {"min_area": options.min_area, "workers": options.workers}
+        limits["journal"] = journal / f"{part}.jsonl"
         if instances is not None:
             return read_instances(instances, images, **limits)
         if panoptic is not None and folder is not None:
             return read_panoptic(panoptic, folder, images, **limits)
         return None
 
-    train = read(options.images, options.instances_json, options.panoptic_json, options.panoptic_dir)
+    train = read("train", options.images, options.instances_json, options.panoptic_json, options.panoptic_dir)
     if train is None:
         raise UsageError("give --instances-json or --panoptic-json")
     val_images = options.val_images or options.images
-    return train, read(val_images, options.val_instances_json, options.val_panoptic_json, options.val_panoptic_dir)
+    val_files = (options.val_instances_json, options.val_panoptic_json, options.val_panoptic_dir)
+    return train, read("val", val_images, *val_files)
 
 
 def read_names(source: str | Path) -> list[str]:

@@ -22,10 +22,13 @@ from opendas_plugin.vocabulary import check_names, fold_name
 CROWD = "crowd region"
 
 
-def read_instances(path: Path, images: Path, *, min_area: int = 100, workers: int = 2) -> Reading:
+def read_instances(
+    path: Path, images: Path, *, min_area: int = 100, workers: int = 2, journal: Path | None = None
+) -> Reading:
     """Reads an instances JSON: each annotation is a segment; crowd regions and those below ``min_area`` are dropped.
 
-    Images without an annotation are left out and counted.
+    Images without an annotation are left out and counted. ``journal``: see
+    :func:`~opendas_plugin.data.reading.read_images`.
 
     Raises:
         MissingFileError, DataError: a file is missing, unreadable or not of this format, or an image's size differs.
@@ -59,14 +62,17 @@ def read_instances(path: Path, images: Path, *, min_area: int = 100, workers: in
             return found
 
     labelled = [image_id for image_id in records if image_id in annotations]
-    found = read_images(read, labelled, workers=workers, progress=f"reading {path.name}")
+    found = read_images(read, labelled, workers=workers, progress=f"reading {path.name}", journal=journal)
     return Reading(tuple(names.values()), found, raw_names, len(records) - len(labelled))
 
 
-def read_panoptic(path: Path, folder: Path, images: Path, *, min_area: int = 100, workers: int = 2) -> Reading:
+def read_panoptic(
+    path: Path, folder: Path, images: Path, *, min_area: int = 100, workers: int = 2, journal: Path | None = None
+) -> Reading:
     """Reads a panoptic JSON and its folder of PNGs, whose pixels hold the segment id as R + 256 G + 65536 B.
 
     Crowd regions and segments below ``min_area`` are dropped; images without an annotation are left out and counted.
+    ``journal``: see :func:`~opendas_plugin.data.reading.read_images`.
 
     Raises:
         MissingFileError, DataError: as :func:`read_instances`; also a PNG that disagrees with the JSON.
@@ -111,7 +117,7 @@ def read_panoptic(path: Path, folder: Path, images: Path, *, min_area: int = 100
                     found.segments.append(Segment(image, encode(ids == segment["id"]), label, found.group))
             return found
 
-    found = read_images(read, annotations, workers=workers, progress=f"reading {path.name}")
+    found = read_images(read, annotations, workers=workers, progress=f"reading {path.name}", journal=journal)
     return Reading(tuple(names.values()), found, raw_names, len(records) - len(annotations))
 
 

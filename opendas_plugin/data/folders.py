@@ -34,6 +34,7 @@ def read_folders(
     min_area: int = 100,
     group_by: Grouping | None = None,
     workers: int = 2,
+    journal: Path | None = None,
 ) -> Reading:
     """Reads images and label maps (PNG, one channel, value = place in ``names``), matched by path without suffix.
 
@@ -47,6 +48,7 @@ def read_folders(
             frames of one "video", which are files that differ in their last number. None: folders if there are
             several, else images.
         workers: threads.
+        journal: file that keeps what was read so far, for the same call after an interruption.
 
     Raises:
         MissingFileError, DataError: a folder or image is missing or cannot be read, sizes differ, or a label value is
@@ -86,7 +88,7 @@ def read_folders(
         return found
 
     kept = tuple(name for value, name in enumerate(names) if value not in ignore)
-    found = read_images(read, stems, workers=workers, progress=f"reading {labels.name}")
+    found = read_images(read, stems, workers=workers, progress=f"reading {labels.name}", journal=journal)
     return Reading(kept, found, unlabelled=len(picture_of) - len(stems))
 
 

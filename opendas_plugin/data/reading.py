@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from itertools import islice
+from pathlib import Path
+from typing import IO, TypeVar
 
 from tqdm import tqdm
 
 from opendas_plugin.data.segments import Segment
+from opendas_plugin.errors import ConfigError, DataError, OutputError
 
 Item = TypeVar("Item")
+
+_AHEAD = 16  # items in work or done for each worker, beyond the one that is waited for
 
 
 @dataclass
@@ -47,15 +55,127 @@ def too_small(min_area: int) -> str:
 
 
 def read_images(
-    read: Callable[[Item], ImageReading], items: Iterable[Item], *, workers: int, progress: str
+    read: Callable[[Item], ImageReading],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    progress: str,
+    journal: Path | None = None,
 ) -> list[ImageReading]:
     """Applies ``read`` to every item in ``workers`` threads, in order; the first error ends it and is raised.
 
     A terminal sees a progress bar.
+
+    Args:
+        read: reads one item.
+        items: the same in every run, for the journal's sake.
+        workers: threads.
+        progress: what the bar says.
+        journal: file that keeps what was read so far; what it holds of an earlier run is not read again.
+
+    Raises:
+        ConfigError, DataError, OutputError: see :class:`Journal`.
     """
     items = list(items)
+    record = Journal(journal, items)
+    done = record.done
+    bar = tqdm(total=len(items), initial=len(done), desc=progress, unit="image", disable=None)
     pool = ThreadPoolExecutor(max(1, workers))
     try:
-        return list(tqdm(pool.map(read, items), total=len(items), desc=progress, unit="image", disable=None))
+        for found in _in_order(pool, read, iter(items[len(done) :]), max(1, workers) * _AHEAD):
+            record.keep(found)
+            done.append(found)
+            bar.update()
     finally:
         pool.shutdown(cancel_futures=True)
+        record.close()
+        bar.close()
+    return done
+
+
+class Journal:
+    """What was read so far, one JSON line an image in the order of the items, so that a killed run can go on.
+
+    Args:
+        path: the file; None keeps nothing.
+        items: what is read, by which a journal is known to be of the same images.
+
+    Attributes:
+        done: what an earlier run read, less a line that was cut off by a kill.
+
+    Raises:
+        ConfigError: the file is of other items.
+        DataError: it is no journal.
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, path: Path | None, items: Sequence[object]) -> None:
+        self.done: list[ImageReading] = []
+        self._file: IO[bytes] | None = None
+        if path is None:
+            return
+        self._path = path
+        header = {"items": hashlib.sha256("\n".join(map(str, items)).encode()).hexdigest()}
+        with self._writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "a+b")  # noqa: SIM115 - closed by close()
+            self._load(self._file, header)
+
+    def keep(self, found: ImageReading) -> None:
+        """Adds the next image."""
+        if self._file is None:
+            return
+        segments = [(str(segment.image), dict(segment.rle), segment.label) for segment in found.segments]
+        line = {"group": found.group, "segments": segments, "dropped": dict(found.dropped)}
+        with self._writing():
+            self._file.write(json.dumps(line).encode() + b"\n")
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file is not None:
+            with self._writing():
+                self._file.close()
+
+    def _load(self, file: IO[bytes], header: dict[str, str]) -> None:
+        file.seek(0)
+        first = file.readline()
+        if not first.endswith(b"\n"):
+            file.truncate(0)
+            file.write(json.dumps(header).encode() + b"\n")
+            return
+        end = len(first)
+        try:
+            if json.loads(first) != header:
+                raise ConfigError(f"{self._path} is of other images than there are now; run again without --resume")
+            for line in file:
+                if line.endswith(b"\n"):
+                    self.done.append(_from_line(line))
+                    end += len(line)
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise DataError(f"{self._path} is damaged; run again without --resume") from error
+        file.truncate(end)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"could not write {self._path}: {error.strerror}; free space or choose another output"
+            ) from error
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, read: Callable[[Item], ImageReading], items: Iterator[Item], ahead: int
+) -> Iterator[ImageReading]:
+    futures: list[Future[ImageReading]] = [pool.submit(read, item) for item in islice(items, ahead)]
+    while futures:
+        yield futures.pop(0).result()
+        futures += [pool.submit(read, item) for item in islice(items, 1)]
+
+
+def _from_line(line: bytes) -> ImageReading:
+    content = json.loads(line)
+    group = content["group"]
+    segments = [Segment(Path(image), rle, label, group) for image, rle, label in content["segments"]]
+    return ImageReading(group, segments, Counter(content["dropped"]))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,9 @@ from PIL import Image
 
 from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.data.registry import load_domain
+from tests.data.layouts import make_ade20k, make_kitti360
 
+KINDS = ("office", "folders", "coco", "ade20k", "kitti360")
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
@@ -236,7 +243,61 @@ def test_coco_flags_that_contradict_exit_with_2(tmp_path, flags):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["folders", "--help"], ["coco", "--help"], ["office", "--help"]])
+def test_ade20k_and_kitti360_in_their_official_layouts(tmp_path):
+    for kind, make, segments in (("ade20k", make_ade20k, (24, 12)), ("kitti360", make_kitti360, (20, 10))):
+        root, out = make(tmp_path / kind), tmp_path / f"{kind}-out"
+        assert main([kind, "--root", str(root), "--output", str(out)]) == 0
+        domain = load_domain(out)
+        assert (len(domain.train), len(domain.val)) == segments
+        assert len(domain.vocabulary.names) == {"ade20k": 150, "kitti360": 37}[kind]
+    assert main(["kitti360", "--root", str(tmp_path / "kitti360"), "--classes", "19", "--output", str(out)]) == 0
+    assert load_domain(out).vocabulary.names[-1] == "bicycle"
+
+
+@pytest.mark.parametrize("flags", [["--every", "0"], ["--min-confidence", "2"], ["--classes", "20"]])
+def test_kitti360_flags_out_of_range_exit_with_2(tmp_path, flags):
+    assert main(["kitti360", "--root", str(tmp_path), "--output", str(tmp_path / "out"), *flags]) == 2
+
+
+def test_a_killed_run_goes_on_with_resume(street, tmp_path):
+    """The kill comes while the eighth of ten frames is read."""
+    assert main(street) == 0
+    whole = {path.name: path.read_bytes() for path in Path("out").iterdir() if path.name != "run.json"}
+    shutil.rmtree("out")
+    program = (
+        "import os, signal, sys\n"
+        "from opendas_plugin.commands import prepare_data\n"
+        "from opendas_plugin.data import folders\n"
+        "read = folders.read_labels\n"
+        "def kill(path):\n"
+        "    return os.kill(os.getpid(), signal.SIGKILL) if '007' in str(path) else read(path)\n"
+        "folders.read_labels = kill\n"
+        "from opendas_plugin.data import reading\n"
+        "keep = reading.Journal.keep\n"
+        "reading.Journal.keep = lambda self, found: (keep(self, found), self._file.flush())\n"
+        "sys.exit(prepare_data.main())"
+    )
+    command = [sys.executable, "-c", program, *street, "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    assert not Path("out").exists() and Path(".out.partial/train.jsonl").exists()
+    assert main([*street, "--resume", "--seed", "5"]) == 2  # other flags
+    assert main([*street, "--resume"]) == 0
+    assert {name: Path("out", name).read_bytes() for name in whole} == whole
+    assert not Path(".out.partial").exists()
+
+
+def test_what_was_read_before_an_error_is_kept_with_resume(street, capsys):
+    content = Path("labels/008.png").read_bytes()
+    break_picture("labels/008.png")
+    assert main([*street, "--resume", "--workers", "1"]) == 1
+    Path("labels/008.png").write_bytes(content)
+    Path("labels/002.png").unlink()
+    Image.new("L", (9, 9)).save("labels/002.png")  # would be an error if it was read again
+    assert main([*street, "--resume"]) == 0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([kind, "--help"] for kind in KINDS)])
 def test_help_exits_with_0(arguments, capsys):
     assert main(arguments) == 0
     assert "--help" in capsys.readouterr().out
