@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from opendas_plugin.crops import CropPolicy, normalise
@@ -30,12 +28,6 @@ class Predictions:
     """(M,) the name with the highest cosine among all names (the joint label space)."""
     novel_predictions: NDArray[np.int64]
     """(M,) likewise among the novel names alone; -1 where the vocabulary has none."""
-
-
-@torch.no_grad()
-def text_classifier(clip: OpenDASCLIP, vocabulary: Vocabulary) -> Tensor:
-    """Encodes the vocabulary's texts: (N, D) float32 of unit length, in ``vocabulary.names`` order."""
-    return normalize(clip.encode_text(clip.tokenize(vocabulary.texts())).float(), dim=-1)
 
 
 @torch.no_grad()
@@ -66,7 +58,7 @@ def predict(
     labels = _label_indices(segments, vocabulary)
     device = clip.logit_scale.device
     autocast = device.type == "cuda" if autocast is None else autocast
-    classifier = text_classifier(clip, vocabulary)
+    classifier = clip.classifier(clip.tokenize(vocabulary.texts()))
     novel = torch.tensor([vocabulary.index[name] for name in vocabulary.novel], dtype=torch.long, device=device)
     predictions = torch.empty(len(segments), dtype=torch.long)
     novel_predictions = torch.full_like(predictions, -1)
@@ -76,7 +68,7 @@ def predict(
     for crops, index in tqdm(loader, total=len(batches), desc="evaluate", unit="batch", disable=None):
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
             features = clip.encode_image(normalise(crops.to(device, non_blocking=True)))
-        cosines = normalize(features.float(), dim=-1) @ classifier.T
+        cosines = classifier(features)
         predictions[index] = cosines.argmax(dim=-1).cpu()
         if len(novel):
             novel_predictions[index] = novel[cosines[:, novel].argmax(dim=-1)].cpu()

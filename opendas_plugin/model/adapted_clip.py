@@ -6,9 +6,9 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import torch
 from huggingface_hub import HfApi
@@ -19,33 +19,43 @@ from torch.nn.functional import normalize as to_unit_length
 from opendas_plugin.errors import AdapterError, ConfigError, DataError, MissingFileError
 from opendas_plugin.model import adapter, towers
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone, build_tokenizer
-from opendas_plugin.model.config import AdapterConfig, BackboneConfig, PromptConfig
-from opendas_plugin.model.packing import pack
-from opendas_plugin.model.prompts import new_text_prompts, new_visual_prompts
+from opendas_plugin.model.config import AdapterConfig, BackboneConfig, Interpolation, PromptConfig, WeightConfig
+from opendas_plugin.model.packing import PackedTexts, pack
+from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
 from opendas_plugin.model.views import VisualView
+from opendas_plugin.model.weights import new_weights
 from opendas_plugin.version import __version__
 
-_METADATA = ("method", "template", "crop_policy", "base_names", "training")
+Memory: TypeAlias = list[tuple[torch.Tensor, torch.Tensor]]
+
+_METADATA = ("method", "template", "crop_policy", "base_names", "training", "calibration")
 
 
 class OpenDASCLIP(nn.Module):
     """CLIP with an adapter; made by :meth:`from_backbone` or :meth:`from_pretrained`.
 
     The open_clip model, frozen and in evaluation mode, is ``model``; what it was built from is ``backbone``; what is
-    learnt lies in ``visual_prompts`` and ``text_prompts``, float32 whatever type the rest is cast to; what an
-    adapter folder says is ``config``.
+    learnt lies in ``visual_prompts``, ``text_prompts``, ``visual_weights`` and ``text_weights``, float32 whatever type
+    the rest is cast to; what an adapter folder says is ``config``. ``weight_mix`` is the share of the learnt weights.
     """
 
     def __init__(
-        self, model: towers.OpenCLIP, backbone: BackboneConfig, prompts: PromptConfig | None = None, *, seed: int = 0
+        self,
+        model: towers.OpenCLIP,
+        backbone: BackboneConfig,
+        prompts: PromptConfig | None = None,
+        weights: WeightConfig | None = None,
+        *,
+        seed: int = 0,
     ) -> None:
         """Wraps an open_clip model.
 
         Args:
             model: open_clip's ``CLIP`` or ``CustomTextCLIP``, float32; its tensors are shared, not copied.
             backbone: what the model was built from.
-            prompts: the learnt tokens; None: no adapter.
-            seed: seed of the tokens' noise; torch's own generator is left as it is.
+            prompts: the learnt tokens; None: none, and without ``weights`` no adapter.
+            weights: which weights have learnt counterparts.
+            seed: seed of the start's noise; torch's own generator is left as it is.
 
         Raises:
             BackboneError: the model cannot carry learnt tokens.
@@ -56,16 +66,23 @@ class OpenDASCLIP(nn.Module):
         self.model: towers.OpenCLIP = model.eval().requires_grad_(False)
         self.backbone = backbone
         self._prompts_on = {"visual": True, "text": True}
-        has_adapter, prompts = prompts is not None, prompts or PromptConfig(visual_tokens=0, text_tokens=0)
+        has_adapter = prompts is not None or weights is not None
+        prompts, weights = prompts or PromptConfig(visual_tokens=0, text_tokens=0), weights or WeightConfig()
         generator = torch.Generator().manual_seed(seed)
-        self.visual_prompts = new_visual_prompts(model, prompts, generator)
-        self.text_prompts = new_text_prompts(model, prompts, self.tokenize, generator)
+        self.visual_prompts: Prompts | CoupledPrompts
+        self.text_prompts: TextPrompts
+        self.visual_prompts, self.text_prompts = new_prompts(model, prompts, self.tokenize, generator)
+        self.visual_weights = new_weights(model, "visual", weights, generator)
+        self.text_weights = new_weights(model, "text", weights, generator)
+        self.weight_mix = weights.mix
+        self._memory: tuple[torch.Tensor, PackedTexts, Memory] | None = None
         self.config = AdapterConfig(
             backbone=backbone.name,
             pretrained=backbone.pretrained,
             backbone_seed=backbone.seed,
             backbone_sha256=backbone_sha256(model) if has_adapter and not self.logit_scale.is_meta else "",
             prompts=prompts,
+            weights=weights,
         )
 
     @classmethod
@@ -75,6 +92,7 @@ class OpenDASCLIP(nn.Module):
         pretrained: str | Path | None = None,
         *,
         prompts: PromptConfig | None = None,
+        weights: WeightConfig | None = None,
         device: str | torch.device = "cpu",
         seed: int = 0,
         prompt_seed: int = 0,
@@ -84,16 +102,17 @@ class OpenDASCLIP(nn.Module):
         Args:
             name: open_clip's name of a model, the path of an OpenAI-format file, or ``office-tiny``.
             pretrained: open_clip's tag, a weight file, or None: random weights.
-            prompts: the learnt tokens; None: no adapter, plain CLIP.
+            prompts: the learnt tokens; None, and no ``weights``: no adapter, plain CLIP.
+            weights: which weights have learnt counterparts.
             device: where to put it; ``meta`` for the shapes alone.
             seed: seed of random backbone weights.
-            prompt_seed: seed of the learnt tokens' start.
+            prompt_seed: seed of what is learnt, at its start.
 
         Raises:
             BackboneError: unknown, unreadable, or unable to carry learnt tokens.
         """
         model, backbone = build_backbone(name, pretrained, seed=seed, device=device)
-        return cls(model, backbone, prompts, seed=prompt_seed)
+        return cls(model, backbone, prompts, weights, seed=prompt_seed)
 
     @classmethod
     def from_pretrained(
@@ -124,7 +143,7 @@ class OpenDASCLIP(nn.Module):
             model, backbone = build_backbone(name, weights, seed=config.backbone_seed or 0, device=device)
         except MissingFileError as error:
             raise MissingFileError(f"{folder} needs its backbone: {error}, or give it as pretrained") from error
-        clip = cls(model, backbone, config.prompts)
+        clip = cls(model, backbone, config.prompts, config.weights)
         if clip.config.backbone_sha256 != config.backbone_sha256:
             raise AdapterError(
                 f"{folder} was learnt on {config.backbone} with weights {config.backbone_sha256[:12]}, but "
@@ -141,7 +160,7 @@ class OpenDASCLIP(nn.Module):
 
         Args:
             folder: new, empty, or an adapter to replace.
-            metadata: ``method``, ``template``, ``crop_policy``, ``base_names``, ``training``.
+            metadata: ``method``, ``template``, ``crop_policy``, ``base_names``, ``training``, ``calibration``.
 
         Raises:
             AdapterError: there is no adapter.
@@ -172,8 +191,7 @@ class OpenDASCLIP(nn.Module):
         expected = (3, *self.image_shape)
         if image.ndim != 4 or tuple(image.shape[1:]) != expected:
             raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
-        prompts = self.visual_prompts.tokens if self._prompts_on["visual"] else None
-        features = towers.encode_image(self.model, image, prompts)
+        features = self._interpolated("visual", lambda: self._image_features(image))
         return to_unit_length(features, dim=-1) if normalize else features
 
     def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
@@ -181,21 +199,110 @@ class OpenDASCLIP(nn.Module):
 
         Learnt tokens take the place of the words they started from ("a photo of a"), where a text begins with them;
         in any other text they are inserted after the start token. Padding is never computed, and the common
-        beginning of the texts once.
+        beginning of the texts once. Read-only tokens (RPO) have a feature each: the n of them, of unit length and
+        divided by the square root of n, are laid end to end (n x D), and so in :meth:`encode_image`; the cosine of two
+        such features is the mean of the n cosines.
 
         Raises:
             DataError: ids of another shape, or a text that no longer fits the context with the tokens inserted.
+            AdapterError: the adapter has no text features of its own, since they depend on the image (CoCoOp).
         """
         if text.ndim != 2 or not 1 <= text.shape[1] <= self.context_length or text.is_floating_point():
             expected = f"(N, {self.context_length}) integers"
             raise DataError(f"expected token ids of shape {expected}, got {tuple(text.shape)} of {text.dtype}")
+        if self.is_conditional:
+            raise AdapterError(
+                f"the text features of the {self.config.method} adapter depend on the image, so there are none to "
+                "keep; score images with classifier(), or choose another method"
+            )
+        features = self._interpolated("text", lambda: self._text_features(text))
+        return to_unit_length(features, dim=-1) if normalize else features
+
+    def classifier(self, text: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Returns the function from image features (B, D) to their cosines (B, N) with texts of token ids (N, L).
+
+        The texts are encoded once, except where they depend on the image (CoCoOp): then once for each image.
+        """
+        if self.is_conditional:
+            return partial(self._conditional_cosines, text)
+        features = self.encode_text(text, normalize=True).float()
+        return lambda image: to_unit_length(image.float(), dim=-1) @ features.T
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether text features depend on the image, so that there is no fixed text classifier (CoCoOp)."""
+        return self._prompts_on["text"] and isinstance(self.text_prompts, ConditionalPrompts)
+
+    def interpolate(self, visual: float = 1.0, text: float = 1.0) -> None:
+        """Sets the share of the adapted feature in each tower's; it is saved with the adapter.
+
+        A tower's feature becomes normalise(share x adapted + (1 - share) x frozen), both of unit length: at 1 exactly
+        the adapter's, at 0 exactly plain CLIP's.
+
+        Raises:
+            ConfigError: a share outside 0 to 1, or an adapter whose features are no mixture of this kind.
+        """
+        if self.config.prompts.form in ("read_only", "conditional"):
+            raise ConfigError(f"{self.config.prompts.form} prompts have no features to interpolate with plain CLIP's")
+        self.config = replace(self.config, interpolation=Interpolation(visual, text))
+
+    def _interpolated(self, tower: towers.Tower, encode: Callable[[], torch.Tensor]) -> torch.Tensor:
+        share = getattr(self.config.interpolation, tower)
+        if share == 1 or not self._prompts_on[tower]:
+            return encode()
+        with self.prompts_disabled():
+            frozen = encode()
+        if share == 0:
+            return frozen
+        mixed = share * to_unit_length(encode(), dim=-1) + (1 - share) * to_unit_length(frozen, dim=-1)
+        return to_unit_length(mixed, dim=-1)
+
+    def _image_features(self, image: torch.Tensor) -> torch.Tensor:
+        if not self._prompts_on["visual"]:
+            return towers.encode_image(self.model, image)
+        tokens, weights = self.visual_prompts.tokens, self.visual_weights.merged(self.model, self.weight_mix)
+        if tokens is not None and self.config.prompts.form == "read_only":
+            return _end_to_end(towers.read_image(self.model, image, tokens[0]))
+        return towers.with_weights(self.model, weights, towers.encode_image, image, tokens)
+
+    def _text_features(self, text: torch.Tensor) -> torch.Tensor:
+        if not self._prompts_on["text"]:
+            return towers.encode_text(self.model, self._pack(text))
+        tokens, weights = self.text_prompts.tokens, self.text_weights.merged(self.model, self.weight_mix)
+        if tokens is not None and self.config.prompts.form == "read_only":
+            packed, memory = self._remember(text)
+            return _end_to_end(towers.read_text(self.model, packed, memory, tokens[0]))
+        packed = self._pack(text, placed=tokens is not None)
+        return towers.with_weights(self.model, weights, towers.encode_text, packed, tokens)
+
+    def _conditional_cosines(self, text: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        """Cosines (B, N) of image features (B, D) with texts that each image has its own tokens for."""
+        prompts = cast(ConditionalPrompts, self.text_prompts)
+        packed, image = self._pack(text, placed=True), to_unit_length(image.float(), dim=-1)
+        rows = [
+            to_unit_length(towers.encode_text(self.model, packed, tokens).float(), dim=-1) @ feature
+            for feature, tokens in zip(image, prompts.of(image), strict=True)
+        ]
+        return torch.stack(rows)
+
+    def _pack(self, text: torch.Tensor, placed: bool = False) -> PackedTexts:
+        """Packs token ids, with room for the learnt tokens where they are to be ``placed``."""
         tokens = text.to("cpu", torch.int64)
         ends = towers.text_ends(self.model, tokens)
-        prompts = self.text_prompts.tokens if self._prompts_on["text"] else None
-        if prompts is not None:
+        if placed:
             tokens, ends = self.text_prompts.place(tokens, ends, self.context_length, self._decode)
-        features = towers.encode_text(self.model, pack(tokens, ends).to(self.logit_scale.device), prompts)
-        return to_unit_length(features, dim=-1) if normalize else features
+        return pack(tokens, ends).to(self.logit_scale.device)
+
+    def _remember(self, text: torch.Tensor) -> tuple[PackedTexts, Memory]:
+        """The texts packed and what read-only tokens read of them, kept for the next time the same texts come."""
+        if self._memory is None or not torch.equal(self._memory[0], text):
+            packed = self._pack(text)
+            self._memory = text, packed, towers.text_memory(self.model, packed)
+        return self._memory[1:]
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> OpenDASCLIP:
+        self._memory = None  # of the device and type from before
+        return super()._apply(fn, recurse)
 
     def forward(self, image: torch.Tensor | None = None, text: torch.Tensor | None = None) -> Any:
         """Returns what open_clip's forward does: unit features of both, the logit scale and, if any, the bias."""
@@ -223,7 +330,7 @@ class OpenDASCLIP(nn.Module):
 
     @contextlib.contextmanager
     def prompts_disabled(self, visual: bool = True, text: bool = True) -> Iterator[None]:
-        """Switches the learnt tokens of the named towers off inside the ``with`` block: plain CLIP."""
+        """Switches what was learnt in the named towers off inside the ``with`` block: plain CLIP."""
         before = self._prompts_on
         self._prompts_on = {"visual": before["visual"] and not visual, "text": before["text"] and not text}
         try:
@@ -233,8 +340,14 @@ class OpenDASCLIP(nn.Module):
 
     def prompt_parameters(self) -> Iterator[nn.Parameter]:
         """Iterates over the learnt tensors."""
-        yield from self.visual_prompts.parameters()
-        yield from self.text_prompts.parameters()
+        for module in (*self.learnt_modules("visual"), *self.learnt_modules("text")):
+            yield from module.parameters()
+
+    def learnt_modules(self, tower: towers.Tower) -> tuple[nn.Module, ...]:
+        """Returns the modules of one tower that hold what is learnt."""
+        if tower == "visual":
+            return self.visual_prompts, self.visual_weights
+        return self.text_prompts, self.text_weights
 
     def learnt_state(self) -> dict[str, torch.Tensor]:
         """Returns what an adapter holds, by name: the state without the frozen model's."""
@@ -304,3 +417,8 @@ class OpenDASCLIP(nn.Module):
 
     def _decode(self, ids: torch.Tensor) -> str:
         return getattr(self.tokenizer, "tokenizer", self.tokenizer).decode(ids.tolist()).strip()
+
+
+def _end_to_end(features: torch.Tensor) -> torch.Tensor:
+    """Lays (B, n, D) features out as (B, n * D), so that cosines become the means of n cosines."""
+    return (to_unit_length(features, dim=-1) / features.shape[1] ** 0.5).flatten(1)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from opendas_plugin.errors import AdapterError, ConfigError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 for adapters of independent tokens alone; 2 for those that say more."""
+
+PromptForm = Literal["independent", "coupled", "read_only", "conditional"]
+WeightKind = Literal["frozen", "all", "norm_bias", "low_rank"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class PromptConfig:
     """Start of the later layers' text tokens: noise (the paper), or the frozen states of the context."""
     init_std: float = 0.02
     """Standard deviation of the noise that tokens start from."""
+    form: PromptForm = "independent"
+    """independent: tokens of their own in each tower; coupled: the visual ones are linear in the text ones (MaPLe);
+    read_only: pairs that read the frozen tokens and are read by none (RPO); conditional: the text ones of the first
+    layer, moved by the image (CoCoOp)."""
 
     def __post_init__(self) -> None:
         for name in ("visual_tokens", "text_tokens"):
@@ -47,6 +55,56 @@ class PromptConfig:
             raise ConfigError(f"expected deep_text_init to be 'normal' or 'zero_shot', got {self.deep_text_init!r}")
         if not self.init_std > 0:
             raise ConfigError(f"expected init_std to be above 0, got {self.init_std}")
+        counts = self.visual_tokens, self.text_tokens
+        if self.form in ("coupled", "read_only") and (counts[0] != counts[1] or not all(counts)):
+            raise ConfigError(f"{self.form} prompts are pairs: expected as many visual as text tokens, got {counts}")
+        if self.form == "conditional" and (self.visual_tokens or self.text_depth != 1):
+            raise ConfigError("conditional prompts are text tokens of the first layer: visual_tokens 0, text_depth 1")
+
+
+@dataclass(frozen=True)
+class WeightConfig:
+    """Which of the towers' weights have learnt counterparts.
+
+    Raises:
+        ConfigError: a rank below 1, or a mix outside 0 to 1.
+    """
+
+    visual: WeightKind = "frozen"
+    """Of the visual tower: none, all of them, those of LayerNorms and all biases, or a low-rank update of matrices."""
+    text: WeightKind = "frozen"
+    """Likewise of the text tower."""
+    rank: int = 2
+    """Rank of each low-rank update."""
+    alpha: float = 1.0
+    """Low-rank updates are scaled by alpha / sqrt(rank)."""
+    matrices: Literal["query_key_value", "all"] = "query_key_value"
+    """What has low-rank updates: the projections to query, key and value, or every matrix of the layers."""
+    mix: float = 1.0
+    """Share of the learnt weights after training, the rest is the frozen ones (WiSE-FT's alpha)."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ConfigError(f"expected rank to be 1 or more, got {self.rank}")
+        if not 0 <= self.mix <= 1:
+            raise ConfigError(f"expected mix to be from 0 to 1, got {self.mix}")
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Share of the adapted feature in each tower's; the rest is the frozen one's. 1 is the adapter, 0 plain CLIP.
+
+    Raises:
+        ConfigError: a share outside 0 to 1.
+    """
+
+    visual: float = 1.0
+    text: float = 1.0
+
+    def __post_init__(self) -> None:
+        for tower in ("visual", "text"):
+            if not 0 <= getattr(self, tower) <= 1:
+                raise ConfigError(f"expected interpolation.{tower} to be from 0 to 1, got {getattr(self, tower)}")
 
 
 @dataclass(frozen=True)
@@ -83,11 +141,21 @@ class AdapterConfig:
     base_names: tuple[str, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
     package_version: str = ""
-    format_version: int = FORMAT_VERSION
+    format_version: int = field(default=1, compare=False)  # it follows from the rest
+    weights: WeightConfig = field(default_factory=WeightConfig)
+    interpolation: Interpolation = field(default_factory=Interpolation)
+    calibration: float = 0.0
+    """What is taken from the cosines of base names where calibration is asked for."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain JSON values."""
-        return asdict(self) | {"base_names": list(self.base_names)}
+        """Returns plain JSON values; what format 2 added is left out where it says nothing, and then it is format 1."""
+        values = asdict(self) | {"base_names": list(self.base_names)}
+        added = {f.name for f in _added(AdapterConfig) if getattr(self, f.name) == _default(f)}
+        values = {name: value for name, value in values.items() if name not in added}
+        if self.prompts.form == "independent":
+            del values["prompts"]["form"]
+        plain = "form" not in values["prompts"] and not values.keys() & {f.name for f in _added(AdapterConfig)}
+        return values | {"format_version": 1 if plain else FORMAT_VERSION}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str) -> AdapterConfig:
@@ -105,16 +173,19 @@ class AdapterConfig:
             )
         _check_fields(cls, values, source)
         for name, kind in _KINDS.items():
-            if not isinstance(values[name], kind):
+            if name in values and not isinstance(values[name], kind):
                 raise AdapterError(f"{source}: {name} is {values[name]!r}; the adapter is damaged")
-        _check_fields(PromptConfig, values["prompts"], f"{source}, prompts")
+        parts = {name: kind for name, kind in _PARTS.items() if name in values}
+        for name, part in parts.items():
+            _check_fields(part, values[name], f"{source}, {name}")
         try:
-            prompts = PromptConfig(**values["prompts"])
+            built = {name: part(**values[name]) for name, part in parts.items()}
         except (ConfigError, TypeError) as error:
             raise AdapterError(f"{source}: {error}; the adapter is damaged") from error
-        return cls(**{**values, "prompts": prompts, "base_names": tuple(values["base_names"])})
+        return cls(**{**values, **built, "base_names": tuple(values["base_names"])})
 
 
+_PARTS: dict[str, type] = {"prompts": PromptConfig, "weights": WeightConfig, "interpolation": Interpolation}
 _KINDS = {  # of the values in the file
     "backbone": str,
     "pretrained": str | None,
@@ -126,12 +197,24 @@ _KINDS = {  # of the values in the file
     "crop_policy": dict,
     "base_names": list,
     "training": dict,
+    "weights": dict,
+    "interpolation": dict,
+    "calibration": float,
 }
+_ADDED = {AdapterConfig: ("weights", "interpolation", "calibration"), PromptConfig: ("form",)}  # by format 2
+
+
+def _added(cls: type) -> list[Field[Any]]:
+    return [f for f in fields(cls) if f.name in _ADDED.get(cls, ())]
+
+
+def _default(f: Field[Any]) -> Any:
+    return f.default if f.default_factory is MISSING else f.default_factory()
 
 
 def _check_fields(cls: type, values: Mapping[str, Any], source: str) -> None:
-    expected = {f.name for f in fields(cls)}
-    if missing := sorted(expected - values.keys()):
+    known = {f.name for f in fields(cls)}
+    if missing := sorted(known - values.keys() - {f.name for f in _added(cls)}):
         raise AdapterError(f"{source} lacks {', '.join(missing)}; the adapter is damaged")
-    if unknown := sorted(values.keys() - expected):
+    if unknown := sorted(values.keys() - known):
         raise AdapterError(f"{source} has unknown fields {', '.join(unknown)}; the adapter is damaged")

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import nn
+from torch.nn.functional import normalize as unit
 
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.model import towers
 from opendas_plugin.model.config import PromptConfig
 
 
-class Prompts(nn.Module):
-    """The learnt tokens of one tower, (depth, n, width), or none.
+class Learnt(nn.Module):
+    """What is learnt stays float32 under ``half()`` or ``to(dtype)``: the tower casts it where it uses it."""
 
-    They stay float32 under ``half()`` or ``to(dtype)``: the tower casts them where it uses them.
-    """
-
-    def __init__(self, tokens: torch.Tensor | None) -> None:
-        super().__init__()
-        self.tokens = None if tokens is None else nn.Parameter(tokens)
-
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Prompts:
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Learnt:
         def move(tensor: torch.Tensor) -> torch.Tensor:
             moved = fn(tensor)
             return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
 
         return super()._apply(move, recurse)
+
+
+class Prompts(Learnt):
+    """The learnt tokens of one tower, (depth, n, width), or none."""
+
+    def __init__(self, tokens: torch.Tensor | None) -> None:
+        super().__init__()
+        self.tokens = None if tokens is None else nn.Parameter(tokens)
+
+
+class CoupledPrompts(Learnt):
+    """Visual tokens that are, layer by layer, linear in the text tokens (MaPLe, Khattak et al., CVPR 2023).
+
+    Layers behind the text tower's last have text tokens of their own, which that tower never reads.
+    """
+
+    def __init__(self, text: Prompts, width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        tokens = cast(torch.Tensor, text.tokens)  # PromptConfig asks for at least one
+        depth, _, text_width = tokens.shape
+        self._text = (text,)  # in a tuple: the tokens are the text prompts' to learn and to store
+        first, later = (_linear(text_width, width, generator) for _ in range(2))
+        layers = [first, *[later] * (depth - 1)]  # the later ones start as copies of one
+        self.weight = nn.Parameter(torch.stack([weight for weight, _ in layers]).to(tokens.device))
+        self.bias = nn.Parameter(torch.stack([bias for _, bias in layers]).to(tokens.device))
+
+    @property
+    def tokens(self) -> torch.Tensor:
+        """(depth, n, width)."""
+        text = cast(torch.Tensor, self._text[0].tokens)
+        return torch.baddbmm(self.bias[:, None], text, self.weight.transpose(1, 2))
 
 
 class TextPrompts(Prompts):
@@ -81,14 +108,55 @@ class TextPrompts(Prompts):
         return tokens.gather(1, source.clamp(max=tokens.shape[1] - 1)), new_ends
 
 
+class ConditionalPrompts(TextPrompts):
+    """Text tokens of the first layer that a small network moves by the image (CoCoOp, Zhou et al., CVPR 2022)."""
+
+    def __init__(
+        self, tokens: torch.Tensor, start: int, replaced: tuple[int, ...], features: int, generator: torch.Generator
+    ) -> None:
+        super().__init__(tokens, start, replaced)
+        width, hidden = tokens.shape[-1], features // 16
+        first, second = (_new_linear(*sizes, generator) for sizes in ((features, hidden), (hidden, width)))
+        self.net = nn.Sequential(first, nn.ReLU(), second).to(tokens.device)
+
+    def of(self, image: torch.Tensor) -> torch.Tensor:
+        """Returns the tokens (B, 1, n, width) for image features (B, D) of unit length."""
+        return cast(torch.Tensor, self.tokens) + self.net(image)[:, None, None]
+
+
+def new_prompts(
+    model: towers.OpenCLIP,
+    config: PromptConfig,
+    tokenize: Callable[[str], torch.Tensor],
+    generator: torch.Generator,
+) -> tuple[Prompts | CoupledPrompts, TextPrompts]:
+    """Returns the visual and the text tower's tokens at their start, in the form that ``config`` asks for.
+
+    Raises:
+        ConfigError: more layers are asked for than there are.
+    """
+    if config.form == "read_only":
+        return new_readers(model, config, tokenize, generator)
+    if config.form == "coupled":
+        layers = len(towers.visual_blocks(model))
+        depth = _depth("visual_depth", config.visual_depth, layers)
+        text = new_text_prompts(model, config, tokenize, generator, depth)
+        return CoupledPrompts(text, _visual_width(model), generator), text
+    visual = new_visual_prompts(model, config, generator)
+    text = new_text_prompts(model, config, tokenize, generator)
+    if config.form == "conditional" and text.tokens is not None:
+        features = towers.feature_width(model)
+        text = ConditionalPrompts(text.tokens.detach(), text.start, text.replaced, features, generator)
+    return visual, text
+
+
 def new_visual_prompts(model: towers.OpenCLIP, config: PromptConfig, generator: torch.Generator) -> Prompts:
     """Returns the visual tower's tokens at their start: noise N(0, init_std)."""
     depth = _depth("visual_depth", config.visual_depth, len(towers.visual_blocks(model)))
     if config.visual_tokens == 0:
         return Prompts(None)
-    table = model.visual.positional_embedding
-    noise = torch.randn(depth, config.visual_tokens, table.shape[1], generator=generator)
-    return Prompts(config.init_std * noise.to(table.device))
+    noise = torch.randn(depth, config.visual_tokens, _visual_width(model), generator=generator)
+    return Prompts(config.init_std * noise.to(model.visual.positional_embedding.device))
 
 
 def new_text_prompts(
@@ -96,13 +164,14 @@ def new_text_prompts(
     config: PromptConfig,
     tokenize: Callable[[str], torch.Tensor],
     generator: torch.Generator,
+    depth: int | None = None,
 ) -> TextPrompts:
-    """Returns the text tower's tokens at their start.
+    """Returns the text tower's tokens at their start, in ``depth`` layers if not in as many as ``config`` says.
 
     Layer 0 has the embeddings of the context's first n ids, then noise; later layers have noise, or the states that
     layer 0's tokens have in the frozen tower.
     """
-    depth = _depth("text_depth", config.text_depth, len(towers.text_blocks(model)))
+    depth = depth or _depth("text_depth", config.text_depth, len(towers.text_blocks(model)))
     if config.text_tokens == 0:
         return TextPrompts(None, start=0, replaced=())
     row = tokenize(config.context)
@@ -115,6 +184,42 @@ def new_text_prompts(
     if config.deep_text_init == "zero_shot":
         tokens = towers.text_states(model, start, tokens[0], depth)
     return TextPrompts(tokens, start, tuple(words))
+
+
+def new_readers(
+    model: towers.OpenCLIP,
+    config: PromptConfig,
+    tokenize: Callable[[str], torch.Tensor],
+    generator: torch.Generator,
+) -> tuple[Prompts, TextPrompts]:
+    """Returns read-only tokens (RPO, Lee et al., ICCV 2023), 0.1 away from class and end-of-text token's embeddings."""
+    row = tokenize(config.context)
+    start, end = int(row[0, 0]), int(row[0, towers.text_ends(model, row)])
+    table = towers.text_tower(model).token_embedding.weight
+
+    def around(centre: torch.Tensor, count: int) -> torch.Tensor:
+        noise = unit(torch.randn(1, count, len(centre), generator=generator), dim=-1)
+        return centre.detach().float() + 0.1 * noise.to(centre.device)
+
+    visual = around(model.visual.class_embedding, config.visual_tokens)
+    return Prompts(visual), TextPrompts(around(table[end], config.text_tokens), start, ())
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (outputs, inputs) and bias of torch's Linear at its start."""
+    bound = 1 / math.sqrt(inputs)
+    weight, bias = (torch.rand(*size, generator=generator) for size in ((outputs, inputs), (outputs,)))
+    return bound * (2 * weight - 1), bound * (2 * bias - 1)
+
+
+def _new_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    layer, (weight, bias) = nn.Linear(inputs, outputs, device="meta"), _linear(inputs, outputs, generator)
+    layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return layer
+
+
+def _visual_width(model: towers.OpenCLIP) -> int:
+    return model.visual.positional_embedding.shape[1]
 
 
 def _depth(name: str, depth: int | None, layers: int) -> int:

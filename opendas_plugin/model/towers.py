@@ -8,11 +8,13 @@ padding, and the texts' common beginning more than once.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import torch
 from open_clip.transformer import ResidualAttentionBlock, TextTransformer, Transformer, VisionTransformer
 from torch import nn
+from torch.func import functional_call
 from torch.nn.functional import linear, scaled_dot_product_attention
 
 from opendas_plugin.errors import BackboneError
@@ -20,6 +22,8 @@ from opendas_plugin.model.packing import PackedTexts
 
 OpenCLIP: TypeAlias = Any
 """An open_clip ``CLIP`` or ``CustomTextCLIP``; open_clip ships no types."""
+Tower: TypeAlias = Literal["visual", "text"]
+T = TypeVar("T")
 
 
 def require_promptable(model: OpenCLIP, name: str = "this model") -> None:
@@ -71,6 +75,48 @@ def text_blocks(model: OpenCLIP) -> list[Any]:
     return list(text_tower(model).transformer.resblocks)
 
 
+def tower_weights(model: OpenCLIP, tower: Tower) -> dict[str, torch.Tensor]:
+    """Returns a tower's weights by their names in the model; the logit scale and bias belong to neither."""
+    return {
+        name: weight
+        for name, weight in model.named_parameters()
+        if name.startswith("visual.") == (tower == "visual") and not name.startswith("logit_")
+    }
+
+
+def feature_width(model: OpenCLIP) -> int:
+    """Returns D, the length of the image features."""
+    visual = model.visual
+    return visual.positional_embedding.shape[1] if visual.proj is None else visual.proj.shape[1]
+
+
+def block_matrices(model: OpenCLIP, tower: Tower) -> dict[str, int]:
+    """Returns the names of the matrices in a tower's layers, and how many are stacked in each."""
+    names = [name for name, weight in tower_weights(model, tower).items() if ".resblocks." in name and weight.ndim == 2]
+    return {name: 3 if name.endswith("in_proj_weight") else 1 for name in names}
+
+
+def with_weights(
+    model: OpenCLIP, weights: Mapping[str, torch.Tensor], function: Callable[..., T], *arguments: Any
+) -> T:
+    """Calls ``function(model, *arguments)`` with some of the model's weights replaced; the model keeps its own."""
+    if not weights:
+        return function(model, *arguments)
+    replaced = {f"model.{name}": weight for name, weight in weights.items()}
+    return functional_call(_Call(model), replaced, (function, *arguments))
+
+
+class _Call(nn.Module):
+    """A function of a model as a module, which torch can call with other weights."""
+
+    def __init__(self, model: OpenCLIP) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, function: Callable[..., T], *arguments: Any) -> T:
+        return function(self.model, *arguments)
+
+
 def text_ends(model: OpenCLIP, tokens: torch.Tensor) -> torch.Tensor:
     """Returns the positions (N,) of the end-of-text tokens in (N, L) token ids, by the model's own rule."""
     text = text_tower(model)
@@ -89,10 +135,7 @@ def encode_image(model: OpenCLIP, pixels: torch.Tensor, prompts: torch.Tensor | 
         prompts: (depth, n, width) tokens; layer i < depth reads its own n beside class token and patches.
     """
     visual, blocks = model.visual, visual_blocks(model)
-    x = visual.conv1(pixels.to(visual.conv1.weight.dtype)).flatten(2).transpose(1, 2)
-    x = torch.cat([visual.class_embedding.to(x.dtype).expand(len(x), 1, -1), x], dim=1)
-    x = visual.ln_pre(visual.patch_dropout(x + visual.positional_embedding.to(x.dtype)))
-
+    x = _embed_pixels(visual, pixels)
     layers = [] if prompts is None else list(prompts.to(x.dtype).unbind())
     for i, block in enumerate(blocks):
         tokens, last = None, i == len(blocks) - 1
@@ -102,8 +145,30 @@ def encode_image(model: OpenCLIP, pixels: torch.Tensor, prompts: torch.Tensor | 
                 x, tokens = torch.cat([x, tokens.expand(len(x), -1, -1)], dim=1), None
         x = _visual_block(block, x, tokens, class_only=last)
 
-    features = visual.ln_post(x[:, 0])
-    return features if visual.proj is None else features @ visual.proj
+    return _visual_feature(visual, x[:, 0])
+
+
+def read_image(model: OpenCLIP, pixels: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Returns the features (B, n, D) of n tokens that read class token and patches and that nothing reads.
+
+    What is read is plain CLIP's own, computed without gradient.
+
+    Args:
+        model: an open_clip model that :func:`require_promptable` accepts.
+        pixels: (B, 3, S, S) float.
+        tokens: (n, width), the tokens at the input.
+    """
+    visual = model.visual
+    with torch.no_grad():
+        x = _embed_pixels(visual, pixels)
+    readers = visual.ln_pre(tokens.to(x.dtype)).expand(len(x), -1, -1)
+    for block in visual_blocks(model):
+        with torch.no_grad():
+            h = block.ln_1(x)
+            k, v = _project(block, h, 1, 3).chunk(2, dim=-1)
+            x = _finish(block, x, _attend(block, _project(block, h, 0, 1), k, v))
+        readers = _read(block, readers, k, v)
+    return _visual_feature(visual, readers)
 
 
 def encode_text(model: OpenCLIP, packed: PackedTexts, prompts: torch.Tensor | None = None) -> torch.Tensor:
@@ -127,10 +192,44 @@ def encode_text(model: OpenCLIP, packed: PackedTexts, prompts: torch.Tensor | No
             x = torch.cat([x[:1], tokens, x[n + 1 :]])
         x = _text_block(block, x, packed, ends_only=i == len(blocks) - 1)
 
-    features, projection = text.ln_final(x), text.text_projection
-    if projection is None:
-        return features
-    return projection(features) if isinstance(projection, nn.Linear) else features @ projection
+    return _text_feature(text, x)
+
+
+@torch.no_grad()
+def text_memory(model: OpenCLIP, packed: PackedTexts) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Returns what tokens behind the texts can read of plain CLIP: each layer's keys and values (N, L, width)."""
+    text, blocks = text_tower(model), text_blocks(model)
+    dtype = text.transformer.get_cast_dtype()
+    x = text.token_embedding(packed.ids).to(dtype) + text.positional_embedding.to(dtype)[packed.positions]
+    memory = []
+    for i, block in enumerate(blocks):
+        kv = _project(block, block.ln_1(x), 1, 3)
+        shared = kv[: packed.shared].expand(packed.shape[0], -1, -1)
+        k, v = torch.cat([shared, packed.pad(kv[packed.shared :])], dim=1).chunk(2, dim=-1)
+        memory.append((k, v))
+        if i < len(blocks) - 1:
+            x = _text_block(block, x, packed, ends_only=False)
+    return memory
+
+
+def read_text(
+    model: OpenCLIP,
+    packed: PackedTexts,
+    memory: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    tokens: torch.Tensor,
+) -> torch.Tensor:
+    """Returns the features (N, n, D) of n tokens that read each text up to its end and that nothing reads.
+
+    Args:
+        model: an open_clip model that :func:`require_promptable` accepts.
+        packed: the texts.
+        memory: what :func:`text_memory` returned for them.
+        tokens: (n, width), the tokens at the input.
+    """
+    readers = tokens.to(memory[0][0].dtype).expand(packed.shape[0], -1, -1)
+    for block, (k, v) in zip(text_blocks(model), memory, strict=True):
+        readers = _read(block, readers, k, v, attn_mask=packed.readable)
+    return _text_feature(text_tower(model), readers)
 
 
 @torch.no_grad()
@@ -148,6 +247,24 @@ def text_states(model: OpenCLIP, start: int, tokens: torch.Tensor, depth: int) -
         x = _finish(block, x, _attend(block, q, k, v, is_causal=True))
         states.append(x[0, 1:])
     return torch.stack(states)
+
+
+def _embed_pixels(visual: Any, pixels: torch.Tensor) -> torch.Tensor:
+    x = visual.conv1(pixels.to(visual.conv1.weight.dtype)).flatten(2).transpose(1, 2)
+    x = torch.cat([visual.class_embedding.to(x.dtype).expand(len(x), 1, -1), x], dim=1)
+    return visual.ln_pre(visual.patch_dropout(x + visual.positional_embedding.to(x.dtype)))
+
+
+def _visual_feature(visual: Any, x: torch.Tensor) -> torch.Tensor:
+    features = visual.ln_post(x)
+    return features if visual.proj is None else features @ visual.proj
+
+
+def _text_feature(text: Any, x: torch.Tensor) -> torch.Tensor:
+    features, projection = text.ln_final(x), text.text_projection
+    if projection is None:
+        return features
+    return projection(features) if isinstance(projection, nn.Linear) else features @ projection
 
 
 def _visual_block(block: Any, x: torch.Tensor, tokens: torch.Tensor | None, class_only: bool) -> torch.Tensor:
@@ -178,6 +295,11 @@ def _text_block(block: Any, x: torch.Tensor, packed: PackedTexts, ends_only: boo
         k, v = kv[None, :shared].chunk(2, dim=-1)
         attended = torch.cat([_attend(block, q[None, :shared], k, v, is_causal=True)[0], attended])
     return _finish(block, x, attended)
+
+
+def _read(block: Any, readers: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **mask: Any) -> torch.Tensor:
+    """One layer of tokens (B, n, width) that read keys and values (B, L, width) of others."""
+    return _finish(block, readers, _attend(block, _project(block, block.ln_1(readers), 0, 1), k, v, **mask))
 
 
 def _project(block: Any, x: torch.Tensor, first: int, last: int) -> torch.Tensor:

@@ -1,0 +1,110 @@
+"""Learnt counterparts of a tower's frozen weights: whole tensors, or low-rank updates of its matrices."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from opendas_plugin.model import towers
+from opendas_plugin.model.config import WeightConfig
+from opendas_plugin.model.prompts import Learnt
+
+
+class LearntWeights(Learnt):
+    """What stands in for some of a model's weights; on its own, for none of them.
+
+    Without gradient the weights are merged once and kept until what was learnt changes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._merged: tuple[object, dict[str, torch.Tensor]] | None = None
+
+    def merged(self, model: towers.OpenCLIP, mix: float = 1.0) -> dict[str, torch.Tensor]:
+        """Returns the weights to use by name, of the frozen ones' types.
+
+        Args:
+            model: the frozen model.
+            mix: share of what was learnt; 0 gives the frozen weights and 1 the learnt ones, exactly.
+        """
+        learnt = list(self.parameters())
+        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in learnt):
+            return self._merge(model, mix)
+        dtype = model.visual.conv1.weight.dtype
+        state = (mix, dtype, *((parameter.data_ptr(), parameter._version) for parameter in learnt))
+        if self._merged is None or self._merged[0] != state:
+            with torch.no_grad():
+                self._merged = state, self._merge(model, mix)
+        return self._merged[1]
+
+    def _merge(self, model: towers.OpenCLIP, mix: float) -> dict[str, torch.Tensor]:
+        return {}
+
+
+class WholeWeights(LearntWeights):
+    """A learnt copy of each of the named weights, which starts as the frozen one.
+
+    Stored are the copies themselves: as much as the weights that they stand in for.
+    """
+
+    def __init__(self, model: towers.OpenCLIP, names: list[str]) -> None:
+        super().__init__()
+        self.names = names
+        self.values = nn.ParameterList(model.get_parameter(name).detach().float().clone() for name in names)
+
+    def _merge(self, model: towers.OpenCLIP, mix: float) -> dict[str, torch.Tensor]:
+        weights = {}
+        for name, value in zip(self.names, self.values, strict=True):
+            frozen = model.get_parameter(name)
+            weights[name] = (value if mix == 1 else torch.lerp(frozen.float(), value, mix)).to(frozen.dtype)
+        return weights
+
+
+class LowRankWeights(LearntWeights):
+    """A low-rank update of each of the named matrices (Hu et al., ICLR 2022), zero at the start.
+
+    A matrix of n stacked ones, (n * out, in), gets n updates: factors ``down`` (n, rank, in), uniform at the start, and
+    ``up`` (n, out, rank), zero.
+    """
+
+    def __init__(
+        self, model: towers.OpenCLIP, stacked: dict[str, int], config: WeightConfig, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.names = list(stacked)
+        self.scale = config.alpha / math.sqrt(config.rank)
+        self.down, self.up = nn.ParameterList(), nn.ParameterList()
+        for name, parts in stacked.items():
+            rows, columns = model.get_parameter(name).shape
+            device, bound = model.get_parameter(name).device, 1 / math.sqrt(columns)
+            noise = torch.rand(parts, config.rank, columns, generator=generator).to(device)
+            self.down.append(nn.Parameter(bound * (2 * noise - 1)))
+            self.up.append(nn.Parameter(torch.zeros(parts, rows // parts, config.rank, device=device)))
+
+    def _merge(self, model: towers.OpenCLIP, mix: float) -> dict[str, torch.Tensor]:
+        weights = {}
+        for name, down, up in zip(self.names, self.down, self.up, strict=True):
+            frozen = model.get_parameter(name)
+            update = (mix * self.scale) * torch.bmm(up, down).view(frozen.shape)
+            weights[name] = (frozen.float() + update).to(frozen.dtype)
+        return weights
+
+
+def new_weights(
+    model: towers.OpenCLIP, tower: towers.Tower, config: WeightConfig, generator: torch.Generator
+) -> LearntWeights:
+    """Returns what ``config`` asks for in a tower, at its start: the frozen weights."""
+    kind = getattr(config, tower)
+    if kind == "frozen":
+        return LearntWeights()
+    weights = towers.tower_weights(model, tower)
+    if kind == "all":
+        return WholeWeights(model, list(weights))
+    if kind == "norm_bias":
+        vectors = [name for name, weight in weights.items() if weight.ndim == 1 and name.endswith(("weight", "bias"))]
+        return WholeWeights(model, vectors)
+    stacked = towers.block_matrices(model, tower)
+    chosen = {name: parts for name, parts in stacked.items() if config.matrices == "all" or parts == 3}
+    return LowRankWeights(model, chosen, config, generator)
