@@ -83,20 +83,22 @@ def train_prompts(argv: Sequence[str]) -> None:
         if world.writes:
             record.write(output)
             print(format_table(scores))
-            print(f"adapter: {output / 'adapter'}   log: {output / 'log.jsonl'}   scores: {output / 'after'}")
+            print(f"adapter: {output / 'adapter'}   log: {output / 'log.jsonl'}   scores: {output / [*scores][-1]}")
 
 
 def read_options(argv: Sequence[str]) -> TrainPrompts:
-    """Reads the flags over the recipe that they name.
+    """Reads the flags over the recipe and the method that they name.
 
     Raises:
         UsageError: the recipe, or a value, cannot be used.
     """
     first = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
     first.add_argument("--recipe", default=DEFAULT_RECIPE)
-    recipe = first.parse_known_args(list(argv))[0].recipe
+    first.add_argument("--method", default=None)
+    named = first.parse_known_args(list(argv))[0]
     try:
-        default = TrainPrompts(data=tyro.MISSING, recipe=recipe, config=read_recipe(recipe))
+        config = read_recipe(named.recipe, named.method)
+        default = TrainPrompts(data=tyro.MISSING, recipe=named.recipe, config=config)
         return parse(TrainPrompts, argv, prog=PROGRAM, default=default)
     except (ConfigError, MissingFileError) as error:
         raise UsageError(str(error)) from error
@@ -116,6 +118,7 @@ def adapt(
         config.backbone,
         config.pretrained,
         prompts=config.prompts,
+        weights=config.weights,
         device=device,
         seed=config.backbone_seed,
         prompt_seed=config.seed,
@@ -164,8 +167,8 @@ def adapt(
 
 def score_folders(method: str) -> dict[str, str]:
     """The folders of the scores by milestone: ``before``, ``after_<stage>`` and, for the last stage, ``after``."""
-    stages = [stage.name for stage in methods.get(method).stages()]
-    return {BEFORE: BEFORE, **{name: f"after_{name}" for name in stages}, stages[-1]: "after"}
+    stages = [stage.name for stage in methods.get(method).stages]
+    return {BEFORE: BEFORE, **{name: f"after_{name}" for name in stages}, **dict.fromkeys(stages[-1:], "after")}
 
 
 def crop_policy(config: TrainConfig, clip: OpenDASCLIP) -> CropPolicy:
@@ -187,9 +190,13 @@ def related_names(options: TrainPrompts, domain: Domain, clip: OpenDASCLIP) -> N
         DataError: the names do not fit the classes.
     """
     triplet, vocabulary = options.config.triplet, domain.vocabulary
-    if not triplet.enabled or triplet.mining == "training":
+    mines = any(stage.triplet for stage in methods.get(options.config.method).stages)
+    if not mines or not triplet.enabled or triplet.mining == "training":
         if options.negatives is not None:
-            raise UsageError("--negatives has no effect without the triplet loss or with --triplet.mining training")
+            raise UsageError(
+                "--negatives has no effect with methods that have no triplet loss, without that loss, or with "
+                "--triplet.mining training"
+            )
         return None
     if options.negatives is not None:
         database = NegativeDatabase.load(options.negatives)
@@ -218,7 +225,7 @@ def training_summary(
         "segments": len(domain.train),
         "recipe": options.recipe,
         "seed": config.seed,
-        "epochs": {stage.name: getattr(config, stage.name).epochs for stage in methods.get(config.method).stages()},
+        "epochs": {stage.name: getattr(config, stage.name).epochs for stage in methods.get(config.method).stages},
         "negatives": {
             "sources": sorted(sources),
             "equal_to_novel_names": negatives.leaks(domain.vocabulary) if negatives else {},

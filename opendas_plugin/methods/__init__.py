@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.methods import opendas
+from opendas_plugin.methods import (
+    cocoop,
+    ln_bias,
+    lora,
+    maple,
+    opendas,
+    opendas_joint,
+    promptsrc,
+    rpo,
+    vpt,
+    wise_ft_image,
+    wise_ft_text,
+    zero_shot,
+)
 from opendas_plugin.methods.stages import Method, Stage, Tower
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
 
 __all__ = ["METHODS", "Method", "Stage", "Tower", "get", "parameter_count"]
 
-METHODS: dict[str, Method] = {"opendas": opendas}
+_MODULES = (
+    opendas,
+    zero_shot,
+    cocoop,
+    vpt,
+    rpo,
+    maple,
+    wise_ft_text,
+    wise_ft_image,
+    promptsrc,
+    lora,
+    ln_bias,
+    opendas_joint,
+)
+METHODS: dict[str, Method] = {module.__name__.rpartition(".")[2]: module.METHOD for module in _MODULES}
 
 
 def get(name: str) -> Method:
@@ -28,4 +56,6 @@ def parameter_count(method: str, backbone: str) -> int:
     Raises:
         ConfigError, BackboneError: there is no such method, or no such model that can carry it.
     """
-    return get(method).parameter_count(backbone)
+    found = get(method)
+    clip = OpenDASCLIP.from_backbone(backbone, prompts=found.prompts, weights=found.weights, device="meta")
+    return sum(tensor.numel() for tensor in clip.prompt_parameters())

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.model.config import PromptConfig
+from opendas_plugin.model.config import PromptConfig, WeightConfig
 from opendas_plugin.negatives.mining import Mining
 from opendas_plugin.train.losses import Distance
 from opendas_plugin.train.schedules import RateSchedule, WeightSchedule
@@ -23,20 +23,26 @@ class OptimiserConfig:
     lr: float = 0.0025
     """Learning rate after the warm-up."""
     schedule: RateSchedule = "cosine"
-    """What the learning rate does after the warm-up, epoch by epoch."""
+    """What the learning rate does after the warm-up, epoch by epoch; cosine_steps: step by step, to zero."""
     warmup_lr: float = 1e-5
     """Learning rate of the warm-up."""
     warmup_epochs: int = 1
-    """Epochs of the warm-up, in every stage."""
+    """Epochs of the warm-up, in every stage; cosine_steps has none."""
     momentum: float = 0.9
     """Momentum of sgd."""
     weight_decay: float = 5e-4
     """Weight decay."""
+    warmup_steps: int = 0
+    """Steps over which cosine_steps rises linearly to the learning rate, at most half of a stage's."""
+    clip_norm: float | None = None
+    """Largest norm of the gradient of all that is learnt; None: any."""
 
     def __post_init__(self) -> None:
         _check(self.lr > 0, "optimiser.lr", "above 0", self.lr)
         _check(self.warmup_lr >= 0, "optimiser.warmup_lr", "0 or more", self.warmup_lr)
         _check(self.warmup_epochs >= 0, "optimiser.warmup_epochs", "0 or more", self.warmup_epochs)
+        _check(self.warmup_steps >= 0, "optimiser.warmup_steps", "0 or more", self.warmup_steps)
+        _check(self.clip_norm is None or self.clip_norm > 0, "optimiser.clip_norm", "above 0", self.clip_norm)
         _check(0 <= self.momentum < 1, "optimiser.momentum", "from 0 to below 1", self.momentum)
         _check(self.weight_decay >= 0, "optimiser.weight_decay", "0 or more", self.weight_decay)
 
@@ -91,6 +97,32 @@ class TripletConfig:
 
 
 @dataclass(frozen=True)
+class RegulationConfig:
+    """PromptSRC's pulls towards the frozen CLIP, and its average over epochs; the defaults are none."""
+
+    text: float = 0.0
+    """Weight of the mean absolute difference of text features from the mean over CLIP's ImageNet templates."""
+    visual: float = 0.0
+    """Weight of the mean absolute difference of image features from the frozen ones."""
+    logits: float = 0.0
+    """Weight of the divergence of the class probabilities from the frozen ones."""
+    average_epoch: float | None = None
+    """Mean of the Gaussian over a stage's epochs, from 1, that weighs what each has learnt; None: the last alone."""
+    average_std: float = 1.0
+    """Its standard deviation, in epochs."""
+
+    def __post_init__(self) -> None:
+        for name in ("text", "visual", "logits"):
+            _check(getattr(self, name) >= 0, f"regulation.{name}", "0 or more", getattr(self, name))
+        _check(self.average_std > 0, "regulation.average_std", "above 0", self.average_std)
+
+    @property
+    def pulls(self) -> bool:
+        """Whether any pull is on."""
+        return bool(self.text or self.visual or self.logits)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A training run; the defaults are the paper's, less its augmentation."""
 
@@ -116,6 +148,8 @@ class TrainConfig:
     """Threads that decode and crop ahead."""
     prompts: PromptConfig = field(default_factory=PromptConfig)
     """The learnt tokens."""
+    weights: WeightConfig = field(default_factory=WeightConfig)
+    """The learnt weights, where the method learns weights."""
     crops: CropPolicy = field(default_factory=CropPolicy)
     """How a segment becomes an input."""
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -126,8 +160,12 @@ class TrainConfig:
     """Stage 1: visual prompts, against the frozen text classifier."""
     text: StageConfig = field(default_factory=StageConfig)
     """Stage 2: text prompts, the visual ones at work and frozen."""
+    joint: StageConfig = field(default_factory=StageConfig)
+    """The stage of methods that learn in both towers at once."""
     triplet: TripletConfig = field(default_factory=TripletConfig)
     """The triplet loss of stage 2."""
+    regulation: RegulationConfig = field(default_factory=RegulationConfig)
+    """What PromptSRC adds to the cross-entropy."""
 
     def __post_init__(self) -> None:
         _check(self.seed >= 0, "seed", "0 or more", self.seed)

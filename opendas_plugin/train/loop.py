@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from opendas_plugin.train.averaging import EpochAverage
 from opendas_plugin.train.config import StageConfig, TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import Inputs
@@ -15,7 +16,7 @@ from opendas_plugin.train.loggers import StepLog
 from opendas_plugin.train.objective import Batch, Objective
 from opendas_plugin.train.optimisers import load_optimiser_state, make_optimiser, optimiser_state, set_rate
 from opendas_plugin.train.sampling import Purpose, epoch_batches, seed_of, steps_per_epoch
-from opendas_plugin.train.schedules import learning_rate, triplet_weight
+from opendas_plugin.train.schedules import learning_rate, rate_by_step, triplet_weight
 
 FLUSH_EVERY = 20
 """Steps whose numbers are fetched from the device, checked and written together."""
@@ -56,8 +57,10 @@ def run_steps(
         TrainingError: a loss was not a finite number.
     """
     settings: StageConfig = getattr(config, name)
-    optimiser = make_optimiser([p for p in objective.parameters() if p.requires_grad], config.optimiser)
-    load_optimiser_state(optimiser, remembered or {})
+    parameters = [p for p in objective.parameters() if p.requires_grad]
+    optimiser = make_optimiser(parameters, config.optimiser)
+    average = EpochAverage(parameters, settings.epochs, config.regulation)
+    load_optimiser_state(optimiser, average.load(remembered or {}))
     model = world.wrap(objective)
     steps = steps_per_epoch(len(labels), config.batch_size)
     bar = tqdm(
@@ -69,16 +72,20 @@ def run_steps(
     )
 
     for epoch in range(done // steps, settings.epochs):
-        rate = _rate(epoch, settings, config)
-        set_rate(optimiser, rate)
         for batch in _batches(inputs, labels, frozen, config, number, epoch, done - epoch * steps, world):
             torch.manual_seed(seed_of(Purpose.STEP, config.seed, number, epoch, done))
+            rate = _rate(done, steps, settings, config)
+            set_rate(optimiser, rate)
             weight = _weight(done, steps, settings, config)
             loss, numbers = model(batch, weight)
             optimiser.zero_grad()
             (world.size * loss).backward()  # the processes' gradients are averaged, their losses are parts of a sum
+            if config.optimiser.clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(parameters, config.optimiser.clip_norm)
             optimiser.step()
             done += 1
+            if done % steps == 0:
+                average.add(epoch)
             bar.update()
 
             line = {"stage": name, "epoch": epoch + 1, "step": done, "lr": rate}
@@ -86,8 +93,9 @@ def run_steps(
             if done % FLUSH_EVERY == 0 or done % config.checkpoint_every == 0:
                 bar.set_postfix(_shown(log.flush()))
             if done % config.checkpoint_every == 0:
-                save(done, optimiser_state(optimiser))
+                save(done, optimiser_state(optimiser) | average.state())
 
+    average.finish()
     bar.set_postfix(_shown(log.flush()))
     bar.close()
 
@@ -122,10 +130,14 @@ def _batches(
         yield Batch(images, labels[rows].to(images.device), share, len(batch), known)
 
 
-def _rate(epoch: int, settings: StageConfig, config: TrainConfig) -> float:
+def _rate(step: int, steps: int, settings: StageConfig, config: TrainConfig) -> float:
     optimiser = config.optimiser
+    if optimiser.schedule == "cosine_steps":
+        stage = steps * settings.epochs
+        rate = rate_by_step(step, steps=stage, base=optimiser.lr, warmup_steps=optimiser.warmup_steps)
+        return settings.lr_scale * rate
     return settings.lr_scale * learning_rate(
-        epoch,
+        step // steps,
         epochs=settings.epochs,
         base=optimiser.lr,
         warmup=optimiser.warmup_lr,

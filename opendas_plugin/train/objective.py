@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from opendas_plugin.crops import normalise
+from opendas_plugin.errors import ConfigError
 from opendas_plugin.methods import Tower
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.negatives.mining import Candidates, select
 from opendas_plugin.train.config import TripletConfig
 from opendas_plugin.train.losses import class_logits, distance, triplet
+from opendas_plugin.train.regulation import Regulation
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Objective(nn.Module):
         candidates: the names that may be negatives, for the triplet loss; None leaves it out.
         options: how it is computed.
         consistency: weight of one minus the cosine between the features of ``learns`` and those without prompts.
+        regulation: PromptSRC's pulls towards the frozen CLIP; None leaves them out.
         autocast: run the towers in bf16 autocast; what is learnt, the features and the losses stay fp32.
     """
 
@@ -60,6 +63,7 @@ class Objective(nn.Module):
         candidates: Candidates | None = None,
         options: TripletConfig | None = None,
         consistency: float = 0.0,
+        regulation: Regulation | None = None,
         autocast: bool = False,
     ) -> None:
         super().__init__()
@@ -69,11 +73,15 @@ class Objective(nn.Module):
         self.candidates = candidates
         self.options = options or TripletConfig()
         self.consistency = consistency
+        self.regulation = regulation
         self.autocast = autocast
         self.tokens = clip.tokenize(list(texts))  # stays on the CPU, where texts are packed
         self.classes = len(candidates.rows) if candidates else len(texts)
         self.names = ("loss", "cross_entropy", "accuracy", *(("triplet", "active") if candidates else ()))
-        self.names += ("drift",) if consistency else ()
+        self.names += (*(("drift",) if consistency else ()), *(("regulation",) if regulation else ()))
+        self.conditional = clip.is_conditional
+        if self.conditional and (candidates or consistency or regulation):
+            raise ConfigError("prompts that depend on the image learn by cross-entropy alone; leave other losses out")
         self.classifier: Tensor | None = None
         if "text" not in learns:  # encoded once, so in full precision
             with torch.no_grad(), clip.prompts_disabled(**self.disabled):
@@ -93,7 +101,7 @@ class Objective(nn.Module):
         """
         image = self.encode_image(batch.images)
         names, negatives = self._names(image.detach(), batch)
-        logits = class_logits(image, names[: self.classes], self.clip.logit_scale.exp())
+        logits = self._logits(image, names)
         entropy = cross_entropy(logits, batch.labels)
         loss = entropy
         numbers = [entropy, (logits.argmax(dim=-1) == batch.labels).float().mean()]
@@ -108,6 +116,11 @@ class Objective(nn.Module):
             drift = self._drift(image, names[: self.classes], batch)
             loss = loss + self.consistency * drift
             numbers.append(drift)
+        if self.regulation:
+            frozen, scale = self._frozen_images(batch), self.clip.logit_scale.exp()
+            pull = self.regulation(image, names[: self.classes], logits, frozen, scale)
+            loss = loss + pull
+            numbers.append(pull)
         share = len(batch.labels) / batch.total
         return loss * share, torch.stack([loss, *numbers]).detach() * share
 
@@ -123,12 +136,21 @@ class Objective(nn.Module):
         with self._tower("text"):
             return self.clip.encode_text(self.tokens[rows]).float()
 
+    def _logits(self, image: Tensor, names: Tensor) -> Tensor:
+        """(B, C) of the classes; where each image has its own features of the names, ``names`` is not read."""
+        if not self.conditional:
+            return class_logits(image, names[: self.classes], self.clip.logit_scale.exp())
+        with self._tower("text"):
+            return self.clip.logit_scale.exp() * self.clip.classifier(self.tokens)(image)
+
+    def _frozen_images(self, batch: Batch) -> Tensor:
+        return self._frozen(self.encode_image, batch.images) if batch.frozen is None else batch.frozen
+
     def _drift(self, image: Tensor, names: Tensor, batch: Batch) -> Tensor:
         """One minus the cosine to the features without prompts, the mean over what is learnt."""
         drift = image.new_zeros(())
         if "visual" in self.learns:
-            frozen = self._frozen(self.encode_image, batch.images) if batch.frozen is None else batch.frozen
-            drift = drift + (1 - cosine_similarity(image, frozen)).mean()
+            drift = drift + (1 - cosine_similarity(image, self._frozen_images(batch))).mean()
         if "text" in self.learns:
             drift = drift + (1 - cosine_similarity(names, self.frozen_names)).mean()
         return drift
@@ -146,6 +168,8 @@ class Objective(nn.Module):
         so that what their texts have in common is computed once.
         """
         classes = torch.arange(self.classes)
+        if self.conditional:
+            return image.new_empty(0), None
         if self.candidates is None:
             return self.encode_names(classes) if self.classifier is None else self.classifier, None
         chosen, real = self._mine(self.candidates.rows[batch.labels.cpu()], image, batch)

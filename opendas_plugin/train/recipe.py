@@ -1,8 +1,13 @@
-"""Recipes: YAML files that hold what differs from the defaults of :class:`~opendas_plugin.train.config.TrainConfig`."""
+"""Recipes: YAML files that hold what differs from the defaults of :class:`~opendas_plugin.train.config.TrainConfig`.
+
+A recipe serves all methods: what it holds at the top goes before what a method is published with, and what it holds
+under a method's name is for this method alone, and goes before both.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +15,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import yaml
 
+from opendas_plugin import methods
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.train.config import TrainConfig
 
@@ -18,12 +24,17 @@ FOLDER = Path(__file__).parent.parent / "recipes"
 T = TypeVar("T")
 
 
-def read_recipe(recipe: str | Path) -> TrainConfig:
-    """Reads a recipe file, or one of the built-in recipes by its name, such as ``office`` or ``paper``.
+def read_recipe(recipe: str | Path, method: str | None = None) -> TrainConfig:
+    """Reads a recipe for one method.
+
+    Args:
+        recipe: a file, or the name of a built-in recipe, such as ``office`` or ``paper``.
+        method: what to learn by; None: the one that the recipe names, or the default.
 
     Raises:
         MissingFileError: neither a file nor a built-in recipe.
-        ConfigError: not YAML, an unknown field, or a value of another kind; the message has the name of the field.
+        ConfigError: no such method, not YAML, an unknown field, or a value of another kind; the message has the name
+            of the field.
     """
     built_in = FOLDER / f"{recipe}.yaml"
     path = built_in if built_in.is_file() else Path(recipe)
@@ -34,7 +45,13 @@ def read_recipe(recipe: str | Path) -> TrainConfig:
         raise MissingFileError(f"there is no recipe {recipe}; give a file or one of {names}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: expected a YAML file ({' '.join(str(error).split())})") from error
-    return build(TrainConfig, {} if values is None else values, str(path))
+    values = {} if values is None else values
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path}: expected a recipe to have fields, got {values!r}")
+    method = method or values.get("method") or TrainConfig.method
+    common = {name: value for name, value in values.items() if name not in methods.METHODS}
+    layers = methods.get(method).recipe, common, values.get(method) or {}, {"method": method}
+    return build(TrainConfig, functools.reduce(_merge, layers), str(path))
 
 
 def build(kind: type[T], values: Any, source: str, prefix: str = "") -> T:
@@ -64,6 +81,13 @@ def build(kind: type[T], values: Any, source: str, prefix: str = "") -> T:
         return kind(**given)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
+
+
+def _merge(below: Any, above: Any) -> Any:
+    """Nested mappings laid over each other; anything else takes the place of what is below."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    return {**below, **{name: _merge(below.get(name), value) for name, value in above.items()}}
 
 
 def _value(value: Any, hint: Any, where: str) -> Any:

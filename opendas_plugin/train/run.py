@@ -94,7 +94,7 @@ def train(
     world = world or World()
     if min(config.batch_size, len(data.labels)) < world.size:
         raise ConfigError(f"expected at least {world.size} segments a batch, one for each process; raise batch_size")
-    stages = methods.get(config.method).stages()
+    stages = methods.get(config.method).stages
     identity = _identity(clip, data, config, negatives, facts)
     checkpoint = world.broadcast(lambda: _open(output, clip, identity, resume, [stage.name for stage in stages]))
     start, log = checkpoint.position, StepLog(output / LOG, world)

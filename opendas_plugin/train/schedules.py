@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-RateSchedule = Literal["cosine", "constant"]
+RateSchedule = Literal["cosine", "constant", "cosine_steps"]
 WeightSchedule = Literal["iteration", "epoch", "constant"]
 
 
@@ -30,6 +30,33 @@ def learning_rate(
     if schedule == "constant":
         return base
     return base * (1 + math.cos(math.pi * (epoch - warmup_epochs) / epochs)) / 2
+
+
+def rate_by_step(step: int, *, steps: int, base: float, warmup_steps: int = 0) -> float:
+    """The learning rate of one step: linear up to ``base``, then a cosine to zero (WiSE-FT's schedule).
+
+    Args:
+        step: from 0.
+        steps: of the stage, those of the warm-up included.
+        base: the rate that the warm-up leads to.
+        warmup_steps: how many steps it takes, at most half of all.
+    """
+    warmup = min(warmup_steps, steps // 2)
+    if step < warmup:
+        return base * (step + 1) / warmup
+    return base * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
+
+
+def epoch_shares(epochs: int, mean: float, std: float) -> list[float]:
+    """What each epoch counts in a Gaussian average over a stage; the sum is 1 (PromptSRC).
+
+    Args:
+        epochs: of the stage.
+        mean: the epoch, from 1, that counts most; a later one than the last means the last.
+        std: in epochs.
+    """
+    heights = [math.exp(-(((epoch - min(mean, epochs)) / std) ** 2) / 2) for epoch in range(1, epochs + 1)]
+    return [height / sum(heights) for height in heights]
 
 
 def triplet_weight(

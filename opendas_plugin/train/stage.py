@@ -24,6 +24,7 @@ from opendas_plugin.train.inputs import CropInputs, FeatureInputs, Inputs, Train
 from opendas_plugin.train.loggers import StepLog
 from opendas_plugin.train.loop import run_steps
 from opendas_plugin.train.objective import Objective
+from opendas_plugin.train.regulation import Regulation, frozen_names
 from opendas_plugin.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -66,16 +67,19 @@ def train_stage(
         TrainingError: a loss was not a finite number.
     """
     world = world or World()
-    stages = methods.get(config.method).stages()
-    number = [stage.name for stage in stages].index(name)
+    stages = methods.get(config.method).stages
+    number = next(number for number, stage in enumerate(stages) if stage.name == name)
     stage = stages[number]
     with _learning(clip, stage.learns) as parameters:
         if not parameters:
-            logger.info("stage %s has no prompts to learn and is passed over", name)
+            logger.info("stage %s has nothing to learn and is passed over", name)
             return
         candidates = find_candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
         names = candidates.names if candidates else data.vocabulary.base
         consistency = getattr(config, name).consistency
+        regulation = None
+        if config.regulation.pulls:
+            regulation = Regulation(config.regulation, frozen_names(clip, data.vocabulary.base))
         objective = Objective(
             clip,
             data.vocabulary.texts(names),
@@ -84,13 +88,14 @@ def train_stage(
             candidates,
             config.triplet,
             consistency,
+            regulation,
             autocast=_in_bf16(clip, config),
         )
         inputs: Inputs = CropInputs(data.crops, clip.logit_scale.device, config.augmentation, config.workers)
         if "visual" not in stage.learns and config.augmentation.kind == "none":
             inputs = FeatureInputs(segment_features(clip, data, config, world) if features is None else features)
         frozen = None
-        if consistency and "visual" in stage.learns and config.augmentation.kind == "none":
+        if (regulation or (consistency and "visual" in stage.learns)) and config.augmentation.kind == "none":
             with clip.prompts_disabled():
                 frozen = segment_features(clip, data, config, world)
         run_steps(
@@ -134,15 +139,18 @@ def active_towers(stages: Sequence[Stage], number: int) -> tuple[Tower, ...]:
 
 @contextlib.contextmanager
 def _learning(clip: OpenDASCLIP, learns: Sequence[Tower]) -> Iterator[list[nn.Parameter]]:
-    """Lets only the prompts of the named towers learn, and yields them."""
-    prompts: dict[Tower, nn.Module] = {"visual": clip.visual_prompts, "text": clip.text_prompts}
-    for tower, module in prompts.items():
-        module.requires_grad_(tower in learns)
+    """Lets only what is learnt in the named towers learn, at its full share, and yields it."""
+    towers: tuple[Tower, ...] = ("visual", "text")
+    mix, clip.weight_mix = clip.weight_mix, 1.0
+    for tower in towers:
+        for module in clip.learnt_modules(tower):
+            module.requires_grad_(tower in learns)
     try:
         yield [parameter for parameter in clip.prompt_parameters() if parameter.requires_grad]
     finally:
-        for module in prompts.values():
-            module.requires_grad_(True)
+        clip.weight_mix = mix
+        for parameter in clip.prompt_parameters():
+            parameter.requires_grad_(True)
 
 
 def find_candidates(

@@ -12,12 +12,31 @@ def test_opendas_learns_what_the_paper_says_it_does() -> None:
     assert methods.parameter_count("opendas", "ViT-L-14") == 24 * 8 * 1024 + 12 * 4 * 768 == 233_472
 
 
+@pytest.mark.parametrize(
+    ("method", "count"),
+    [
+        ("zero_shot", 0),
+        ("cocoop", 4 * 768 + (768 * 48 + 48) + (48 * 768 + 768)),
+        ("vpt", 24 * 32 * 1024),
+        ("rpo", 24 * (1024 + 768)),
+        ("maple", 24 * (768 * 1024 + 1024) + 24 * 2 * 768),
+        ("wise_ft_text", 123_650_304),
+        ("wise_ft_image", 303_966_208),
+        ("lora", 294_912 + 110_592),
+        ("promptsrc", 233_472),
+        ("opendas_joint", 233_472),
+    ],
+)
+def test_rivals_learn_as_much_as_their_papers_say(method: str, count: int) -> None:
+    assert methods.parameter_count(method, "ViT-L-14") == count
+
+
 def test_other_backbones_by_the_same_rule() -> None:
     assert methods.parameter_count("opendas", "ViT-B-32-quickgelu") == 12 * 8 * 768 + 12 * 4 * 512
 
 
 def test_first_the_visual_prompts_then_the_text_prompts_with_the_triplet_loss() -> None:
-    first, second = methods.get("opendas").stages()
+    first, second = methods.get("opendas").stages
     assert (first.name, first.learns, first.triplet) == ("visual", ("visual",), False)
     assert (second.name, second.learns, second.triplet) == ("text", ("text",), True)
 

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from opendas_plugin import methods
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.train.config import OptimiserConfig, TrainConfig, TripletConfig
@@ -38,7 +39,8 @@ def test_the_paper_augments_and_else_keeps_the_defaults() -> None:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_built_in_recipe_holds_only_what_differs(path: Path) -> None:
-    config, defaults = dataclasses.asdict(read_recipe(path.stem)), dataclasses.asdict(TrainConfig())
+    values, defaults = yaml.safe_load(path.read_text()) or {}, dataclasses.asdict(TrainConfig())
+    sections = {name: values.pop(name) for name in methods.METHODS if name in values}
 
     def check(values: dict, config: dict, defaults: dict) -> None:
         for name, value in values.items():
@@ -47,7 +49,33 @@ def test_a_built_in_recipe_holds_only_what_differs(path: Path) -> None:
             else:
                 assert config[name] != defaults[name] or name == "scale", f"{name} is the default"
 
-    check(yaml.safe_load(path.read_text()) or {}, config, defaults)
+    check(values, dataclasses.asdict(read_recipe(path.stem)), defaults)
+    for method, own in sections.items():
+        check(own, dataclasses.asdict(read_recipe(path.stem, method)), defaults)
+
+
+def test_a_method_has_what_it_is_published_with_and_a_recipe_goes_before_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("batch_size: 8\nvpt: {prompts: {visual_tokens: 5}}\nlora: {optimiser: {lr: 0.1}}")
+    vpt, lora = read_recipe(file, "vpt"), read_recipe(file, "lora")
+    assert (vpt.method, vpt.batch_size, vpt.prompts.visual_tokens, vpt.prompts.text_tokens) == ("vpt", 8, 5, 0)
+    assert (lora.optimiser.lr, lora.optimiser.name, lora.weights.visual, lora.batch_size) == (
+        0.1,
+        "adamw",
+        "low_rank",
+        8,
+    )
+    assert read_recipe(file) == dataclasses.replace(TrainConfig(), batch_size=8)
+
+
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_what_a_method_is_published_with_are_recipe_fields(method: str) -> None:
+    config = read_recipe("paper", method)
+    assert (config.method, config.prompts, config.weights) == (
+        method,
+        methods.get(method).prompts,
+        methods.get(method).weights,
+    )
 
 
 @given(lr=st.floats(1e-6, 1), epochs=st.integers(1, 50), margin=st.floats(0, 3), low=st.floats(0.01, 1))

@@ -1,0 +1,55 @@
+"""PromptSRC's pulls towards the frozen CLIP (Khattak et al., ICCV 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from open_clip import OPENAI_IMAGENET_TEMPLATES
+from torch import Tensor
+from torch.nn.functional import kl_div, l1_loss, log_softmax
+from torch.nn.functional import normalize as unit
+
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.train.config import RegulationConfig
+from opendas_plugin.train.losses import class_logits
+
+
+class Regulation:
+    """The weighted sum of three differences from the frozen CLIP: of text features, image features and logits.
+
+    Args:
+        config: their weights.
+        names: (C, D) frozen features of the classes, of unit length, such as :func:`frozen_names` makes.
+    """
+
+    def __init__(self, config: RegulationConfig, names: Tensor) -> None:
+        self.config = config
+        self.names = names
+
+    def __call__(self, image: Tensor, names: Tensor, logits: Tensor, frozen: Tensor, logit_scale: Tensor) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            image: (B, D) image features.
+            names: (C, D) text features of the classes.
+            logits: (B, C) of the two.
+            frozen: (B, D) image features of the frozen CLIP.
+            logit_scale: scalar factor from cosine to logit.
+        """
+        text = l1_loss(unit(names, dim=-1), self.names)
+        visual = l1_loss(unit(image, dim=-1), unit(frozen, dim=-1))
+        target = log_softmax(class_logits(frozen, self.names, logit_scale), dim=-1)
+        apart = kl_div(log_softmax(logits, dim=-1), target, reduction="sum", log_target=True) / logits.numel()
+        return self.config.text * text + self.config.visual * visual + self.config.logits * apart
+
+
+@torch.no_grad()
+def frozen_names(clip: OpenDASCLIP, names: Sequence[str]) -> Tensor:
+    """Returns the mean (C, D) of each name's frozen features over CLIP's ImageNet templates, of unit length."""
+    with clip.prompts_disabled():
+        features = [
+            clip.encode_text(clip.tokenize([template(name) for name in names]), normalize=True).float()
+            for template in OPENAI_IMAGENET_TEMPLATES
+        ]
+    return unit(torch.stack(features).mean(dim=0), dim=-1)
