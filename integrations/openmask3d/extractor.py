@@ -1,0 +1,185 @@
+"""OpenMask3D's feature extractor with our features in it: what its scripts construct and call."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from integrations.openmask3d.clips import PREFIX, ClipLoader
+from integrations.openmask3d.features import Crop, Extraction, LevelCrops, PolicyCrops, Settings
+from integrations.openmask3d.predictors import Predictor
+from integrations.openmask3d.records import describe, finished_features
+from integrations.openmask3d.scene import check_numbering, find_views
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What ``+opendas.<name>=<value>`` sets in a run of OpenMask3D.
+
+    Attributes:
+        extractor: who computes the features; ``host`` is the default under plain CLIP names, ``ours`` under adapters.
+        crops: ``adapter``: as the adapter was trained on, one a picture; ``upstream``: OpenMask3D's three levels.
+        intrinsics: how they are fitted to the depth maps' size: as OpenMask3D does it, or correctly.
+        predictor: ``boxes``: the box of the visible points instead of SAM, whose weights are then not needed.
+        seed: of the points that SAM is given; none: numpy's generator as it is, as upstream has it.
+        batch_size: crops in one batch of CLIP.
+        resume: leave scenes out whose features are there and were computed just so.
+    """
+
+    extractor: Literal["ours", "host"] = "ours"
+    crops: Literal["upstream", "adapter"] = "upstream"
+    intrinsics: Literal["upstream", "correct"] = "upstream"
+    predictor: Literal["sam", "boxes"] = "sam"
+    seed: int | None = None
+    batch_size: int = 64
+    resume: bool = False
+
+
+_CHOICES = {
+    "extractor": ("ours", "host"),
+    "crops": ("upstream", "adapter"),
+    "intrinsics": ("upstream", "correct"),
+    "predictor": ("sam", "boxes"),
+    "resume": ("true", "false"),
+}
+
+
+def read_overrides(arguments: Sequence[str]) -> Overrides:
+    """Reads ``+opendas.<name>=<value>`` from a command line of hydra.
+
+    Raises:
+        ConfigError: an unknown name, or a value that cannot be.
+    """
+    adapted = any(f"={PREFIX}" in argument for argument in arguments)
+    found = Overrides(extractor="ours" if adapted else "host")
+    known = [field.name for field in fields(Overrides)]
+    for argument in arguments:
+        key, _, value = argument.lstrip("+").partition("=")
+        prefix, _, name = key.partition(".")
+        if prefix != "opendas":
+            continue
+        if name not in known:
+            raise ConfigError(f"expected one of opendas.{', opendas.'.join(known)}; got {argument}")
+        if value not in _CHOICES.get(name, (value,)) or (name not in _CHOICES and not value.isdecimal()):
+            raise ConfigError(f"expected {' or '.join(_CHOICES.get(name, ['a whole number']))} for {key}, got {value}")
+        read: Any = value == "true" if name == "resume" else value if name in _CHOICES else int(value)
+        found = replace(found, **{name: read})
+    if found.crops == "adapter" and not adapted:
+        raise ConfigError("+opendas.crops=adapter needs an adapter: external.clip_model=opendas:FOLDER")
+    return found
+
+
+class Extractor:
+    """One scene, as ``FeaturesExtractor`` of OpenMask3D is given it."""
+
+    def __init__(
+        self, overrides: Overrides, clips: ClipLoader, load_sam: Callable[..., Predictor], host: Mapping[str, Any]
+    ) -> None:
+        """Loads the CLIP and checks the scene; SAM is loaded when it is needed.
+
+        Args:
+            overrides: the run's.
+            clips: the wrapper of ``clip.load``.
+            load_sam: OpenMask3D's ``initialize_sam_model``.
+            host: the arguments of ``FeaturesExtractor`` by name.
+        """
+        self.overrides, self.host = overrides, host
+        camera, images = host["camera"], host["images"]
+        check_numbering(camera.poses_path)
+        self.views = find_views(
+            [str(i) for i in images.indices],
+            poses=Path(camera.poses_path),
+            colour=Path(images.images_path),
+            colour_suffix=images.extension,
+            depth=Path(camera.depths_path),
+            depth_suffix=camera.extension_depth,
+            intrinsic=camera.intrinsic,
+            intrinsic_size=tuple(camera.intrinsic_original_resolution),
+            depth_scale=float(camera.depth_scale),
+            scaling=overrides.intrinsics,
+        )
+        self.load_sam = functools.partial(load_sam, host["device"], host["sam_model_type"], host["sam_checkpoint"])
+        self.model, self.preprocess = clips(host["clip_model"], host["device"])
+        self.clip = clips.loaded
+        self.described: dict[str, Any] = {}
+
+    def extract(
+        self,
+        topk: int,
+        multi_level_expansion_ratio: float,
+        num_levels: int,
+        num_random_rounds: int,
+        num_selected_points: int,
+        save_crops: bool,
+        out_folder: str,
+        optimize_gpu_usage: bool = False,
+    ) -> NDArray[np.float64]:
+        """The features (M, D), as ``FeaturesExtractor.extract_features`` is asked for them."""
+        settings = Settings(
+            top_k=topk,
+            levels=num_levels,
+            expansion=multi_level_expansion_ratio,
+            threshold=self.host["vis_threshold"],
+            rounds=num_random_rounds,
+            points=num_selected_points,
+            batch_size=self.overrides.batch_size,
+        )
+        masks = self.host["masks"]
+        extraction = Extraction(self.views, self.host["pointcloud"].points, masks.masks, settings)
+        choices = {key: getattr(self.overrides, key) for key in ("crops", "intrinsics", "predictor", "seed")}
+        scene = {"pictures": len(self.views), "depth_scale": self.views.depth_scale}
+        self.described = describe(self.clip, extraction.projector.masks, asdict(settings) | choices | scene)
+        if self.overrides.resume:
+            for path in _possible_outputs(Path(out_folder), Path(masks.opendas_path)):
+                if (finished := finished_features(path, self.described)) is not None:
+                    logger.info("%s is complete and stays", path)
+                    return finished
+        predictor = None if self.overrides.predictor == "boxes" else self.load_sam()
+        self._place(optimize_gpu_usage, predictor, sam_works=True)
+        regions = extraction.regions(predictor, random_state(self.overrides.seed))
+        self._place(optimize_gpu_usage, predictor, sam_works=False)
+        save = Path(out_folder, "crops") if save_crops else None
+        return extraction.features(regions, self._crop(settings, save), self._encode)
+
+    def _crop(self, settings: Settings, save: Path | None) -> Crop:
+        if self.overrides.crops == "adapter":
+            return PolicyCrops(CropPolicy.from_dict({**self.clip.crop_policy, "size": self.model.image_size}))
+        if save is not None:
+            save.mkdir(parents=True, exist_ok=True)
+        return LevelCrops(self.preprocess, settings, save)
+
+    def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.model.encode_image(pixels.to(self.host["device"]))
+        return features
+
+    def _place(self, take_turns: bool, predictor: Predictor | None, *, sam_works: bool) -> None:
+        """Leaves the GPU to the one of SAM and CLIP that works, where OpenMask3D's ``optimize_gpu_usage`` asks so."""
+        if take_turns and predictor is not None:
+            device = torch.device(self.host["device"])
+            predictor.model.to(device if sam_works else "cpu")  # type: ignore[attr-defined]
+            self.model.to("cpu" if sam_works else device)
+
+
+def random_state(seed: int | None) -> np.random.RandomState:
+    """Numpy's legacy generator: a new one, or without a seed the global one, as upstream uses it."""
+    if seed is None:
+        return np.random.mtrand._rand  # type: ignore[attr-defined,no-any-return]
+    return np.random.RandomState(seed)
+
+
+def _possible_outputs(folder: Path, masks: Path) -> list[Path]:
+    """The two names that OpenMask3D's scripts give the features of a mask file."""
+    stems = (masks.name[:-9], f"scene{masks.name[5:12]}")
+    return [folder / f"{stem}_openmask3d_features.npy" for stem in stems]

@@ -1,0 +1,170 @@
+"""What one run of an OpenMask3D script needs, installed before the script's own work starts.
+
+Methods of OpenMask3D's classes are replaced on the classes themselves, so that it does not matter which script has
+imported them already.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from integrations.openmask3d import hostfixes
+from integrations.openmask3d.clips import ClipLoader
+from integrations.openmask3d.extractor import Extractor, Overrides, random_state, read_overrides
+from integrations.openmask3d.records import check_pair, save_features
+from opendas_plugin.errors import MissingDependencyError
+
+FEATURES = "_openmask3d_features.npy"
+logger = logging.getLogger("integrations.openmask3d")
+
+
+def install(arguments: Sequence[str], *, host_fixes: bool = True, clip_model: str | None = None) -> ClipLoader:
+    """Patches ``clip.load`` and what the script at hand uses; a second call does nothing.
+
+    Args:
+        arguments: the script's, among them ``+opendas.<name>=<value>``.
+        host_fixes: mend what keeps OpenMask3D from running on current libraries.
+        clip_model: the CLIP that stands in for those written into the scripts.
+
+    Returns:
+        The wrapper of ``clip.load``.
+
+    Raises:
+        MissingDependencyError: a package that OpenMask3D needs is not installed.
+        ConfigError: an override that does not exist.
+    """
+    read_overrides(arguments)
+    clip = _import("clip", "git+https://github.com/openai/CLIP.git")
+    if isinstance(clip.load, ClipLoader):
+        return clip.load
+    _log_to_stderr()
+    clips = ClipLoader(clip, host_fixes=host_fixes, always=clip_model)
+    clip.load = clips
+    if host_fixes:
+        hostfixes.fix_libraries()
+    np.load = _checking_load(np.load, clips)
+    return clips
+
+
+def install_features(clips: ClipLoader, arguments: Sequence[str], *, host_fixes: bool = True) -> None:
+    """Patches the classes that compute features; only for the scripts that do, since they want SAM and open3d."""
+    overrides = read_overrides(arguments)
+    _import("segment_anything", "segment-anything")
+    load = importlib.import_module("openmask3d.data.load")
+    host = importlib.import_module("openmask3d.mask_features_computation.features_extractor")
+    kept: list[Extractor] = []
+    if host_fixes:
+        host.run_sam = hostfixes.accept_empty_masks(host.run_sam)
+    if overrides.extractor == "ours":
+        load.Images.load_images = lambda images, indices: _Undecoded(images, indices)
+    _remember_path(load.InstanceMasks3D)
+    _replace_extractor(host, overrides, clips, kept, host_fixes)
+    np.save = _recording_save(np.save, kept)
+
+
+class _Undecoded(Sequence[Any]):
+    """Pictures of OpenMask3D's ``Images`` that are decoded when they are asked for; our features never ask."""
+
+    def __init__(self, images: Any, indices: Sequence[int]) -> None:
+        self.paths = [Path(images.images_path, f"{index}{images.extension}") for index in indices]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        from PIL import Image
+
+        return Image.open(self.paths[index]).convert("RGB")
+
+
+def _remember_path(kind: type) -> None:
+    construct = kind.__init__
+
+    @functools.wraps(construct)
+    def construct_with_path(self: Any, masks_path: str) -> None:
+        construct(self, masks_path)
+        self.opendas_path = masks_path
+
+    kind.__init__ = construct_with_path
+
+
+def _replace_extractor(
+    host: Any, overrides: Overrides, clips: ClipLoader, kept: list[Extractor], host_fixes: bool
+) -> None:
+    kind = host.FeaturesExtractor
+    construct, extract = kind.__init__, kind.extract_features
+    load_sam = functools.lru_cache(maxsize=1)(host.initialize_sam_model)  # one SAM for all scenes
+    names = inspect.signature(construct)
+
+    @functools.wraps(construct)
+    def construct_ours(self: Any, *args: Any, **kwargs: Any) -> None:
+        if overrides.extractor == "host":
+            construct(self, *args, **kwargs)
+        else:
+            arguments = names.bind(self, *args, **kwargs).arguments
+            kept[:] = [Extractor(overrides, clips, load_sam, arguments)]
+
+    @functools.wraps(extract)
+    def extract_ours(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = inspect.signature(extract).bind(self, *args, **kwargs)
+        if host_fixes:
+            hostfixes.make_folder(bound.arguments["out_folder"])
+        if overrides.extractor == "host":
+            if overrides.seed is not None:
+                random_state(None).seed(overrides.seed)
+            return extract(self, *args, **kwargs)
+        bound.arguments.pop("self")
+        return kept[0].extract(**bound.arguments)
+
+    kind.__init__, kind.extract_features = construct_ours, extract_ours
+
+
+def _recording_save(save: Callable[..., None], kept: list[Extractor]) -> Callable[..., None]:
+    """``np.save`` that writes features whole or not at all, with their record; other files as before."""
+
+    @functools.wraps(save)
+    def save_recorded(file: Any, array: Any, *args: Any, **kwargs: Any) -> None:
+        if kept and isinstance(file, str | Path) and str(file).endswith(FEATURES):
+            save_features(file, array, kept[0].described)
+        else:
+            save(file, array, *args, **kwargs)
+
+    return save_recorded
+
+
+def _checking_load(load: Callable[..., Any], clips: ClipLoader) -> Callable[..., Any]:
+    """``np.load`` that refuses mask features of another CLIP than the texts'; other files as before."""
+
+    @functools.wraps(load)
+    def load_checked(file: Any, *args: Any, **kwargs: Any) -> Any:
+        array = load(file, *args, **kwargs)
+        if clips.loaded is not None and isinstance(file, str | Path) and str(file).endswith("features.npy"):
+            check_pair(file, array, clips.loaded)
+        return array
+
+    return load_checked
+
+
+def _import(name: str, package: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"OpenMask3D needs {name}, which cannot be imported ({error}); pip install {package}"
+        ) from error
+
+
+def _log_to_stderr() -> None:
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [logging.StreamHandler(sys.stderr)]
+    logger.handlers[0].setFormatter(logging.Formatter("[opendas] %(message)s"))

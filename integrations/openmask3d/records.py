@@ -1,0 +1,138 @@
+"""What features were computed with, kept as JSON beside them, so that a text tower of another CLIP is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+
+from integrations.openmask3d.clips import Clip
+from opendas_plugin.errors import DataError
+from opendas_plugin.files import atomic_file, read_json, write_json
+from opendas_plugin.version import __version__
+
+FORMAT = 1
+
+
+def record_path(features: str | Path) -> Path:
+    """The JSON beside a feature file."""
+    return Path(features).with_suffix(".json")
+
+
+def describe(clip: Clip, masks: sparse.csr_matrix, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides over features: the CLIP, the masks (their hash) and the settings, as JSON values."""
+    digest = hashlib.sha256(str(masks.shape).encode())
+    for values in (masks.indptr, masks.indices):
+        digest.update(np.ascontiguousarray(values, dtype=np.int64))
+    return {
+        "format": FORMAT,
+        "clip": {
+            "name": clip.name,
+            "adapter": clip.adapter,
+            "backbone": clip.backbone,
+            "sha256": clip.sha256,
+            "template": clip.template,
+            "crop_policy": clip.crop_policy,
+            "width": clip.width,
+        },
+        "masks": {"count": masks.shape[1], "sha256": digest.hexdigest()},
+        "settings": dict(settings),
+    }
+
+
+def save_features(path: str | Path, features: NDArray, described: Mapping[str, Any]) -> None:
+    """Writes features (M, D) and their record, the features whole or not at all.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    path = Path(path)
+    with atomic_file(path) as temporary, open(temporary, "wb") as file:
+        np.lib.format.write_array(file, np.asarray(features))
+    versions = {name: metadata.version(name) for name in ("torch", "numpy", "open_clip_torch")}
+    about = {
+        "features_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "versions": {"opendas-plugin": __version__, "python": platform.python_version(), **versions},
+        "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    write_json(record_path(path), {**described, **about})
+
+
+def finished_features(path: Path, described: Mapping[str, Any]) -> NDArray[np.float64] | None:
+    """The features at ``path``, if they are whole and were computed just so; otherwise None."""
+    try:
+        record = read_json(record_path(path))
+        whole = record["features_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not whole or any(record.get(key) != value for key, value in described.items()):
+        return None
+    features: NDArray[np.float64] = np.load(path)
+    return features
+
+
+def check_pair(path: str | Path, features: NDArray, clip: Clip) -> None:
+    """Checks that text features of ``clip`` may be compared with the mask features (M, D) of a file.
+
+    Raises:
+        DataError: another width, another adapter, or no record where one side has an adapter.
+    """
+    if features.ndim != 2 or features.shape[1] != clip.width:
+        raise DataError(
+            f"{path} holds features of shape {features.shape}, but {clip} gives {clip.width} values a text; take the "
+            "CLIP that computed them"
+        )
+    if not record_path(path).is_file():
+        if clip.adapter is None:
+            return
+        raise DataError(
+            f"{path} has no record beside it ({record_path(path).name}), so that nothing says it is of {clip}; compute "
+            f"it again with external.clip_model={clip.name}"
+        )
+    own = read_json(record_path(path)).get("clip", {})
+    plain = own.get("adapter") is None and clip.adapter is None
+    if not plain and own.get("sha256") != clip.sha256:
+        theirs = f"plain CLIP {own.get('name')}" if own.get("adapter") is None else f"the adapter {own['adapter']}"
+        raise DataError(
+            f"{path} was computed with {theirs} ({str(own.get('sha256'))[:12]}), but the texts are encoded by {clip} "
+            f"({clip.sha256[:12]}); image and text features must come from the same CLIP"
+        )
+
+
+def safe_kinds() -> list[Any]:
+    """What ``torch.load`` must be allowed to build for OpenMask3D's masks, numpy arrays of float16; nothing of it acts.
+
+    Files that numpy 1 wrote name the same function by its old module.
+    """
+    reconstruct = np.empty(0).__reduce__()[0]  # its module has another name in each major version of numpy
+    arrays = [np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, bool))]
+    return [*arrays, reconstruct, (reconstruct, "numpy.core.multiarray._reconstruct")]
+
+
+def read_masks(path: str | Path) -> NDArray | torch.Tensor:
+    """Reads a mask file, (points, masks), as OpenMask3D writes it (a numpy array by ``torch.save``), or ``.npy``.
+
+    Raises:
+        DataError: it cannot be read, or holds something else.
+    """
+    try:
+        if Path(path).suffix == ".npy":
+            masks: Any = np.load(path)
+        else:
+            with torch.serialization.safe_globals(safe_kinds()):
+                masks = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can fail at any point of its reader
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"{path} cannot be read as masks ({reason}); expected an array of points x masks") from error
+    if not isinstance(masks, np.ndarray | torch.Tensor):
+        raise DataError(f"{path} holds a {type(masks).__name__}; expected an array of points x masks")
+    return masks
