@@ -1,0 +1,181 @@
+"""Every method trains, leaves the backbone alone and comes back; the losses and averages that some of them add."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, kl_div
+from torch.nn.functional import normalize as unit
+
+from opendas_plugin import methods
+from opendas_plugin.crops import normalise
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.predict import predict
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.checkpoint import backbone_sha256
+from opendas_plugin.train.config import RegulationConfig, TrainConfig
+from opendas_plugin.train.objective import Batch, Objective
+from opendas_plugin.train.recipe import read_recipe
+from opendas_plugin.train.regulation import Regulation, frozen_names
+from opendas_plugin.train.run import train
+from opendas_plugin.train.schedules import epoch_shares, rate_by_step
+
+STARTS_ELSEWHERE = ("cocoop", "maple", "rpo")
+"""Methods whose papers do not start at zero-shot; those with noise as visual tokens neither, but near it."""
+
+
+def recipe(folder: Path, method: str, backbone: str, **fields) -> TrainConfig:
+    config = read_recipe("paper", method)
+    stages = {name: dataclasses.replace(getattr(config, name), epochs=2) for name in ("visual", "text", "joint")}
+    augmentation = dataclasses.replace(config.augmentation, kind="none")
+    return dataclasses.replace(config, backbone=backbone, workers=0, augmentation=augmentation, **stages, **fields)
+
+
+def build(config: TrainConfig) -> OpenDASCLIP:
+    return OpenDASCLIP.from_backbone(config.backbone, prompts=config.prompts, weights=config.weights)
+
+
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_a_method_trains_saves_and_scores(method, data, negatives, tiny_backbone, tmp_path) -> None:
+    config = recipe(tmp_path, method, tiny_backbone, batch_size=4)
+    clip = build(config)
+    start, reached = {key: value.clone() for key, value in clip.learnt_state().items()}, []
+    train(
+        clip, data, config, tmp_path / "run", negatives=negatives, milestone=lambda name, towers: reached.append(name)
+    )
+    stages = methods.get(method).stages
+    assert reached == ["before", *(stage.name for stage in stages)]
+    assert backbone_sha256(clip) == backbone_sha256(OpenDASCLIP.from_backbone(tiny_backbone))
+    moved = [key for key, value in clip.learnt_state().items() if not torch.equal(value, start[key])]
+    assert bool(moved) == bool(stages)
+    clip.save_pretrained(tmp_path / "adapter", method=method)
+    again = OpenDASCLIP.from_pretrained(tmp_path / "adapter")
+    segments, names, policy = data.crops.segments, data.vocabulary, data.crops.policy
+    expected, found = (predict(model, segments, names, policy).predictions.tolist() for model in (clip, again))
+    assert found == expected
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("method", sorted(set(methods.METHODS) - set(STARTS_ELSEWHERE)))
+def test_a_method_starts_where_its_paper_does(method, data, tiny_backbone, tmp_path) -> None:
+    config = recipe(tmp_path, method, tiny_backbone)
+    clip, plain = build(config), OpenDASCLIP.from_backbone(tiny_backbone).model
+    images = torch.randn(2, 3, 32, 32)
+    tokens = clip.tokenize(data.vocabulary.texts())
+    if not config.prompts.visual_tokens:
+        torch.testing.assert_close(clip.encode_image(images), plain.encode_image(images))
+    if not config.prompts.text_tokens:
+        torch.testing.assert_close(clip.encode_text(tokens), plain.encode_text(tokens))
+
+
+def test_the_learnt_weights_are_mixed_after_the_stage_and_not_in_it(data, tiny_backbone, tmp_path, monkeypatch) -> None:
+    config = recipe(tmp_path, "wise_ft_image", tiny_backbone, batch_size=4)
+    clip, mixes = build(config), []
+    forward = Objective.forward
+    monkeypatch.setattr(Objective, "forward", lambda self, *a: (mixes.append(clip.weight_mix), forward(self, *a))[1])
+    train(clip, data, config, tmp_path / "run", milestone=lambda name, towers: mixes.append(clip.weight_mix))
+    assert mixes == [0.5, *[1.0] * 6, 0.5]
+
+
+def test_promptsrc_adds_its_three_pulls(data, new_clip) -> None:
+    clip, vocabulary = new_clip(), data.vocabulary
+    anchor = frozen_names(clip, vocabulary.base)
+    objective = Objective(
+        clip,
+        vocabulary.texts(vocabulary.base),
+        ("visual", "text"),
+        ("visual", "text"),
+        regulation=Regulation(RegulationConfig(text=25, visual=10, logits=1), anchor),
+    )
+    crops = torch.stack([torch.from_numpy(data.crops.crop(i).copy()) for i in range(4)])
+    loss, numbers = objective(Batch(crops, data.labels[:4], slice(0, 4), 4), 0.0)
+
+    templates = [
+        torch.stack([clip.model.encode_text(clip.tokenizer([t(name)]), normalize=True)[0] for name in vocabulary.base])
+        for t in open_clip.OPENAI_IMAGENET_TEMPLATES
+    ]
+    fixed = unit(torch.stack(templates).mean(0), dim=-1)
+    torch.testing.assert_close(anchor, fixed, atol=1e-5, rtol=0)
+    scale = clip.logit_scale.exp()
+    image, names = clip.encode_image(normalise(crops), True), clip.encode_text(objective.tokens, True)
+    frozen = clip.model.encode_image(normalise(crops), normalize=True)
+    logits, zero_shot = scale * image @ names.T, scale * frozen @ fixed.T
+    apart = kl_div(logits.log_softmax(1), zero_shot.log_softmax(1), reduction="sum", log_target=True) / logits.numel()
+    pull = 25 * (names - fixed).abs().mean() + 10 * (image - frozen).abs().mean() + apart
+    expected = cross_entropy(logits, data.labels[:4]) + pull
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+    assert dict(zip(objective.names, numbers.tolist(), strict=True))["regulation"] == pytest.approx(
+        pull.item(), rel=1e-4
+    )
+
+
+def test_the_average_over_epochs_is_the_gaussian_one_and_survives_an_interruption(
+    data, tiny_backbone, tmp_path, monkeypatch
+) -> None:
+    regulation = RegulationConfig(average_epoch=2, average_std=0.7)
+    config = recipe(tmp_path, "vpt", tiny_backbone, batch_size=4, regulation=regulation, checkpoint_every=1)
+    config = dataclasses.replace(config, visual=dataclasses.replace(config.visual, epochs=3))
+    ends = []
+    for epochs in (1, 2, 3):  # the same steps, since the rate does not depend on what comes later
+        fields = {"regulation": RegulationConfig(), "visual": dataclasses.replace(config.visual, epochs=epochs)}
+        plain = dataclasses.replace(
+            config, optimiser=dataclasses.replace(config.optimiser, schedule="constant"), **fields
+        )
+        clip = build(plain)
+        train(clip, data, plain, tmp_path / f"plain{epochs}")
+        ends.append(clip.visual_prompts.tokens.detach())
+    heights = [math.exp(-(((epoch - 2) / 0.7) ** 2) / 2) for epoch in (1, 2, 3)]
+    expected = sum(height * end for height, end in zip(heights, ends, strict=True)) / sum(heights)
+
+    config = dataclasses.replace(config, optimiser=dataclasses.replace(config.optimiser, schedule="constant"))
+    clip, count, forward = build(config), [], Objective.forward
+
+    def break_off(self, *arguments):
+        count.append(1)
+        if len(count) == 8:  # in the third epoch
+            raise KeyboardInterrupt
+        return forward(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objective, "forward", break_off)
+        with pytest.raises(KeyboardInterrupt):
+            train(clip, data, config, tmp_path / "run")
+    again = build(config)
+    train(again, data, config, tmp_path / "run", resume=True)
+    torch.testing.assert_close(again.visual_prompts.tokens.detach(), expected)
+
+
+def test_the_rate_by_steps_rises_and_falls_to_zero() -> None:
+    rates = [rate_by_step(step, steps=10, base=1.0, warmup_steps=4) for step in range(10)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[4:] == pytest.approx([(1 + math.cos(math.pi * k / 6)) / 2 for k in range(6)])
+    assert rate_by_step(0, steps=3, base=1.0, warmup_steps=500) == 1.0  # at most half of the steps
+    assert (
+        sum(epoch_shares(20, 15, 1.0)) == pytest.approx(1)
+        and max(epoch_shares(20, 15, 1.0)) == epoch_shares(20, 15, 1.0)[14]
+    )
+
+
+def test_the_gradient_is_clipped_as_a_whole(data, tiny_backbone, tmp_path) -> None:
+    config = recipe(tmp_path, "ln_bias", tiny_backbone, batch_size=4)
+    optimiser = dataclasses.replace(
+        config.optimiser, name="sgd", lr=1.0, weight_decay=0.0, momentum=0.0, clip_norm=0.01, schedule="constant"
+    )
+    joint = dataclasses.replace(config.joint, epochs=1)
+    clip = build(config := dataclasses.replace(config, optimiser=optimiser, joint=joint))
+    start = torch.cat([p.detach().flatten().clone() for p in clip.prompt_parameters()])
+    train(clip, data, config, tmp_path / "run")
+    end = torch.cat([p.detach().flatten() for p in clip.prompt_parameters()])
+    assert 0 < (end - start).norm() <= 3 * 0.01 + 1e-5
+
+
+def test_prompts_that_depend_on_the_image_learn_by_cross_entropy_alone(data, tiny_backbone, tmp_path) -> None:
+    config = recipe(tmp_path, "cocoop", tiny_backbone)
+    config = dataclasses.replace(config, text=dataclasses.replace(config.text, consistency=1.0))
+    with pytest.raises(ConfigError, match="learn by cross-entropy alone"):
+        train(build(config), data, config, tmp_path / "run")
