@@ -18,7 +18,7 @@ class Semantic(Options):
     predictions: Path
     """sem_seg_predictions.json of detectron2 and OVSeg, or a folder of PNGs (value: class, 255: none)."""
     ground_truth: Path
-    """Folder of label PNGs, matched to the predictions by stem."""
+    """Folder of label PNGs or TIFFs, matched to the predictions by stem."""
     protocol: Protocol
     """Rule of the mean: detectron2 counts the classes with pixels, ovseg those that were predicted as well."""
     output: Path

@@ -24,6 +24,7 @@ ClassMap = NDArray[np.int64]
 Readers = dict[str, Callable[[], ClassMap]]
 """Path without suffix -> a function that reads or paints the map."""
 
+_SUFFIXES = (".png", ".tif", ".tiff")  # more than 255 classes are often stored as TIFF
 _UNUSED = 255  # in a predicted PNG, where it is no class: a pixel without a prediction
 
 logger = logging.getLogger(__name__)
@@ -78,19 +79,19 @@ class Labelling:
         return indices
 
 
-def png_files(folder: Path) -> dict[str, Path]:
-    """The PNGs in a folder and its sub-folders: path without suffix, with forward slashes -> file.
+def map_files(folder: Path) -> dict[str, Path]:
+    """The PNGs and TIFFs in a folder and its sub-folders: path without suffix, with forward slashes -> file.
 
     Raises:
-        MissingFileError: there is no such folder, or no PNG in it.
+        MissingFileError: there is no such folder, or no label map in it.
     """
     found = {
         path.relative_to(folder).with_suffix("").as_posix(): path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() == ".png" and not path.name.startswith(".")
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
     }
     if not found:
-        raise MissingFileError(f"{folder} is not a folder with PNG label maps; check the path")
+        raise MissingFileError(f"{folder} is not a folder with PNG or TIFF label maps; check the path")
     return found
 
 
@@ -108,10 +109,10 @@ def pairs(predictions: Path, ground_truth: Path, labelling: Labelling) -> Iterat
         MissingFileError: a file is missing, or a label map has no prediction.
         DataError: a file does not hold what it should, or the sizes of a pair differ.
     """
-    maps = png_files(ground_truth)
+    maps = map_files(ground_truth)
     readers: Readers
     if predictions.is_dir():
-        readers = {stem: partial(labelling.predictions, path) for stem, path in png_files(predictions).items()}
+        readers = {stem: partial(labelling.predictions, path) for stem, path in map_files(predictions).items()}
     else:
         readers = _readers_of_json(predictions, labelling)
     chosen = match(readers, maps)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.classification import Confusion
-from opendas_plugin.eval.label_maps import Labelling, pairs, png_files
+from opendas_plugin.eval.label_maps import Labelling, pairs, map_files
 from opendas_plugin.eval.report import align, percent
 from opendas_plugin.eval.semantic import Protocol, per_class, pixel_confusion, summarise
 from opendas_plugin.files import atomic_file, write_json
@@ -39,7 +39,7 @@ def evaluate_semantic(
 
     Args:
         predictions: ``sem_seg_predictions.json`` of detectron2 and OVSeg, or a folder of PNGs.
-        ground_truth: folder of label PNGs, matched by stem; every one needs a prediction.
+        ground_truth: folder of label PNGs or TIFFs, matched by stem; every one needs a prediction.
         names: the N class names in the order of the label values.
         protocol: ``detectron2`` or ``ovseg``, see :func:`opendas_plugin.eval.semantic.mean_iou`.
         output: folder of the report; files of the same names in it are replaced.
@@ -57,7 +57,7 @@ def evaluate_semantic(
     predictions, ground_truth = Path(predictions), Path(ground_truth)
     labelling = Labelling(len(names), tuple(ignore), offset, prediction_offset)
     confusion = np.zeros((len(names), len(names) + 1), dtype=np.int64)
-    images = len(png_files(ground_truth))
+    images = len(map_files(ground_truth))
     maps = pairs(predictions, ground_truth, labelling)
     for _, labels, predicted in tqdm(maps, total=images, desc="score", unit="image", disable=None):
         confusion += pixel_confusion(labels, predicted, len(names))

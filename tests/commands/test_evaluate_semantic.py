@@ -64,6 +64,17 @@ def call(tmp_path, capsys):
     return run
 
 
+def test_label_maps_may_be_tiffs_of_16_bits(call, tmp_path):
+    for stem, values in LABELS.items():
+        path = tmp_path / "tiff" / f"{stem}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stored = np.where(np.array(values) == 255, 65535, np.array(values))
+        Image.fromarray(stored.astype(np.uint16)).save(path)
+    predictions = save_json(tmp_path / "sem_seg_predictions.json", PREDICTED)
+    *_, summary = call(predictions, "--ignore", "65535", ground_truth=tmp_path / "tiff")
+    assert summary["miou"] == pytest.approx(MIOU)
+
+
 def test_detectron2s_file_and_pngs_give_the_same_report(call, tmp_path):
     for predictions in (save_json(tmp_path / "p.json", PREDICTED), save_maps(tmp_path / "p", PREDICTED)):
         code, out, _, summary = call(predictions)
