@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from integrations.ovseg import hook, launcher
+from integrations.ovseg import datasets, hook, launcher
 from integrations.ovseg.adapter import FILES, read_adapter
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.install import Settings, install
 from opendas_plugin.commands.common import RunRecord, open_output, run_command
-from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError
 from opendas_plugin.eval.report import align
 from opendas_plugin.eval.semantic import Protocol
 from opendas_plugin.eval.semantic_report import COLUMNS, evaluate_semantic
@@ -69,35 +69,26 @@ def evaluate(argv: Sequence[str]) -> None:
         adapter = launcher.find_adapter(options.opendas_adapter)
         root = launcher.find_root(options.ovseg_root.resolve() / "train_net.py")
         open_output(output)
+        own = None if options.opendas_dataset is None else options.opendas_dataset.resolve()
         os.chdir(root)  # OVSeg's own paths are relative to its checkout
-        dataset = read_dataset(options.dataset, root)
+        install(Settings(root=root, dataset=own))
+        dataset = read_dataset(options.dataset if own is None else datasets.read(own)["name"])
     except OVSegError as error:
         raise ConfigError(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(f"OVSeg needs {error.name}, which {sys.executable} lacks; install it") from error
 
     given = [*rest, "DATASETS.TEST", f'("{dataset.name}",)']
+    given += [] if own is None else ["--opendas-dataset", str(own)]
     flags = ["--clip-backend", "opendas", "--opendas-adapter", str(adapter)]
     run(output / "stock", [*given, "OUTPUT_DIR", str(output / "stock")])
     run(output / "adapted", [*flags, *given, "OUTPUT_DIR", str(output / "adapted")], adapter)
 
-    novel = untrained(dataset.names, adapter)
-    facts = {"dataset": dataset.name, "adapter": str(adapter)}
-    summaries = {
-        name: evaluate_semantic(
-            output / name / PREDICTIONS,
-            dataset.labels,
-            dataset.names,
-            options.protocol,
-            output / name,
-            novel=novel,
-            ignore=(dataset.ignore,),
-            about=facts | {"backend": name},
-        )
-        for name in ROWS
-    }
+    summaries = score(output, dataset, adapter, options.protocol)
     table = format_comparison(summaries)
     _write_per_class(output)
     write_text(output / "table.txt", table + "\n")
-    write_json(output / "summary.json", {**facts, "protocol": options.protocol, **summaries})
+    write_json(output / "summary.json", summaries)
     record.write(output)
     print(table)
 
@@ -128,14 +119,31 @@ def run(output: Path, arguments: Sequence[str], adapter: Path | None = None) -> 
     write_json(done, wanted)
 
 
-def read_dataset(name: str, root: Path) -> Dataset:
-    """Asks OVSeg in the checkout ``root`` for a dataset that it has registered.
+def score(output: Path, dataset: Dataset, adapter: Path, protocol: Protocol) -> dict[str, Mapping[str, Any]]:
+    """Scores the predictions of both runs and writes the report of each into its folder; returns the summaries."""
+    about = {"dataset": dataset.name, "adapter": str(adapter)}
+    novel = untrained(dataset.names, adapter)
+    return {
+        name: evaluate_semantic(
+            output / name / PREDICTIONS,
+            dataset.labels,
+            dataset.names,
+            protocol,
+            output / name,
+            novel=novel,
+            ignore=(dataset.ignore,),
+            about={**about, "backend": name},
+        )
+        for name in ROWS
+    }
+
+
+def read_dataset(name: str) -> Dataset:
+    """Asks OVSeg for a dataset that is registered.
 
     Raises:
-        OVSegError: detectron2 is missing.
         ConfigError: OVSeg has no such dataset, or it does not say where its label maps lie.
     """
-    install(Settings(root=root))
     import open_vocab_seg  # noqa: F401  (OVSeg registers its datasets)
     from detectron2.data import DatasetCatalog, MetadataCatalog
 
@@ -203,6 +211,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--opendas-adapter", metavar="PATH_OR_HUB_ID", required=True, help="the adapter")
     add("--output", metavar="DIR", type=Path, required=True, help="for the table and both runs")
     add("--dataset", metavar="NAME", default="ade20k_sem_seg_val", help="as OVSeg has registered it")
+    add("--opendas-dataset", metavar="FILE", type=Path, help="JSON file of labelled images of yours, in its place")
     add("--protocol", choices=get_args(Protocol), default="ovseg", help="the rule of the mean")
     add("--ovseg-root", metavar="DIR", type=Path, default=Path(), help="the OVSeg checkout")
     add("--debug", action="store_true", help="show the traceback of an error")

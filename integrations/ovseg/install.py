@@ -28,6 +28,7 @@ class Settings:
     text: str = "both"
     chunk: int | None = None
     cache: Path | None = None
+    dataset: Path | None = None
     host_fixes: bool = True
 
 
@@ -51,7 +52,7 @@ def install(settings: Settings) -> None:
     """Patches OVSeg's classes and detectron2's ``launch`` in this process; a second call does nothing.
 
     Raises:
-        OVSegError: the environment lacks detectron2, or the adapter cannot be read.
+        OVSegError: the environment lacks detectron2, or the adapter or the dataset cannot be read.
     """
     global _installed
     if _installed:
@@ -71,6 +72,10 @@ def install(settings: Settings) -> None:
         import open_vocab_seg  # noqa: F401  (OVSeg registers its models and datasets)
 
         hostfixes.fix_crashes()
+    if settings.dataset is not None:
+        from integrations.ovseg import datasets
+
+        datasets.register(settings.dataset)
     if settings.backend == "opendas":
         _install_adapter(settings)
     _install_launch(settings)

@@ -63,6 +63,7 @@ def run(script: str, arguments: Sequence[str], options: argparse.Namespace) -> i
     """
     adapter = None if options.opendas_adapter is None else find_adapter(options.opendas_adapter)
     cache = _cache_folder(options.opendas_cache)
+    dataset = None if options.opendas_dataset is None else Path(options.opendas_dataset).resolve()
     if options.ovseg_root is not None:  # as if it had been started there
         if not Path(options.ovseg_root).is_dir():
             raise OVSegError(f"{options.ovseg_root} does not exist; give --ovseg-root the folder of an OVSeg checkout")
@@ -80,6 +81,7 @@ def run(script: str, arguments: Sequence[str], options: argparse.Namespace) -> i
         text=options.opendas_text,
         chunk=options.opendas_chunk,
         cache=cache,
+        dataset=dataset,
         host_fixes=not options.no_host_fixes,
     )
     sys.path[0] = str(path.parent)
@@ -131,7 +133,9 @@ def _download(hub_id: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
 
-        return Path(snapshot_download(hub_id, allow_patterns=["adapter_config.json", "adapter.safetensors"]))
+        from integrations.ovseg.adapter import FILES
+
+        return Path(snapshot_download(hub_id, allow_patterns=list(FILES)))
     except Exception as error:  # the hub's client raises kinds of its own, and may not be installed
         reason = str(error).strip().splitlines()[0].rstrip(".:")
         raise OVSegError(
@@ -157,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
         "text": "learnt text tokens for the MaskFormer branch and the CLIP branch (default), or for the CLIP branch",
         "chunk": "regions in one batch of the visual tower; 0: all (default: 10 on a CPU, all on a GPU)",
         "cache": "where text features are kept for later runs; 'off': nowhere (default: the user's cache folder)",
+        "dataset": "JSON file that describes labelled images of yours; OVSeg then knows them, for DATASETS.TEST",
         "root": "the checkout to run in, as if started there (default: the one of the script, or the current folder)",
         "fixes": "run OVSeg without the fixes for current libraries and for its crashes",
     }
@@ -167,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--opendas-text", choices=("both", "clip"), default="both", help=texts["text"])
     add("--opendas-chunk", type=_chunk, metavar="N", help=texts["chunk"])
     add("--opendas-cache", metavar="DIR", default="auto", help=texts["cache"])
+    add("--opendas-dataset", metavar="FILE", help=texts["dataset"])
     add("--ovseg-root", metavar="DIR", help=texts["root"])
     add("--no-host-fixes", action="store_true", help=texts["fixes"])
     add("--debug", action="store_true", help="show the traceback of an error")

@@ -12,6 +12,7 @@ import clip
 import clip.model
 import numpy as np
 import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.engine import launch
 from detectron2.utils import comm
 
@@ -37,6 +38,11 @@ CALLED = {
     "OVSegDEMO.demo_inference": OVSegDEMO.demo_inference,
     "config.add_our_config": config.add_our_config,
     "config.add_ovseg_config": config.add_ovseg_config,
+    "DatasetCatalog.register": DatasetCatalog.register,
+    "DatasetCatalog.get": DatasetCatalog.get,
+    "DatasetCatalog.list": DatasetCatalog.list,
+    "MetadataCatalog.get": MetadataCatalog.get,
+    "Metadata.set": MetadataCatalog.get("ade20k_sem_seg_val").set,
     "detectron2.engine.launch": launch,
     "detectron2.utils.comm.is_main_process": comm.is_main_process,
 }
@@ -90,11 +96,13 @@ def main(clip_file, out):
     mask = torch.rand(4, 60, 80, generator=generator)
     mask[1, 20:] = 0.0
     mask[2] = 0.0
+    ade20k = vars(MetadataCatalog.get("ade20k_sem_seg_val"))
     facts = {
         "parameters": {name: list(inspect.signature(called).parameters) for name, called in CALLED.items()},
         "types": {path: type_of(built, path) for path in READ},
         "state": {key: list(value.shape) for key, value in built.state_dict().items()},
         "module of the tokenizer": sys.modules[PredefinedPromptExtractor.__module__].clip.__name__,
+        "metadata": {name: type(value).__name__ for name, value in ade20k.items()},
         "no valid mask": crash(built, image, 0 * mask),
         "one valid mask": crash(built, image, mask[:1]),
         "result of _preprocess_image without a valid mask": len(built._preprocess_image(image, 0 * mask)),

@@ -57,9 +57,7 @@ def test_towers_are_those_of_opendas_plugin(model, adapter, learnt, host):
         torch.testing.assert_close(clip.visual(REGIONS, None), learnt.encode_image(REGIONS), atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(clip.encode_text(ids), learnt.encode_text(ids), atol=1e-5, rtol=1e-5)
         for row in ids:  # whatever stands beside it in a call
-            torch.testing.assert_close(
-                clip.encode_text(row[None]), learnt.encode_text(row[None]), atol=1e-5, rtol=1e-5
-            )
+            torch.testing.assert_close(clip.encode_text(row[None]), learnt.encode_text(row[None]), atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()

@@ -1,15 +1,20 @@
 """Stands in for OVSeg's evaluation: `opts` take the rest of the line, predictions go to OUTPUT_DIR."""
 
 import argparse
+import ast
+import json
 import os
 import sys
 from types import SimpleNamespace
 
 import numpy as np
+import pycocotools.mask as mask_util
 import torch
 import wandb  # noqa: F401  (upstream imports it here and uses it in training)
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.engine import launch
 from detectron2.utils import comm
+from PIL import Image
 
 from open_vocab_seg import OVSeg, add_ovseg_config
 from open_vocab_seg.modeling.clip_adapter import MaskFormerClipAdapter, PredefinedPromptExtractor
@@ -23,22 +28,48 @@ def main(args):
     torch.manual_seed(0)
     templates = PredefinedPromptExtractor(["a photo of a {}.", "There is a {} in the scene"])
     clip_adapter = MaskFormerClipAdapter(opts["CLIP_MODEL_NAME"], templates, mask_prompt_depth=2, mask_prompt_fwd=True)
-    model = OVSeg(clip_adapter=clip_adapter).eval()
+    model = OVSeg(clip_adapter=clip_adapter, clip_ensemble_weight=0.2).eval()
     if "MODEL.WEIGHTS" in opts:
         model.load_state_dict(torch.load(opts["MODEL.WEIGHTS"], map_location="cpu"), strict=False)
+    if "DATASETS.TEST" in opts:
+        evaluate(model, opts)
+        return
     outputs = {}
     for number in range(comm.get_rank(), 2, args.num_gpus):
-        generator = torch.Generator().manual_seed(number)
-        image = torch.randint(0, 256, (3, 40, 48), generator=generator)
-        masks = torch.randn(4, 40, 48, generator=generator)
-        logits = torch.randn(4, clip_adapter.clip_model.text_projection.shape[-1], generator=generator)
+        image = torch.randint(0, 256, (3, 40, 48), generator=torch.Generator().manual_seed(number))
         names = ["desk", "office chair", "wall"]
-        with torch.no_grad():
-            inputs = {"image": image, "pred_masks": masks, "pred_logits": logits, "class_names": names}
-            outputs[str(number)] = model([inputs])[0]["sem_seg"].numpy().astype(np.float)
+        outputs[str(number)] = segment(model, image, names, seed=number).numpy().astype(np.float)
     np.savez(os.path.join(opts["OUTPUT_DIR"], "predictions%d.npz" % comm.get_rank()), **outputs)
     with open(os.path.join(opts["OUTPUT_DIR"], "config.txt"), "w") as file:
         file.write(cfg.MODEL.CLIP_ADAPTER.PROMPT_CHECKPOINT)
+
+
+@torch.no_grad()
+def segment(model, image, names, seed):
+    """Scores (classes, H, W) of random proposals."""
+    generator = torch.Generator().manual_seed(seed)
+    masks = 5 * torch.randn(4, *image.shape[1:], generator=generator)
+    logits = torch.randn(4, model.clip_adapter.clip_model.text_projection.shape[-1], generator=generator)
+    inputs = {"image": image, "pred_masks": masks, "pred_logits": logits, "class_names": names}
+    return model([inputs])[0]["sem_seg"]
+
+
+def evaluate(model, opts):
+    """Writes the predictions as detectron2's SemSegEvaluator does."""
+    (name,) = ast.literal_eval(opts["DATASETS.TEST"])
+    names, predictions = MetadataCatalog.get(name).stuff_classes, []
+    for seed, record in enumerate(DatasetCatalog.get(name)):
+        image = torch.from_numpy(np.array(Image.open(record["file_name"]).convert("RGB"))).permute(2, 0, 1)
+        classes = segment(model, image, names, seed).argmax(dim=0).numpy()
+        for label in np.unique(classes):
+            segmentation = mask_util.encode(np.asfortranarray(classes == label, dtype=np.uint8))
+            segmentation["counts"] = segmentation["counts"].decode()
+            prediction = {"category_id": int(label), "segmentation": segmentation}
+            predictions.append({"file_name": record["file_name"], **prediction})
+    folder = os.path.join(opts["OUTPUT_DIR"], "inference")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "sem_seg_predictions.json"), "w") as file:
+        json.dump(predictions, file)
 
 
 if __name__ == "__main__":

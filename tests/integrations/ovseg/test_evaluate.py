@@ -1,0 +1,207 @@
+"""Stock and adapted side by side: two runs of the stand-in's evaluation, and one table with the difference."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+from sklearn.metrics import jaccard_score, recall_score
+
+from integrations.ovseg import OVSegError, datasets, evaluate
+from opendas_plugin.errors import ConfigError
+from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN
+
+ROOT = Path(__file__).parents[3]
+CLASSES = ["desk", "office chair", "wall"]
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    """Two labelled pictures, as JSON describes them."""
+    rng = np.random.default_rng(0)
+    for name in ("images", "labels"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+    for stem in ("a", "b"):
+        Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(tmp_path / f"mine/images/{stem}.jpg")
+        labels = rng.integers(0, 3, (40, 48), dtype=np.uint8)
+        labels[:4] = 7
+        Image.fromarray(labels).save(tmp_path / f"mine/labels/{stem}.png")
+    described = {"name": "mine", "images": "images", "labels": "labels", "classes": CLASSES, "ignore": 7}
+    path = tmp_path / "mine" / "dataset.json"
+    path.write_text(json.dumps(described))
+    return path
+
+
+def call(*arguments, **variables):
+    path = os.pathsep.join([str(ROOT), str(STAND_IN / "packages")])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    command = [sys.executable, "-m", "integrations.ovseg.evaluate", *map(str, arguments)]
+    return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
+
+
+def truth_and_prediction(own, predictions):
+    """All labelled pixels of the dataset, and what was predicted for them."""
+    predicted = {stem: np.full((40, 48), -1) for stem in ("a", "b")}
+    for row in json.loads(predictions.read_text()):
+        predicted[Path(row["file_name"]).stem][coco_mask.decode(row["segmentation"]) == 1] = row["category_id"]
+    labels = {stem: np.array(Image.open(own.parent / "labels" / f"{stem}.png")) for stem in predicted}
+    counted = np.concatenate([labels[stem][labels[stem] != 7] for stem in labels])
+    return counted, np.concatenate([predicted[stem][labels[stem] != 7] for stem in labels])
+
+
+def test_both_runs_are_scored_and_made_once(own, adapter, clip_file, tmp_path):
+    out = tmp_path / "out"
+    flags = ["--opendas-adapter", adapter, "--output", out, "--opendas-dataset", own, "--opendas-cache", "off"]
+    done = call(*flags, "CLIP_MODEL_NAME", clip_file)
+    assert done.returncode == 0, done.stderr
+
+    summary = json.loads((out / "summary.json").read_text())
+    for name in ("stock", "adapted"):
+        labels, guesses = truth_and_prediction(own, out / name / "inference" / "sem_seg_predictions.json")
+        assert summary[name]["miou"] == pytest.approx(100 * jaccard_score(labels, guesses, average="macro"))
+        assert summary[name]["macc"] == pytest.approx(100 * recall_score(labels, guesses, average="macro"))
+        assert summary[name] == json.loads((out / name / "summary.json").read_text())
+    assert summary["stock"]["miou"] != summary["adapted"]["miou"]
+
+    header, stock, _, difference = (out / "table.txt").read_text().splitlines()
+    assert header.split()[:2] == ["mIoU", "mAcc"] and done.stdout.endswith(difference + "\n")
+    assert float(stock.split()[1]) == pytest.approx(summary["stock"]["miou"], abs=0.005)
+    gain = summary["adapted"]["miou"] - summary["stock"]["miou"]
+    assert float(difference.split()[1]) == pytest.approx(gain, abs=0.005)
+    with open(out / "per_class.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == CLASSES
+    gains = [float(row["iou_adapted"]) - float(row["iou_stock"]) for row in rows]
+    assert [float(row["iou_difference"]) for row in rows] == pytest.approx(gains)
+    assert np.mean(gains) == pytest.approx(gain, abs=1e-3)
+
+    first = {name: (out / name / "inference").stat().st_mtime_ns for name in ("stock", "adapted")}
+    (out / "adapted" / "done.json").unlink()  # as if this run had been cut off
+    done = call(*flags, "CLIP_MODEL_NAME", clip_file)
+    assert done.returncode == 0 and "the predictions are there" in done.stderr
+    assert (out / "stock" / "inference").stat().st_mtime_ns == first["stock"]
+    assert json.loads((out / "summary.json").read_text()) == summary
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The commands that would have been run, in the place of running them."""
+    commands = []
+
+    def run(command, env):
+        commands.append(command)
+        output = Path(command[command.index("OUTPUT_DIR") + 1])
+        (output / "inference").mkdir(parents=True, exist_ok=True)
+        (output / "inference" / "sem_seg_predictions.json").touch()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return commands
+
+
+def test_a_run_is_made_again_where_arguments_or_adapter_changed(runs, adapter, identity, tmp_path):
+    out = tmp_path / "adapted"
+    given = ["OUTPUT_DIR", str(out), "MODEL.WEIGHTS", "a.pth"]
+    changes = [(given, adapter), (given, adapter), (given, identity), ([*given[:-1], "b.pth"], identity)]
+    counts = []
+    for arguments, folder in changes:
+        evaluate.run(out, arguments, folder)
+        counts.append(len(runs))
+    assert counts == [1, 1, 2, 3]
+    (out / "inference" / "sem_seg_predictions.json").unlink()
+    evaluate.run(out, [*given[:-1], "b.pth"], identity)
+    assert len(runs) == 4
+
+
+def test_a_run_that_failed_is_one_sentence_and_not_taken_for_done(monkeypatch, tmp_path):
+    monkeypatch.setattr(subprocess, "run", lambda command, env: subprocess.CompletedProcess(command, 3))
+    with pytest.raises(ConfigError, match=r"run of OVSeg ended with exit code 3"):
+        evaluate.run(tmp_path / "stock", [])
+    assert not (tmp_path / "stock" / "done.json").exists()
+
+
+def test_names_that_the_adapter_was_not_trained_on_are_novel(adapter, tmp_path):
+    assert evaluate.untrained(CLASSES, adapter) == ()  # it does not say what it was trained on
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (tmp_path / "adapter_config.json").write_text(json.dumps({**config, "base_names": ["Walls", "lamp"]}))
+    (tmp_path / "adapter.safetensors").write_bytes((adapter / "adapter.safetensors").read_bytes())
+    assert evaluate.untrained(CLASSES, tmp_path) == ("desk", "office chair")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--output", "x"], "--opendas-adapter"),
+        (["--opendas-adapter", "x", "--output", "x", "OUTPUT_DIR", "y"], "OUTPUT_DIR is set by this command"),
+        (["--opendas-adapter", "x", "--output", "x", "--clip-backend=stock"], "set by this command"),
+    ],
+)
+def test_bad_usage_ends_with_2(arguments, message, capsys):
+    assert evaluate.main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_missing_adapter_is_one_sentence(tmp_path, capsys):
+    flags = ["--opendas-adapter", str(tmp_path / "none"), "--output", str(tmp_path / "out")]
+    assert evaluate.main(flags) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.fixture
+def catalogs(host):
+    """detectron2's catalogs, as they were afterwards."""
+    from detectron2 import data
+
+    before = [(catalog, dict(catalog)) for catalog in (data.DatasetCatalog, data.MetadataCatalog)]
+    yield data
+    for catalog, content in before:
+        catalog.clear()
+        catalog.update(content)
+
+
+def test_own_dataset_is_registered_as_ovseg_wants_it(catalogs, own):
+    datasets.register(own)
+    (record, _) = catalogs.DatasetCatalog.get("mine")
+    assert record == {
+        "file_name": str(own.parent / "images" / "a.jpg"),
+        "sem_seg_file_name": str(own.parent / "labels" / "a.png"),
+    }
+    record["meta"] = {}  # OVSeg adds it to the records, and refuses ones that have it
+    assert "meta" not in catalogs.DatasetCatalog.get("mine")[0]
+    dataset = evaluate.read_dataset("mine")
+    assert dataset == evaluate.Dataset("mine", own.parent / "labels", tuple(CLASSES), 7)
+
+
+def test_unknown_dataset_is_an_error_that_lists_those_known(catalogs):
+    with pytest.raises(ConfigError, match=r"no semantic dataset 'mine'.*ade20k_sem_seg_val"):
+        evaluate.read_dataset("mine")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": "desk"}, "list of names"),
+        ({"classes": []}, "list of names"),
+        ({"extra": 1}, "expected the fields"),
+        ({"name": "ade20k_sem_seg_val"}, "already has a dataset"),
+        ({"labels": "nowhere"}, "nowhere is not a folder with label PNGs"),
+        ({"images": "labels/.."}, r"no picture for .*a\.png \(2 such"),
+    ],
+)
+def test_a_wrong_description_is_one_sentence(catalogs, own, change, message):
+    own.write_text(json.dumps({**json.loads(own.read_text()), **change}))
+    with pytest.raises(OVSegError, match=message):
+        datasets.register(own)
+
+
+def test_a_missing_description_is_one_sentence(catalogs, tmp_path):
+    with pytest.raises(OVSegError, match="could not be read"):
+        datasets.register(tmp_path / "none.json")
