@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from torch import nn
 from integrations.ovseg.errors import OVSegError
 
 FILES = CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter.safetensors"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FIELDS = (
     "backbone", "pretrained", "backbone_seed", "backbone_sha256", "prompts", "method", "template", "crop_policy",
     "base_names", "training", "package_version", "format_version",
@@ -27,6 +27,8 @@ FIELDS = (
 PROMPT_FIELDS = (
     "visual_tokens", "text_tokens", "visual_depth", "text_depth", "context", "deep_text_init", "init_std",
 )  # fmt: skip
+ADDED, PROMPT_ADDED = ("weights", "interpolation", "calibration"), ("form",)
+"""What format 2 added; absent where it says nothing."""
 KINDS = {"backbone": str, "backbone_sha256": str, "prompts": dict, "crop_policy": dict}  # of the fields used here
 REGION_SIZE = 224
 """Side in pixels of OVSeg's mask regions; it is hard-coded there."""
@@ -144,12 +146,13 @@ def _check_config(config: Any, path: Path) -> None:
             f"{path} has format {config['format_version']}, but this package reads format {FORMAT_VERSION}; "
             "upgrade opendas-plugin"
         )
-    _check_fields(config, FIELDS, str(path))
+    _check_fields(config, FIELDS, ADDED, str(path))
     for name, kind in KINDS.items():
         if not isinstance(config[name], kind):
             raise OVSegError(f"{path}: {name} is {config[name]!r}; the adapter is damaged")
     prompts = config["prompts"]
-    _check_fields(prompts, PROMPT_FIELDS, f"{path}, prompts")
+    _check_fields(prompts, PROMPT_FIELDS, PROMPT_ADDED, f"{path}, prompts")
+    _check_method(config, path)
     for name, least in (("tokens", 0), ("depth", 1)):
         for key in (f"visual_{name}", f"text_{name}"):
             whole = name == "depth" and prompts[key] is None
@@ -157,8 +160,26 @@ def _check_config(config: Any, path: Path) -> None:
                 raise OVSegError(f"{path}: expected {key} to be {least} or more, got {prompts[key]!r}")
 
 
-def _check_fields(values: Mapping[str, Any], expected: tuple[str, ...], source: str) -> None:
-    missing, unknown = sorted(set(expected) - set(values)), sorted(set(values) - set(expected))
+def _check_method(config: Mapping[str, Any], path: Path) -> None:
+    """Refuses what OVSeg cannot be given: anything but tokens of each tower's own."""
+    form = config["prompts"].get("form", "independent")
+    shares = config.get("interpolation", {})
+    if form != "independent":
+        learnt = f"{form} prompts"
+    elif any(config.get("weights", {}).get(tower, "frozen") != "frozen" for tower in ("visual", "text")):
+        learnt = "learnt weights"
+    elif any(shares.get(tower, 1) != 1 for tower in ("visual", "text")):
+        learnt = "a share of plain CLIP's features"
+    else:
+        return
+    raise OVSegError(
+        f"{path.parent} (method {config['method']}) has {learnt}, which OVSeg cannot be given; expected tokens of each "
+        "tower's own, as the method opendas learns them"
+    )
+
+
+def _check_fields(values: Mapping[str, Any], expected: Sequence[str], added: Sequence[str], source: str) -> None:
+    missing, unknown = sorted(set(expected) - set(values)), sorted(set(values) - {*expected, *added})
     if missing:
         raise OVSegError(f"{source} lacks {', '.join(missing)}; the adapter is damaged")
     if unknown:

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from integrations.ovseg import OVSegError
-from integrations.ovseg.adapter import FIELDS, FORMAT_VERSION, PROMPT_FIELDS, check_fits, clip_sha256, read_adapter
+from integrations.ovseg.adapter import (
+    ADDED,
+    FIELDS,
+    FORMAT_VERSION,
+    PROMPT_ADDED,
+    PROMPT_FIELDS,
+    check_fits,
+    clip_sha256,
+    read_adapter,
+)
 from opendas_plugin.model import config as plugin
-from opendas_plugin.model.adapter import CONFIG_FILE, WEIGHTS_FILE
+from opendas_plugin.model.adapter import CONFIG_FILE, WEIGHTS_FILE, read_config
+from opendas_plugin.model.config import Interpolation, WeightConfig
 from tests.integrations.ovseg.conftest import adapted, clip_state
 
 
 def test_the_format_is_opendas_plugins():
-    assert set(FIELDS) == {field.name for field in fields(plugin.AdapterConfig)}
-    assert set(PROMPT_FIELDS) == {field.name for field in fields(plugin.PromptConfig)}
+    assert {*FIELDS, *ADDED} == {field.name for field in fields(plugin.AdapterConfig)}
+    assert {*PROMPT_FIELDS, *PROMPT_ADDED} == {field.name for field in fields(plugin.PromptConfig)}
     assert FORMAT_VERSION == plugin.FORMAT_VERSION
 
 
@@ -77,6 +87,30 @@ def test_a_damaged_adapter_is_one_sentence(adapter, tmp_path, damage, message):
     damage(folder)
     with pytest.raises(OVSegError, match=message):
         read_adapter(folder)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "rest", "message"),
+    [
+        ({"form": "coupled", "visual_tokens": 4}, {}, "has coupled prompts"),
+        ({}, {"weights": WeightConfig(text="low_rank")}, "has learnt weights"),
+        ({}, {"interpolation": Interpolation(visual=0.5)}, "has a share of plain CLIP"),
+    ],
+)
+def test_what_is_no_tokens_of_each_tower_is_refused(adapter, tmp_path, prompts, rest, message):
+    shutil.copytree(adapter, tmp_path / "adapter")
+    config = read_config(adapter)
+    config = replace(config, prompts=replace(config.prompts, **prompts), **rest)
+    (tmp_path / "adapter" / CONFIG_FILE).write_text(json.dumps(config.to_dict()))
+    with pytest.raises(OVSegError, match=rf"\(method opendas\) {message}"):
+        read_adapter(tmp_path / "adapter")
+
+
+def test_what_format_2_added_may_say_nothing(adapter, tmp_path):
+    shutil.copytree(adapter, tmp_path / "adapter")
+    config = replace(read_config(adapter), calibration=0.02)
+    (tmp_path / "adapter" / CONFIG_FILE).write_text(json.dumps(config.to_dict()))
+    assert torch.equal(read_adapter(tmp_path / "adapter").text, read_adapter(adapter).text)
 
 
 @pytest.mark.parametrize(
