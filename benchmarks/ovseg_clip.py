@@ -20,6 +20,7 @@ import torch
 from timing import describe, now
 
 from integrations.ovseg import hostfixes, patch
+from integrations.ovseg.patching import CPU_CHUNK
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 
@@ -45,7 +46,7 @@ def main() -> None:
             stock, expected = timed(work, repeats)
             with patch(clip_adapter, Path(folder) / "both"):
                 ours, _ = timed(work, repeats)
-            with patch(clip_adapter, Path(folder) / same):
+            with patch(clip_adapter, Path(folder) / same, chunk=CPU_CHUNK):
                 difference = (work() - expected).abs().max().item()
             total = [total[0] + stock, total[1] + ours]
             print(row(step, stock, ours, f"{difference:.2g}"), flush=True)
@@ -80,16 +81,16 @@ def timed(work, repeats):
 def build(folder: Path, count: int):
     """OVSeg's CLIP adapter on random weights, adapters for them, and ADE20K's names."""
     hostfixes.fix_environment(checkout())
+    file = str(folder / "clip.pt")
+    random = OpenDASCLIP.from_backbone("ViT-B-16-quickgelu", prompts=None).model.state_dict()
+    rounded = {name: tensor.half().float() for name, tensor in random.items()}  # as OpenAI's are; OVSeg rounds others
+    torch.save(rounded, file)
     for name, prompts in ADAPTERS.items():
-        clip = OpenDASCLIP.from_backbone("ViT-B-16-quickgelu", prompts=PromptConfig(**prompts))
-        clip.save_pretrained(folder / name)
-    torch.save(clip.model.state_dict(), folder / "clip.pt")
+        OpenDASCLIP.from_backbone(file, prompts=PromptConfig(**prompts)).save_pretrained(folder / name)
     from detectron2.data.datasets.builtin_meta import ADE20K_SEM_SEG_CATEGORIES
     from open_vocab_seg.modeling.clip_adapter import MaskFormerClipAdapter, VILDPromptExtractor
 
-    clip_adapter = MaskFormerClipAdapter(
-        str(folder / "clip.pt"), VILDPromptExtractor(), mask_prompt_depth=3, mask_prompt_fwd=True
-    )
+    clip_adapter = MaskFormerClipAdapter(file, VILDPromptExtractor(), mask_prompt_depth=3, mask_prompt_fwd=True)
     return clip_adapter.eval(), [name.strip() for name in ADE20K_SEM_SEG_CATEGORIES[:count]]
 
 
