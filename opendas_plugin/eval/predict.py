@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from opendas_plugin.crops import CropPolicy, normalise
@@ -30,7 +31,6 @@ class Predictions:
     """(M,) likewise among the novel names alone; -1 where the vocabulary has none."""
 
 
-@torch.no_grad()
 def predict(
     clip: OpenDASCLIP,
     segments: Sequence[Segment],
@@ -56,23 +56,42 @@ def predict(
         DataError: no segments, or a label that is not in the vocabulary.
     """
     labels = _label_indices(segments, vocabulary)
-    device = clip.logit_scale.device
-    autocast = device.type == "cuda" if autocast is None else autocast
-    classifier = clip.classifier(clip.tokenize(vocabulary.texts()))
-    novel = torch.tensor([vocabulary.index[name] for name in vocabulary.novel], dtype=torch.long, device=device)
+    novel = torch.tensor([vocabulary.index[name] for name in vocabulary.novel], dtype=torch.long)
     predictions = torch.empty(len(segments), dtype=torch.long)
     novel_predictions = torch.full_like(predictions, -1)
+    for index, found in cosines(
+        clip, segments, vocabulary, policy, batch_size=batch_size, workers=workers, autocast=autocast
+    ):
+        predictions[index] = found.argmax(dim=-1)
+        if len(novel):
+            novel_predictions[index] = novel[found[:, novel].argmax(dim=-1)]
+    return Predictions(labels, predictions.numpy(), novel_predictions.numpy())
 
+
+@torch.no_grad()
+def cosines(
+    clip: OpenDASCLIP,
+    segments: Sequence[Segment],
+    vocabulary: Vocabulary,
+    policy: CropPolicy,
+    *,
+    batch_size: int = 64,
+    workers: int = 2,
+    autocast: bool | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields which segments a batch has, (B,) indices, and their cosines with the names, (B, N) float32 on the CPU.
+
+    The texts are encoded once. The arguments are those of :func:`predict`; the segments' labels are not looked at.
+    """
+    device = clip.logit_scale.device
+    classifier = clip.classifier(clip.tokenize(vocabulary.texts()))
+    autocast = device.type == "cuda" if autocast is None else autocast
     batches = [range(start, min(start + batch_size, len(segments))) for start in range(0, len(segments), batch_size)]
     loader = CropLoader(SegmentCrops(segments, policy), batches, workers=workers)
-    for crops, index in tqdm(loader, total=len(batches), desc="evaluate", unit="batch", disable=None):
+    for crops, index in tqdm(loader, total=len(batches), desc="classify", unit="batch", disable=None):
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
             features = clip.encode_image(normalise(crops.to(device, non_blocking=True)))
-        cosines = classifier(features)
-        predictions[index] = cosines.argmax(dim=-1).cpu()
-        if len(novel):
-            novel_predictions[index] = novel[cosines[:, novel].argmax(dim=-1)].cpu()
-    return Predictions(labels, predictions.numpy(), novel_predictions.numpy())
+        yield index, classifier(features).cpu()
 
 
 def _label_indices(segments: Sequence[Segment], vocabulary: Vocabulary) -> NDArray[np.int64]:

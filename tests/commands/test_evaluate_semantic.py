@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from opendas_plugin.commands.evaluate import main
+from opendas_plugin.data.registry import load_domain
 from opendas_plugin.data.segments import encode
+from opendas_plugin.eval.masks import write_proposals
 from opendas_plugin.vocabulary import Vocabulary
 
 # 2 x 3 pixels, classes 0..2, 255 to ignore
@@ -187,3 +190,61 @@ def test_bad_flags_are_one_line(call, tmp_path, flags, classes, code, says):
     assert result == code
     assert says in err
     assert summary is None
+
+
+@pytest.fixture
+def masks(domain, tmp_path):
+    """The blocks' validation segments as masks without names, and label maps of their true classes."""
+    data = load_domain(domain)
+    nameless = [replace(one, label="", group=str(one.image.relative_to(domain))) for one in data.val]
+    write_proposals(tmp_path / "masks.json", nameless)
+    for image in {segment.image for segment in data.val}:
+        labels = np.full((64, 96), 255, np.uint8)
+        for segment in data.val:
+            if segment.image == image:
+                labels[segment.mask()] = data.vocabulary.index[segment.label]
+        path = tmp_path / "truth" / image.relative_to(domain).with_suffix(".png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(labels).save(path)
+    return {"--masks": tmp_path / "masks.json", "--images": domain, "--vocabulary": domain / "vocabulary.json"}
+
+
+def test_masks_are_classified_first_and_their_maps_can_be_scored_again(masks, domain, tiny_backbone, tmp_path, capsys):
+    def run(output, *flags):
+        given = ["--ground-truth", tmp_path / "truth", "--protocol", "detectron2", "--output", tmp_path / output]
+        assert main(["semantic", *map(str, [*given, *flags])]) == 0
+        return json.loads((tmp_path / output / "summary.json").read_text())
+
+    flags = [part for pair in masks.items() for part in pair]
+    first = run("first", *flags, "--backbone", tiny_backbone, "--expand", "0")
+    assert "zero-shot" in capsys.readouterr().out
+    assert (first["n_masks"], first["n_images"], first["adapter"]) == (len(load_domain(domain).val), 3, None)
+    assert first["crop"]["expand"] == 0
+    assert first["n_unpredicted"] == 0
+    again = run(
+        "again", "--predictions", tmp_path / "first" / first["predictions"], "--vocabulary", masks["--vocabulary"]
+    )
+    assert {key: again[key] for key in ("miou", "macc", "pacc", "hiou")} == {
+        key: first[key] for key in ("miou", "macc", "pacc", "hiou")
+    }
+    # every segment is one mask, so that the share of right pixels follows from the classification
+    assert main(["classification", "--data", str(domain), "--backbone", tiny_backbone, "--expand", "0",
+                 "--output", str(tmp_path / "names")]) == 0  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "names" / "predictions.jsonl").read_text().splitlines()]
+    areas = [segment.area for segment in load_domain(domain).val]
+    right = sum(area for area, line in zip(areas, lines, strict=True) if line["label"] == line["prediction"])
+    assert first["pacc"] == pytest.approx(100 * right / sum(areas))
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ((), "--predictions or --masks"),
+        (("--masks", "m.json", "--predictions", "p.json"), "--predictions or --masks"),
+        (("--masks", "m.json"), "--masks needs --vocabulary and --images"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_bad_usage(tmp_path, capsys, flags, says):
+    needed = ("--ground-truth", "g", "--protocol", "ovseg", "--output", str(tmp_path), "--num-classes", "3")
+    assert main(["semantic", *needed, *flags]) == 2
+    assert says in capsys.readouterr().err

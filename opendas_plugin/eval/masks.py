@@ -1,0 +1,123 @@
+"""Class-agnostic masks of pictures -> class maps: each mask is classified, and what they say of a pixel is added up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.segments import Segment, check_rle, encode
+from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.eval.predict import cosines
+from opendas_plugin.eval.semantic import NONE
+from opendas_plugin.files import read_json, write_json
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.vocabulary import Vocabulary
+
+Entry = dict[str, object]
+
+
+def read_proposals(path: str | Path, images: str | Path) -> list[Segment]:
+    """Reads class-agnostic masks: a list of ``file_name`` (in ``images``) and ``segmentation`` (COCO run-length code).
+
+    Returns:
+        A segment a mask, those of a picture together, with an empty label and ``file_name`` as their group.
+
+    Raises:
+        MissingFileError: there is no such file, or a picture is missing.
+        DataError: an entry is not such a mask; the message has its number.
+    """
+    content, by_image = read_json(path), defaultdict(list)
+    for place, entry in enumerate(content if isinstance(content, list) else [content]):
+        if not isinstance(entry, dict) or not isinstance(entry.get("file_name"), str):
+            raise DataError(f'{path}, entry {place + 1}: expected {{"file_name": ..., "segmentation": ...}}')
+        fault = check_rle(entry.get("segmentation"))
+        if fault is not None:
+            raise DataError(f"{path}, entry {place + 1}: {fault}")
+        name = entry["file_name"]
+        by_image[name].append(Segment(Path(images) / name, entry["segmentation"], "", name))
+    missing = [segments[0].image for segments in by_image.values() if not segments[0].image.is_file()]
+    if missing:
+        raise MissingFileError(f"{missing[0]} does not exist ({len(missing)} such pictures); check --images")
+    if not by_image:
+        raise DataError(f"{path} holds no masks")
+    return [segment for segments in by_image.values() for segment in segments]
+
+
+def write_proposals(path: str | Path, segments: Sequence[Segment]) -> None:
+    """Writes what :func:`read_proposals` reads; ``file_name`` is each segment's group."""
+    write_json(path, [{"file_name": segment.group, "segmentation": dict(segment.rle)} for segment in segments])
+
+
+def classify_masks(
+    clip: OpenDASCLIP,
+    masks: Sequence[Segment],
+    vocabulary: Vocabulary,
+    policy: CropPolicy,
+    *,
+    batch_size: int = 64,
+    workers: int = 2,
+) -> NDArray[np.float32]:
+    """Returns each mask's probabilities over the names, (M, N): the softmax of its cosines at CLIP's logit scale."""
+    probabilities = np.empty((len(masks), len(vocabulary.names)), dtype=np.float32)
+    scale = float(clip.logit_scale.detach().exp())
+    for index, found in cosines(clip, masks, vocabulary, policy, batch_size=batch_size, workers=workers):
+        probabilities[index.numpy()] = torch.softmax(scale * found, dim=-1).numpy()
+    return probabilities
+
+
+def fuse(masks: Sequence[NDArray[np.bool_]], probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Gives each pixel the class with the highest sum of probabilities over the masks that cover it.
+
+    OVSeg's and MaskFormer's rule (semantic inference) for masks of zeros and ones.
+
+    Args:
+        masks: M masks (H, W) of one picture.
+        probabilities: (M, N).
+
+    Returns:
+        (H, W) class indices, ``NONE`` where no mask lies.
+    """
+    stack = np.stack([mask.ravel() for mask in masks], axis=1)  # (H * W, M)
+    packed = np.packbits(stack, axis=1)
+    keys, place = np.unique(packed.view(np.dtype((np.void, packed.shape[1]))).ravel(), return_inverse=True)
+    covers = np.unpackbits(keys.view(np.uint8).reshape(len(keys), -1), axis=1, count=len(masks))  # (sets, M)
+    classes = np.where(covers.any(axis=1), (covers @ probabilities.astype(np.float64)).argmax(axis=1), NONE)
+    return classes[place].reshape(masks[0].shape)
+
+
+def predict_maps(
+    masks: Sequence[Segment], probabilities: NDArray[np.float32]
+) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Yields each picture's ``file_name`` and fused class map.
+
+    Raises:
+        DataError: the masks of a picture differ in size.
+    """
+    start = 0
+    while start < len(masks):
+        name, end = masks[start].group, start
+        while end < len(masks) and masks[end].group == name:
+            end += 1
+        sizes = {segment.size for segment in masks[start:end]}
+        if len(sizes) > 1:
+            raise DataError(f"{name}: expected masks of one size, got {sorted(sizes)}")
+        yield name, fuse([segment.mask() for segment in masks[start:end]], probabilities[start:end])
+        start = end
+
+
+def map_entries(name: str, classes: NDArray[np.int64]) -> list[Entry]:
+    """A class map as entries of detectron2's ``sem_seg_predictions.json``."""
+    return [
+        {
+            "file_name": PurePosixPath(name).as_posix(),
+            "category_id": int(index),
+            "segmentation": encode(classes == index),
+        }
+        for index in np.unique(classes[classes != NONE])
+    ]
