@@ -37,3 +37,10 @@ def test_both_stages_are_compared_and_timed(tiny_backbone, capsys):
     output = capsys.readouterr().out
     for row in ("naive step", "stage 2 from cache", "bare tower", "stage 1", "crops from disk", "waits for its data"):
         assert row in output
+
+
+def test_the_memory_of_the_instance_evaluation_is_measured(capsys):
+    import instance_memory
+
+    instance_memory.main(["--scenes", "2", "--masks", "5", "--points", "2000"])
+    assert "resident-set peak" in capsys.readouterr().out
