@@ -15,6 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 LOGGER = logging.getLogger(__name__)
+LAYOUT = 1
+"""Raised where the same facts come to give other features."""
 
 
 class TextCache:
@@ -45,4 +47,4 @@ class TextCache:
                 Path(temporary).unlink()
 
     def _file(self, facts: Any) -> Path:
-        return self.folder / (hashlib.sha256(json.dumps(facts).encode()).hexdigest() + ".safetensors")
+        return self.folder / (hashlib.sha256(json.dumps([LAYOUT, *facts]).encode()).hexdigest() + ".safetensors")

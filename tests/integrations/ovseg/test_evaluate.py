@@ -57,7 +57,7 @@ def truth_and_prediction(own, predictions):
     return counted, np.concatenate([predicted[stem][labels[stem] != 7] for stem in labels])
 
 
-def test_both_runs_are_scored_and_made_once(own, adapter, clip_file, tmp_path):
+def test_both_runs_are_scored(own, adapter, clip_file, tmp_path):
     out = tmp_path / "out"
     flags = ["--opendas-adapter", adapter, "--output", out, "--opendas-dataset", own, "--opendas-cache", "off"]
     done = call(*flags, "CLIP_MODEL_NAME", clip_file)
@@ -82,13 +82,6 @@ def test_both_runs_are_scored_and_made_once(own, adapter, clip_file, tmp_path):
     gains = [float(row["iou_adapted"]) - float(row["iou_stock"]) for row in rows]
     assert [float(row["iou_difference"]) for row in rows] == pytest.approx(gains)
     assert np.mean(gains) == pytest.approx(gain, abs=1e-3)
-
-    first = {name: (out / name / "inference").stat().st_mtime_ns for name in ("stock", "adapted")}
-    (out / "adapted" / "done.json").unlink()  # as if this run had been cut off
-    done = call(*flags, "CLIP_MODEL_NAME", clip_file)
-    assert done.returncode == 0 and "the predictions are there" in done.stderr
-    assert (out / "stock" / "inference").stat().st_mtime_ns == first["stock"]
-    assert json.loads((out / "summary.json").read_text()) == summary
 
 
 @pytest.fixture
