@@ -28,7 +28,7 @@ MODEL_KNOWS = {"model", "files", "version", "errors"}
 
 # Optional or brittle dependencies, and the one file that knows each.
 ONE_FILE = {
-    "cv2": None,
+    "cv2": "data/fisheye.py",
     "open3d": "data/pointcloud.py",
     "openai": "negatives/language_model.py",
     "matplotlib": "eval/plots.py",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import ArrayLike, NDArray
 
-from opendas_plugin.errors import DataError
+from opendas_plugin.errors import DataError, MissingFileError
 
 
 class RayCaster:
@@ -51,6 +53,26 @@ class RayCaster:
         """Whether anything lies on each segment from ``origins`` to ``origins + directions``; (N,) bool."""
         starts, steps = _rays(origins, directions)
         return self._scene.run(starts, steps, query="OCCLUDED", dists=np.ones(len(starts), np.float32)) == 0
+
+
+def load_mesh(path: str | Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Reads a triangle mesh such as a PLY file: vertices (V, 3) and faces (F, 3), in the file's own order.
+
+    Raises:
+        MissingFileError, DataError: there is no such file, or it is not a mesh with faces.
+    """
+    if not Path(path).is_file():
+        raise MissingFileError(f"{path} does not exist; check the path")
+    import trimesh  # slow to import, and needed here alone
+
+    try:
+        mesh = trimesh.load_mesh(path, process=False)
+        vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+    except Exception as error:  # each of its readers fails in a way of its own
+        raise DataError(f"{path} cannot be read as a mesh ({error}); download it again") from error
+    if vertices.ndim != 2 or not len(faces):
+        raise DataError(f"{path} holds no faces; expected a triangle mesh")
+    return vertices, faces
 
 
 def _rays(origins: ArrayLike, directions: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

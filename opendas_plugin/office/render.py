@@ -1,8 +1,6 @@
 """Pictures of a mesh by ray casting: colour, depth and the face behind every pixel.
 
-Shading is Lambert's with an ambient term that is brighter from above and one shadow ray a light. Cameras follow
-OpenCV: x right, y down, z forward; a pixel's centre lies at its index plus one half, so that the integer part of a
-projected point is its pixel.
+Shading is Lambert's with an ambient term that is brighter from above and one shadow ray a light.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from opendas_plugin.data.camera import Camera
 from opendas_plugin.data.raycast import RayCaster
 from opendas_plugin.office.geometry import Mesh
 
@@ -21,64 +20,6 @@ _Floats: TypeAlias = NDArray[np.float32]
 _EDGE = 12 / 255  # neighbours that differ by more than this are drawn again at two more places
 _CORNERS = np.array([(-0.3, -0.3), (0.3, 0.3)], np.float32)
 _GREY = np.array([0.4, 0.4, 0.2], np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class Camera:
-    """A pinhole camera.
-
-    Attributes:
-        intrinsics: (3, 3) float, pixels.
-        pose: (4, 4) float, camera to world, metres.
-        width, height: pixels.
-    """
-
-    intrinsics: NDArray[np.float64]
-    pose: NDArray[np.float64]
-    width: int
-    height: int
-
-    @classmethod
-    def look_at(
-        cls, eye: ArrayLike, target: ArrayLike, *, width: int, height: int, fov: float = 60.0, roll: float = 0.0
-    ) -> Camera:
-        """A camera at ``eye`` (metres, z up) with ``target`` in its centre; fov (across) and roll in degrees."""
-        eye, target = np.asarray(eye, np.float64), np.asarray(target, np.float64)
-        forward = (target - eye) / np.linalg.norm(target - eye)
-        up = np.array([0.0, 0.0, 1.0]) if abs(forward[2]) < 0.999 else np.array([0.0, 1.0, 0.0])
-        right = np.cross(forward, up)
-        right /= np.linalg.norm(right)
-        down = np.cross(forward, right)
-        cosine, sine = np.cos(np.deg2rad(roll)), np.sin(np.deg2rad(roll))
-        pose = np.eye(4)
-        pose[:3, 0], pose[:3, 1] = cosine * right + sine * down, cosine * down - sine * right
-        pose[:3, 2], pose[:3, 3] = forward, eye
-        focal = width / 2 / np.tan(np.deg2rad(fov) / 2)
-        return cls(np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]]), pose, width, height)
-
-    def shrunk(self, factor: int) -> Camera:
-        """The same view in pixels ``factor`` times as wide and high."""
-        intrinsics = self.intrinsics / [[factor], [factor], [1]]
-        return Camera(intrinsics, self.pose, self.width // factor, self.height // factor)
-
-    def centres(self) -> _Floats:
-        """Image positions of all pixels' centres, row by row, (H * W, 2) (x, y)."""
-        y, x = np.divmod(np.arange(self.height * self.width), self.width)
-        return np.stack([x, y], axis=1).astype(np.float32) + np.float32(0.5)
-
-    def rays(self, pixels: _Floats) -> tuple[_Floats, _Floats]:
-        """Rays through image positions (N, 2) (x, y): origins and directions, (N, 3) float32, with depth 1 along z."""
-        inverse = np.linalg.inv(self.intrinsics)
-        matrix = (self.pose[:3, :3] @ inverse).astype(np.float32)
-        directions = pixels[:, :1] * matrix[:, 0] + (pixels[:, 1:] * matrix[:, 1] + matrix[:, 2])
-        return np.broadcast_to(self.pose[:3, 3].astype(np.float32), directions.shape), directions
-
-    def project(self, points: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where world points (N, 3) appear: (N, 2) (x, y) in pixels, and (N,) depths in metres, <= 0 behind."""
-        local = (np.asarray(points, np.float64) - self.pose[:3, 3]) @ self.pose[:3, :3]
-        image = local @ self.intrinsics.T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return image[:, :2] / image[:, 2:], local[:, 2]
 
 
 @dataclass(frozen=True)

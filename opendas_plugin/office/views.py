@@ -8,9 +8,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from opendas_plugin.data.camera import Camera
 from opendas_plugin.office.layout import Item, Room
 from opendas_plugin.office.names import CLASSES
-from opendas_plugin.office.render import Camera
 
 _Point: TypeAlias = NDArray[np.float64]
 

@@ -1,0 +1,195 @@
+"""ScanNet++ as published: a scene's files, its annotation, and which scenes are offices.
+
+Layout (common/scene_release.py of github.com/scannetpp/scannetpp): ``<root>/data/<scene>/scans`` with
+``mesh_aligned_0.05.ply``, ``segments.json``, ``segments_anno.json``, ``mesh_aligned_0.05_mask.txt``; ``iphone`` with
+``rgb/`` and ``colmap/``; ``dslr`` with ``resized_images/`` and ``colmap/``; lists of scenes in ``<root>/splits``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.files import read_json
+from opendas_plugin.vocabulary import fold_name
+
+Source = Literal["iphone", "dslr"]
+Split = Literal["train", "val"]
+PICTURES = {"iphone": "rgb", "dslr": "resized_images"}
+
+NO_CLASS = ("remove", "split", "unknown", "object")
+"""Labels that are notes of the annotators."""
+STRUCTURE = ("wall", "floor", "ceiling")
+"""Classes of which there are no instances to find."""
+OFFICE_THINGS = (
+    "office chair",
+    "office desk",
+    "monitor",
+    "keyboard",
+    "mouse",
+    "computer tower",
+    "laptop",
+    "telephone",
+    "whiteboard",
+    "printer",
+    "projector",
+    "office cabinet",
+    "file cabinet",
+    "paper tray",
+    "conference table",
+)
+"""What makes a scene an office, by our reading: the paper does not name its scenes."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene's folder.
+
+    Attributes:
+        root: the dataset's.
+        name: the scene's id.
+    """
+
+    root: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """All of the scene."""
+        return self.root / "data" / self.name
+
+    @property
+    def mesh(self) -> Path:
+        """The triangle mesh."""
+        return self.folder / "scans" / "mesh_aligned_0.05.ply"
+
+    @property
+    def segments(self) -> Path:
+        """Vertex -> segment."""
+        return self.folder / "scans" / "segments.json"
+
+    @property
+    def annotation(self) -> Path:
+        """Objects, each a label and segments."""
+        return self.folder / "scans" / "segments_anno.json"
+
+    def pictures(self, source: Source) -> Path:
+        """The folder of a camera's pictures."""
+        return self.folder / source / PICTURES[source]
+
+    def poses(self, source: Source) -> Path:
+        """The folder of a camera's COLMAP model."""
+        return self.folder / source / "colmap"
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """An annotated object.
+
+    Attributes:
+        id: its objectId, above 0.
+        label: as annotated.
+        segments: numbers of its segments.
+    """
+
+    id: int
+    label: str
+    segments: NDArray[np.int64]
+
+
+def read_things(scene: Scene) -> list[Thing]:
+    """The annotated objects of a scene, in the file's order.
+
+    Raises:
+        MissingFileError, DataError: the annotation is missing or not of ScanNet++'s format.
+    """
+    content = read_json(scene.annotation)
+    try:
+        things = [
+            Thing(int(group["objectId"]), str(group["label"]).strip(), np.array(group["segments"], np.int64))
+            for group in content["segGroups"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{scene.annotation}: expected ScanNet++'s segGroups ({error!r}); download it again") from error
+    odd = [thing.id for thing in things if not 0 < thing.id < 2**16]
+    if odd:
+        raise DataError(f"{scene.annotation}: expected object ids of 1 to 65535, got {odd[0]}")
+    return things
+
+
+def read_segments(scene: Scene) -> NDArray[np.int64]:
+    """(V,) the segment of each vertex.
+
+    Raises:
+        MissingFileError, DataError: the file is missing or not of ScanNet++'s format.
+    """
+    content: Any = read_json(scene.segments)
+    try:
+        return np.array(content["segIndices"], np.int64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{scene.segments}: expected ScanNet++'s segIndices ({error!r}); download it again") from error
+
+
+def objects_of_vertices(things: Sequence[Thing], segments: NDArray[np.int64]) -> NDArray[np.int32]:
+    """(V,) the objectId of each vertex, 0: none; of two objects the later one counts (common/utils/anno.py)."""
+    last = max([int(segments.max()), *(int(thing.segments.max()) for thing in things if len(thing.segments))])
+    of_segment = np.zeros(last + 1, np.int32)
+    for thing in things:
+        of_segment[thing.segments] = thing.id
+    return of_segment[segments]
+
+
+def is_class(label: str) -> bool:
+    """Whether a label names a thing."""
+    return bool(fold_name(label)) and fold_name(label) not in {fold_name(name) for name in NO_CLASS}
+
+
+def class_names(labels: Iterable[str]) -> dict[str, str]:
+    """Folded label -> the class name: its most frequent spelling (of equals the first in the alphabet)."""
+    spellings: dict[str, Counter[str]] = {}
+    for label in labels:
+        if is_class(label):
+            spellings.setdefault(fold_name(label), Counter())[label] += 1
+    return {key: min(counts, key=lambda name: (-counts[name], name)) for key, counts in sorted(spellings.items())}
+
+
+def read_scene_list(path: Path) -> list[str]:
+    """The scene ids of a list, one a line.
+
+    Raises:
+        MissingFileError, DataError: there is no such file, or no id in it.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist; give a list of scenes, one id a line")
+    scenes = path.read_text(encoding="utf-8").split()
+    if not scenes:
+        raise DataError(f"{path} holds no scene; write one id a line")
+    return scenes
+
+
+def choose_offices(root: Path, split: Split, count: int) -> list[str]:
+    """The scenes of an official split that look most like offices: those with the most kinds of office things.
+
+    At least three kinds are needed; of equals the first in the alphabet are taken. Scenes that are not downloaded are
+    passed over.
+
+    Raises:
+        MissingFileError, DataError: the split's list is missing; or no scene is an office.
+    """
+    things = {fold_name(name) for name in OFFICE_THINGS}
+    kinds = {}
+    for name in read_scene_list(root / "splits" / f"nvs_sem_{split}.txt"):
+        scene = Scene(root, name)
+        if scene.annotation.is_file():
+            kinds[name] = len({fold_name(thing.label) for thing in read_things(scene)} & things)
+    offices = sorted((name for name in kinds if kinds[name] >= 3), key=lambda name: (-kinds[name], name))
+    if not offices:
+        raise DataError(f"none of the {len(kinds)} scenes of {split} at {root} is an office; give a list of scenes")
+    return sorted(offices[:count])
