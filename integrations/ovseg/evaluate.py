@@ -1,6 +1,6 @@
-"""``python -m integrations.ovseg.evaluate``: OVSeg with and without an adapter on one dataset, and the difference.
+"""``python -m integrations.ovseg evaluate``: OVSeg with and without an adapter on one dataset, and the difference.
 
-    python -m integrations.ovseg.evaluate --opendas-adapter A --output OUT --config-file C MODEL.WEIGHTS W
+    python -m integrations.ovseg evaluate --opendas-adapter A --output OUT --config-file C MODEL.WEIGHTS W
 
 Each run is OVSeg's own evaluation under the launcher, in a process of its own. One whose predictions are there already
 is not repeated.
@@ -32,7 +32,7 @@ from opendas_plugin.eval.semantic_report import COLUMNS, evaluate_semantic
 from opendas_plugin.files import atomic_file, read_json, write_json, write_text
 from opendas_plugin.vocabulary import fold_name
 
-PROGRAM = "integrations.ovseg.evaluate"
+PROGRAM = "opendas-ovseg evaluate"
 ROWS = {"stock": "OVSeg", "adapted": "OVSeg with the adapter"}
 PREDICTIONS = "inference/sem_seg_predictions.json"
 
@@ -199,7 +199,7 @@ def _sha256(adapter: Path) -> str:
 
 def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
-        prog=f"python -m {PROGRAM}",
+        prog=PROGRAM,
         usage="%(prog)s --opendas-adapter A --output OUT [OUR FLAGS] [ARGUMENTS OF train_net.py]",
         description="Evaluates OVSeg with and without an adapter on one dataset, and writes one table with the "
         "difference. All other arguments go to both runs: --config-file, --num-gpus N, the launcher's --opendas-text "
@@ -220,7 +220,3 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     if owned:
         parser.error(f"{owned[0]} is set by this command; use --output and --dataset")
     return options, rest
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -26,6 +26,10 @@ HOOK_COMMANDS = {"enable": hook.enable, "disable": hook.disable, "status": hook.
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a script of OVSeg; returns 0 done, 1 failed (one line on stderr), 2 bad usage, or the script's own code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["evaluate"]:
+        from integrations.ovseg import evaluate  # it needs the whole package
+
+        return evaluate.main(arguments[1:])
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     asks_help = "-h" in rest or "--help" in rest
@@ -146,10 +150,11 @@ def _download(hub_id: str) -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="opendas-ovseg",
-        usage="%(prog)s [OUR FLAGS] SCRIPT [ARGUMENTS OF SCRIPT]\n       %(prog)s enable | disable | status",
+        usage="%(prog)s [OUR FLAGS] SCRIPT [ARGUMENTS OF SCRIPT]\n       %(prog)s evaluate --help\n"
+        "       %(prog)s enable | disable | status",
         description="Runs a script of an OVSeg checkout (train_net.py, demo.py, tools/web_demo.py), unmodified, with "
-        "an OpenDAS adapter. Our flags may stand anywhere. `enable` lets `python train_net.py --clip-backend ...` do "
-        "the same in this environment, `disable` takes that back.",
+        "an OpenDAS adapter. Our flags may stand anywhere. `evaluate` scores OVSeg with and without one. `enable` lets "
+        "`python train_net.py --clip-backend ...` do the same in this environment, `disable` takes that back.",
         add_help=False,  # --help is the script's too
         allow_abbrev=False,  # OVSeg's documentation abbreviates its own flags
     )
@@ -158,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         "adapter": "the adapter; needed with --clip-backend opendas",
         "base": "the CLIP that the adapter sits on: the one inside MODEL.WEIGHTS (default), or the one that "
         "MODEL.CLIP_ADAPTER.CLIP_MODEL_NAME names, restored after loading",
-        "text": "learnt text tokens for the MaskFormer branch and the CLIP branch (default), or for the CLIP branch",
+        "text": "who reads learnt text tokens: the MaskFormer branch and the CLIP branch (default), or CLIP's alone",
         "chunk": "regions in one batch of the visual tower; 0: all (default: 10 on a CPU, all on a GPU)",
         "cache": "where text features are kept for later runs; 'off': nowhere (default: the user's cache folder)",
         "dataset": "JSON file that describes labelled images of yours; OVSeg then knows them, for DATASETS.TEST",

@@ -43,7 +43,7 @@ def own(tmp_path) -> Path:
 def call(*arguments, **variables):
     path = os.pathsep.join([str(ROOT), str(STAND_IN / "packages")])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **variables}
-    command = [sys.executable, "-m", "integrations.ovseg.evaluate", *map(str, arguments)]
+    command = [sys.executable, "-m", "integrations.ovseg", "evaluate", *map(str, arguments)]
     return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
 
 
