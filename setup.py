@@ -66,6 +66,7 @@ setup(
             "opendas-negatives = opendas_plugin.commands.generate_negatives:main",
             "opendas-train = opendas_plugin.commands.train_prompts:main",
             "opendas-evaluate = opendas_plugin.commands.evaluate:main",
+            "opendas-compare = opendas_plugin.commands.compare:main",
             "opendas-export = opendas_plugin.commands.export_adapter:main",
             "opendas-ovseg = integrations.ovseg.launcher:main",
         ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -104,10 +107,45 @@ def read_options(argv: Sequence[str]) -> TrainPrompts:
         raise UsageError(str(error)) from error
 
 
+class Stopwatch:
+    """Seconds since it was made, less those that it was paused."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return time.monotonic() - self._start
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Does not count the time of the ``with`` block."""
+        begin = time.monotonic()
+        yield
+        self._start += time.monotonic() - begin
+
+
 def adapt(
-    options: TrainPrompts, domain: Domain, output: Path, world: World, device: torch.device
+    options: TrainPrompts,
+    domain: Domain,
+    output: Path,
+    world: World,
+    device: torch.device,
+    *,
+    before: Path | None = None,
+    watch: Stopwatch | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Trains on a domain and saves the adapter.
+
+    Args:
+        options: of the command.
+        domain: what to learn from, and what to score on.
+        output: folder of the run.
+        world: the processes that share the work.
+        device: of this process.
+        before: the report of the same backbone on the same segments, where there is one, to copy.
+        watch: paused while scores are made.
 
     Returns:
         The evaluation's summaries by the folder in ``output`` that holds them: ``before``, ``after_visual`` and so on;
@@ -133,10 +171,13 @@ def adapt(
         if name == BEFORE and negatives is not None:
             negatives.save(output / "negatives.json")
         folder, about = output / folders[name], {"backbone": clip.backbone.title, "prompts": towers}
+        if name == BEFORE and before is not None and not folder.exists():
+            shutil.copytree(before, folder)
         if (folder / "summary.json").exists():
             scores[folders[name]] = read_json(folder / "summary.json")
             return
-        with clip.prompts_disabled(visual="visual" not in towers, text="text" not in towers):
+        disabled = {"visual": "visual" not in towers, "text": "text" not in towers}
+        with watch.paused() if watch else contextlib.nullcontext(), clip.prompts_disabled(**disabled):
             scores[folders[name]] = evaluate_classification(
                 clip, domain.val, vocabulary, policy, folder, workers=config.workers, about=about
             )

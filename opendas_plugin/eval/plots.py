@@ -58,10 +58,72 @@ def f1_figure(path: Path, names: Sequence[str], series: Mapping[str, Sequence[fl
     figure.savefig(path, dpi=120, format="png")
 
 
-def _subplots(size: tuple[float, float]):  # type: ignore[no-untyped-def]  # matplotlib is optional, and so are its types
+def bars_figure(path: Path, series: Mapping[str, Mapping[str, tuple[float, float]]]) -> None:
+    """Draws scores as a PNG: a group of bars for each system, a bar with its spread for each metric.
+
+    Args:
+        path: where the PNG goes.
+        series: metric -> system -> mean and standard deviation, in percent.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    systems = list(next(iter(series.values())))
+    figure, axes = _subplots((max(5.0, 0.7 * len(systems) + 2), 4.0))
+    width = 0.8 / len(series)
+    for place, (metric, values) in enumerate(series.items()):
+        means, spreads = zip(*(values[system] for system in systems), strict=True)
+        x = np.arange(len(systems)) + (place - (len(series) - 1) / 2) * width
+        axes.bar(x, means, width, yerr=spreads, capsize=2, label=metric)
+    axes.set_xticks(range(len(systems)), systems, rotation=35, ha="right", fontsize=8)
+    axes.set_ylabel("%")
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=120, format="png")
+
+
+def picture_grid(
+    path: Path,
+    titles: Sequence[str],
+    rows: Sequence[Sequence[NDArray[np.uint8]]],
+    legend: Mapping[str, tuple[int, int, int]],
+) -> None:
+    """Draws pictures in rows and titled columns as a PNG, with a legend of colours below.
+
+    Args:
+        path: where the PNG goes.
+        titles: of the columns.
+        rows: each a picture (H, W, 3) for each column.
+        legend: entry -> its colour, 0 to 255.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    height, width = rows[0][0].shape[:2]
+    per_line = max(1, len(titles))
+    lines = -(-len(legend) // per_line)
+    side = 2.2
+    size = (side * len(titles), side * height / width * len(rows) + 0.3 + 0.22 * lines)
+    figure, grid = _subplots(size, len(rows), len(titles))
+    for axes, picture in zip(grid.flat, (picture for row in rows for picture in row), strict=True):
+        axes.imshow(picture)
+        axes.set_axis_off()
+    for axes, title in zip(grid[0], titles, strict=True):
+        axes.set_title(title, fontsize=8)
+    handles = [_patch(np.array(colour) / 255, name) for name, colour in legend.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=per_line, fontsize=7, frameon=False)
+    figure.savefig(path, dpi=150, format="png")
+
+
+def _patch(colour, label):  # type: ignore[no-untyped-def]
+    from matplotlib.patches import Patch
+
+    return Patch(color=colour, label=label)
+
+
+def _subplots(size: tuple[float, float], rows: int | None = None, columns: int = 1):  # type: ignore[no-untyped-def]  # matplotlib is optional, and so are its types
     try:
         from matplotlib.figure import Figure  # without pyplot: no display, no global state
     except ImportError as error:
         raise MissingDependencyError("figures need matplotlib; pip install 'opendas-plugin[reports]'") from error
     figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots()
+    return figure, figure.subplots() if rows is None else figure.subplots(rows, columns, squeeze=False)

@@ -24,12 +24,13 @@ FOLDER = Path(__file__).parent.parent / "recipes"
 T = TypeVar("T")
 
 
-def read_recipe(recipe: str | Path, method: str | None = None) -> TrainConfig:
+def read_recipe(recipe: str | Path, method: str | None = None, changes: Mapping[str, Any] | None = None) -> TrainConfig:
     """Reads a recipe for one method.
 
     Args:
         recipe: a file, or the name of a built-in recipe, such as ``office`` or ``paper``.
         method: what to learn by; None: the one that the recipe names, or the default.
+        changes: fields that go before all others, nested as in a recipe.
 
     Raises:
         MissingFileError: neither a file nor a built-in recipe.
@@ -50,7 +51,7 @@ def read_recipe(recipe: str | Path, method: str | None = None) -> TrainConfig:
         raise ConfigError(f"{path}: expected a recipe to have fields, got {values!r}")
     method = method or values.get("method") or TrainConfig.method
     common = {name: value for name, value in values.items() if name not in methods.METHODS}
-    layers = methods.get(method).recipe, common, values.get(method) or {}, {"method": method}
+    layers = methods.get(method).recipe, common, values.get(method) or {}, {"method": method}, changes or {}
     return build(TrainConfig, functools.reduce(_merge, layers), str(path))
 
 

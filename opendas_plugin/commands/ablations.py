@@ -1,0 +1,65 @@
+"""The ablations of OpenDAS that ``compare.py --ablate`` knows: each a few recipes that differ in one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of an ablation: the fields that it changes, its method, and where its related names come from."""
+
+    title: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    method: str = "opendas"
+    negatives: Literal["offline", "openai"] | None = None
+    """A source of ``generate_negatives.py``; None: what training takes of itself."""
+
+
+def _of(field_name: str, values: Mapping[str, Any]) -> tuple[Variant, ...]:
+    group, _, name = field_name.partition(".")
+    return tuple(Variant(title, {group: {name: value}}) for title, value in values.items())
+
+
+ABLATIONS: Mapping[str, tuple[Variant, ...]] = {
+    "stages": (
+        Variant("both stages"),
+        Variant("visual only", {"prompts": {"text_tokens": 0}}),
+        Variant("text only", {"prompts": {"visual_tokens": 0}}),
+    ),
+    "triplet": (
+        Variant("weight 2 to 5"),
+        Variant("weight fixed at 2", {"triplet": {"weight_schedule": "constant", "weight_start": 2.0}}),
+        Variant("weight fixed at 5", {"triplet": {"weight_schedule": "constant", "weight_start": 5.0}}),
+        Variant("no triplet", {"triplet": {"enabled": False}}),
+    ),
+    "mining": _of(
+        "triplet.mining",
+        {
+            "hardest of the own five": "hardest",
+            "random of the own five": "random",
+            "semi-hard": "semi_hard",
+            "hardest of the whole pool": "pool",
+        },
+    ),
+    "negatives": (
+        Variant("openai", negatives="openai"),
+        Variant("offline", negatives="offline"),
+        Variant("training names", {"triplet": {"mining": "training"}}),
+        Variant("none", {"triplet": {"enabled": False}}),
+    ),
+    "visual_tokens": _of("prompts.visual_tokens", {f"{n} visual tokens": n for n in (1, 2, 4, 8, 16, 32)}),
+    "text_tokens": _of("prompts.text_tokens", {f"{n} text tokens": n for n in (1, 2, 4, 8)}),
+    "depth": (
+        Variant("all layers"),
+        *(Variant(f"first {n} layers", {"prompts": {"visual_depth": n, "text_depth": n}}) for n in (1, 2, 3)),
+    ),
+    "crops": tuple(
+        Variant(f"{background} background, {resize}", {"crops": {"background": background, "resize": resize}})
+        for background in ("keep", "mean")
+        for resize in ("squash", "center")
+    ),
+    "order": (Variant("visual, then text"), Variant("both at once", method="opendas_joint")),
+}

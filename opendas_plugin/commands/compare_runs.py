@@ -1,0 +1,218 @@
+"""The training runs of a comparison: each in a process of its own, and done once for all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import multiprocessing
+import resource
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from opendas_plugin.commands.common import RunRecord, pick_device, plain
+from opendas_plugin.commands.train_prompts import BEFORE, Stopwatch, TrainPrompts, adapt, score_folders
+from opendas_plugin.data.registry import load_domain
+from opendas_plugin.errors import ConfigError, TrainingError
+from opendas_plugin.eval.comparison import System
+from opendas_plugin.files import read_json, write_json
+from opendas_plugin.model.adapter import WEIGHTS_FILE
+from opendas_plugin.train.distributed import World
+from opendas_plugin.train.state import fingerprint
+
+PROGRAM = "opendas-compare"
+COST = "cost.json"
+WITHOUT_EFFECT = ("data", "output_dir", "debug", "resume", "device")
+"""Options of a run that another machine or folder may have otherwise."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run.
+
+    Args:
+        title: of its row.
+        folder: where the run lies.
+        options: what ``train_prompts.py`` would be given.
+    """
+
+    title: str
+    folder: Path
+    options: TrainPrompts
+
+    @property
+    def method(self) -> str:
+        """How it learns."""
+        return self.options.config.method
+
+
+def run_all(jobs: Sequence[Job]) -> None:
+    """Trains what is not done yet, one run after the other; a run that was interrupted is started again.
+
+    Raises:
+        ConfigError: a folder holds a run of something else.
+        TrainingError: a run's process was killed, such as for its memory.
+        OpenDASError: what training raises.
+    """
+    done: list[Job] = []
+    for number, job in enumerate(jobs, start=1):
+        if not _is_done(job):
+            logger.info("run %d of %d: %s, seed %d", number, len(jobs), job.title, job.options.config.seed)
+            shutil.rmtree(job.folder, ignore_errors=True)
+            with ProcessPoolExecutor(1, mp_context=_new_processes()) as pool:
+                try:
+                    pool.submit(run_one, job, _known_before(job, done)).result()
+                except BrokenProcessPool as error:
+                    raise TrainingError(
+                        f"the run in {job.folder} was killed, perhaps for want of memory; start again to go on"
+                    ) from error
+        done.append(job)
+
+
+def run_one(job: Job, before: Path | None) -> None:
+    """Trains and scores one run in this process, and notes what it cost.
+
+    Args:
+        job: the run.
+        before: the report of its backbone without an adapter, where it is known.
+    """
+    logging.getLogger("opendas_plugin").setLevel(logging.WARNING)
+    record = RunRecord(PROGRAM, (), job.options, seed=job.options.config.seed)
+    device, domain = pick_device(job.options.device), load_domain(job.options.data)
+    meter = Meter(device)
+    adapt(job.options, domain, job.folder, World(), device, before=before, watch=meter)
+    record.write(job.folder)
+    cost = {
+        "identity": _identity(job),
+        "parameters": _count(job.folder / "adapter" / WEIGHTS_FILE),
+        "seconds": meter.seconds,
+        "peak_memory_mb": meter.peak,
+    }
+    write_json(job.folder / COST, cost)
+
+
+class Meter(Stopwatch):
+    """The time of a process, and the peak of its memory in MB: a GPU's own, or all of the process on a CPU.
+
+    Where the system cannot set the peak back (other than Linux), what happens while it is paused counts for memory.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.peak = 0.0
+        self._cuda = device if device.type == "cuda" else None
+        self._reset()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Counts neither time nor memory of the ``with`` block."""
+        self.peak = max(self.peak, self._read())
+        with super().paused():
+            yield
+        self._reset()
+
+    def _reset(self) -> None:
+        if self._cuda is not None:
+            torch.cuda.reset_peak_memory_stats(self._cuda)
+        else:
+            with contextlib.suppress(OSError):
+                Path("/proc/self/clear_refs").write_text("5")
+
+    def _read(self) -> float:
+        if self._cuda is not None:
+            return torch.cuda.max_memory_allocated(self._cuda) / 2**20
+        try:
+            lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+        except OSError:
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+def systems_of(jobs: Sequence[Job]) -> list[System]:
+    """One row for each title, after a row for each earlier stage of it alone."""
+    systems = []
+    for title in dict.fromkeys(job.title for job in jobs):
+        own = [job for job in jobs if job.title == title]
+        costs = [read_json(job.folder / COST) for job in own]
+        *earlier, last = score_folders(own[0].method).items()
+        for name, folder in earlier[1:]:  # the first is plain CLIP
+            parameters = costs[0]["parameters"][name]
+            systems.append(System(f"{title}, {name} stage alone", parameters, _scores(own, folder)))
+        scores: Mapping[int | None, Mapping[str, Any]] = _scores(own, last[1])
+        if last[0] == BEFORE:
+            scores = {None: next(iter(scores.values()))}
+        seconds = tuple(cost["seconds"] for cost in costs) if last[0] != BEFORE else ()
+        memory = tuple(cost["peak_memory_mb"] for cost in costs) if last[0] != BEFORE else ()
+        systems.append(System(title, sum(costs[0]["parameters"].values()), scores, seconds, memory))
+    return systems
+
+
+def predictions_of(job: Job) -> list[str]:
+    """The names that a finished run gives the validation segments."""
+    lines = (job.folder / list(score_folders(job.method).values())[-1] / "predictions.jsonl").read_text("utf-8")
+    return [json.loads(line)["prediction"] for line in lines.splitlines()]
+
+
+def _new_processes() -> BaseContext:
+    """Clean processes that have the package imported; where the system cannot fork, each imports it itself."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _scores(jobs: Sequence[Job], folder: str) -> dict[int | None, Mapping[str, Any]]:
+    return {job.options.config.seed: read_json(job.folder / folder / "summary.json") for job in jobs}
+
+
+def _is_done(job: Job) -> bool:
+    """Whether the run is there, and is this one.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    if not (job.folder / COST).exists():
+        return False
+    if read_json(job.folder / COST)["identity"] != _identity(job):
+        raise ConfigError(
+            f"{job.folder} holds a run with another recipe, or on other data; choose another output folder"
+        )
+    return True
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    domain = load_domain(job.options.data)
+    options = {name: value for name, value in plain(job.options).items() if name not in WITHOUT_EFFECT}
+    segments = [*domain.train, *domain.val]
+    return {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
+
+
+def _known_before(job: Job, done: Sequence[Job]) -> Path | None:
+    """Plain CLIP's report on the same crops by a run that is done."""
+
+    def same(other: Job) -> bool:
+        fields = ("backbone", "pretrained", "backbone_seed", "crops")
+        return all(getattr(job.options.config, name) == getattr(other.options.config, name) for name in fields)
+
+    return next((other.folder / BEFORE for other in done if same(other)), None)
+
+
+def _count(path: Path) -> dict[str, int]:
+    """How many values an adapter's file holds for each tower."""
+    counts = {"visual": 0, "text": 0}
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 (it is no dict)
+            counts[name.partition("_")[0]] += file.get_tensor(name).numel()
+    return counts

@@ -1,0 +1,109 @@
+"""Tables of measured and quoted figures, as Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from opendas_plugin.files import atomic_file, write_text
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure over several runs: mean, and standard deviation where there is more than one run."""
+
+    mean: float
+    std: float | None = None
+    digits: int = 1
+
+    @classmethod
+    def of(cls, values: Sequence[float], digits: int = 1) -> Figure:
+        """The mean and sample standard deviation of at least one value."""
+        mean = sum(values) / len(values)
+        if len(values) == 1:
+            return cls(mean, None, digits)
+        return cls(mean, math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1)), digits)
+
+    def text(self, between: str = " ± ") -> str:
+        """The figure as people read it."""
+        spread = "" if self.std is None else f"{between}{self.std:.{self.digits}f}"
+        return f"{self.mean:,.{self.digits}f}{spread}"
+
+
+Cell = Figure | str | None
+"""None: there is no such figure."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Args:
+        caption: one line.
+        columns: their titles; the first is that of the rows' titles.
+        rows: a cell for each column.
+        notes: lines below it.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        """The table in GitHub's Markdown."""
+        lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *(map(_text, row) for row in self.rows)]
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return f"{self.caption}\n\n{table}\n" + "".join(f"\n{note}\n" for note in self.notes)
+
+    def latex(self) -> str:
+        """The table as a LaTeX ``table`` with booktabs' rules."""
+        lines = [" & ".join(map(_escape, self.columns)) + r" \\ \midrule"]
+        lines += [" & ".join(map(_latex, row)) + r" \\" for row in self.rows]
+        notes = "".join(f"\n\\par\\small {_escape(note)}" for note in self.notes)
+        return (
+            f"\\begin{{table}}\n\\caption{{{_escape(self.caption)}}}\n"
+            f"\\begin{{tabular}}{{l{'r' * (len(self.columns) - 1)}}}\n\\toprule\n"
+            + "\n".join(lines)
+            + f"\n\\bottomrule\n\\end{{tabular}}{notes}\n\\end{{table}}\n"
+        )
+
+    def save(self, path: Path) -> None:
+        """Writes ``path`` with the suffixes .md, .tex and .csv; in the last, deviations have columns of their own."""
+        write_text(path.with_suffix(".md"), self.markdown())
+        write_text(path.with_suffix(".tex"), self.latex())
+        measured = [any(isinstance(row[place], Figure) for row in self.rows) for place in range(len(self.columns))]
+        with atomic_file(path.with_suffix(".csv")) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            titles = zip(self.columns, measured, strict=True)
+            writer.writerow(
+                [title for name, spread in titles for title in ([name, f"{name} std"] if spread else [name])]
+            )
+            for row in self.rows:
+                cells = zip(row, measured, strict=True)
+                writer.writerow([value for cell, spread in cells for value in _values(cell, spread)])
+
+
+def _values(cell: Cell, spread: bool) -> list[str]:
+    if isinstance(cell, Figure):
+        return [repr(round(cell.mean, 6)), "" if cell.std is None else repr(round(cell.std, 6))]
+    return ["" if cell is None else cell, *([""] if spread else [])]
+
+
+def _text(cell: Cell) -> str:
+    return "-" if cell is None else cell if isinstance(cell, str) else cell.text()
+
+
+def _latex(cell: Cell) -> str:
+    if not isinstance(cell, Figure):
+        return _escape(_text(cell))
+    return "$" + cell.text(r" \pm ").replace(",", "{,}") + "$"
+
+
+def _escape(text: str) -> str:
+    for sign in "&%_#":
+        text = text.replace(sign, "\\" + sign)
+    return text

@@ -1,0 +1,154 @@
+"""compare.py as a user meets it: rows, tables, figures, and going on after a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from opendas_plugin.commands.ablations import ABLATIONS
+from opendas_plugin.commands.compare import Compare, main, plan
+from opendas_plugin.commands.compare_runs import COST
+from opendas_plugin.data.registry import load_domain
+from opendas_plugin.errors import ConfigError
+
+RECIPE = """
+backbone: office-tiny
+batch_size: 8
+visual: {epochs: 1}
+text: {epochs: 1}
+joint: {epochs: 1}
+workers: 0
+"""
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def finished(domain, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare")
+    (folder / "quick.yaml").write_text(RECIPE)
+    flags = ["--data", str(domain), "--output", str(folder / "out"), "--recipe", str(folder / "quick.yaml")]
+    flags += ["--seeds", "2", "--device", "cpu", "--methods", "zero_shot", "vpt", "opendas"]
+    assert main(flags) == 0
+    return folder / "out", flags
+
+
+def rows(path: Path) -> list[list[str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_every_row_is_there_with_every_seed(finished) -> None:
+    out, _ = finished
+    _, *lines = rows(out / "table1.csv")
+    assert [line[0] for line in lines if "*" not in line[0]] == [
+        "zero_shot", "vpt", "opendas, visual stage alone", "opendas",
+    ]  # fmt: skip
+    assert len([line for line in lines if line[0].endswith(" *")]) == 6
+    runs = rows(out / "runs.csv")
+    assert [(line[0], line[2]) for line in runs[1:]][:3] == [("zero_shot", ""), ("vpt", "0"), ("vpt", "1")]
+    summary = json.loads((out / "runs" / "vpt" / "seed1" / "after" / "summary.json").read_text())
+    assert float(runs[3][4]) == summary["w_f1"]
+    mean = sum(float(line[4]) for line in runs[2:4]) / 2
+    assert float(next(line for line in lines if line[0] == "vpt")[2]) == pytest.approx(mean, abs=1e-5)
+    assert {path.name for path in out.iterdir()} >= {
+        "table1.md", "table1.tex", "table2.csv", "differences.md", "comparison.md", "scores.png", "predictions.png",
+        "run.json",
+    }  # fmt: skip
+
+
+def test_zero_shot_is_scored_once_and_is_the_start_of_all(finished) -> None:
+    out, _ = finished
+    reports = {path.read_bytes() for path in out.glob("runs/*/*/before/summary.json")}
+    assert len(reports) == 1 and len(list(out.glob("runs/zero_shot/*"))) == 1
+
+
+def test_what_is_done_is_not_done_again_and_what_was_killed_is(finished, tmp_path) -> None:
+    out, flags = finished
+    shutil.copytree(out, tmp_path / "out")
+    again = [str(tmp_path / "out") if flag == str(out) else flag for flag in flags]
+    run = tmp_path / "out" / "runs" / "vpt" / "seed1"
+    (run / COST).unlink()  # as a kill leaves it
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob(f"runs/*/*/{COST}")}
+    assert main(again) == 0
+    assert stamps == {path: path.stat().st_mtime_ns for path in stamps} and (run / COST).exists()
+    same = "runs/vpt/seed1/adapter/adapter.safetensors"
+    assert (tmp_path / "out" / same).read_bytes() == (out / same).read_bytes()
+
+
+def test_runs_of_another_recipe_are_not_mixed_in(finished, tmp_path, capsys) -> None:
+    _, flags = finished
+    (tmp_path / "other.yaml").write_text(RECIPE.replace("batch_size: 8", "batch_size: 4"))
+    other = [str(tmp_path / "other.yaml") if flag.endswith("quick.yaml") else flag for flag in flags]
+    assert main(other) == 1
+    assert "holds a run with another recipe" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_killed_comparison_loses_the_run_in_progress_alone(finished, tmp_path) -> None:
+    _, flags = finished
+    command = [sys.executable, "tools/compare.py", *flags]
+    command[command.index("--output") + 1] = str(tmp_path / "out")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+    while not list((tmp_path / "out").glob(f"runs/vpt/seed0/{COST}")):
+        time.sleep(0.05)
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob(f"runs/*/*/{COST}")}
+    assert len(done) == 2
+    assert subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True).returncode == 0
+    assert done == {path: path.stat().st_mtime_ns for path in done}
+
+
+def options(domain, tmp_path, **fields) -> Compare:
+    (tmp_path / "quick.yaml").write_text(RECIPE)
+    return Compare(data=domain, output=tmp_path / "out", recipe=str(tmp_path / "quick.yaml"), **fields)
+
+
+@pytest.mark.parametrize("name", sorted(set(ABLATIONS) - {"negatives"}))
+def test_an_ablation_changes_what_it_says_and_nothing_else(name, domain, tmp_path) -> None:
+    jobs = plan(options(domain, tmp_path, ablate=name, seeds=1), load_domain(domain))
+    assert [job.title for job in jobs] == [variant.title for variant in ABLATIONS[name]]
+    configs = {str(job.options.config) for job in jobs}
+    assert len(configs) == len(jobs)
+    assert len({job.folder for job in jobs}) == len(jobs)
+
+
+def test_related_names_from_a_source_that_cannot_be_asked_are_left_out(domain, tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    jobs = plan(options(domain, tmp_path, ablate="negatives", seeds=1), load_domain(domain))
+    assert [job.title for job in jobs] == ["offline", "training names", "none"]
+    assert "openai is left out" in caplog.text
+    assert jobs[0].options.negatives.exists()
+
+
+def test_a_method_may_have_a_recipe_of_its_own(domain, tmp_path) -> None:
+    jobs = plan(options(domain, tmp_path, methods=("opendas", "opendas@paper"), seeds=2), load_domain(domain))
+    assert [(job.title, job.options.config.seed) for job in jobs] == [
+        ("opendas", 0), ("opendas", 1), ("opendas@paper", 0), ("opendas@paper", 1),
+    ]  # fmt: skip
+    assert [job.options.config.augmentation.kind for job in jobs][::2] == ["none", "rrc_flip"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"methods": ("maaple",)}, "there is no method 'maaple'"),
+        ({"methods": ("vpt@nowhere",)}, "there is no recipe nowhere"),
+        ({"ablate": "colours"}, "there is no ablation 'colours'; choose one of stages"),
+        ({"against": "vpt", "methods": ("opendas",)}, "--against 'vpt' is no row; choose one of opendas"),
+        ({"methods": ()}, "there is nothing to compare"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(fields, message, domain, tmp_path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan(options(domain, tmp_path, **fields), load_domain(domain))
