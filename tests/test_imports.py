@@ -32,7 +32,6 @@ ONE_FILE = {
     "open3d": "data/pointcloud.py",
     "openai": "negatives/language_model.py",
     "matplotlib": "eval/plots.py",
-    "trimesh": "data/raycast.py",
     "embreex": "data/raycast.py",
 }
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from integrations.openmask3d.clips import PREFIX, ClipLoader
+from integrations.openmask3d.clips import ClipLoader
 from integrations.openmask3d.features import Crop, Extraction, LevelCrops, PolicyCrops, Settings
 from integrations.openmask3d.predictors import Predictor
-from integrations.openmask3d.records import describe, finished_features
-from integrations.openmask3d.scene import check_numbering, find_views
 from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.mask_features import PREFIX, FeatureSource, describe, finished_features
+from opendas_plugin.data.scenes import check_numbering, find_views
 from opendas_plugin.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Extractor:
         )
         self.load_sam = functools.partial(load_sam, host["device"], host["sam_model_type"], host["sam_checkpoint"])
         self.model, self.preprocess = clips(host["clip_model"], host["device"])
-        self.clip = clips.loaded
+        self.clip = FeatureSource(host["clip_model"], self.model)
         self.described: dict[str, Any] = {}
 
     def extract(
@@ -140,7 +140,7 @@ class Extractor:
         extraction = Extraction(self.views, self.host["pointcloud"].points, masks.masks, settings)
         choices = {key: getattr(self.overrides, key) for key in ("crops", "intrinsics", "predictor", "seed")}
         scene = {"pictures": len(self.views), "depth_scale": self.views.depth_scale}
-        self.described = describe(self.clip, extraction.projector.masks, asdict(settings) | choices | scene)
+        self.described = describe(self.clip, extraction.projector.masks, {**asdict(settings), **choices, **scene})
         if self.overrides.resume:
             for path in _possible_outputs(Path(out_folder), Path(masks.opendas_path)):
                 if (finished := finished_features(path, self.described)) is not None:
@@ -175,7 +175,7 @@ class Extractor:
 def random_state(seed: int | None) -> np.random.RandomState:
     """Numpy's legacy generator: a new one, or without a seed the global one, as upstream uses it."""
     if seed is None:
-        return np.random.mtrand._rand  # type: ignore[attr-defined,no-any-return]
+        return np.random.mtrand._rand
     return np.random.RandomState(seed)
 
 

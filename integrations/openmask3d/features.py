@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from integrations.openmask3d.predictors import Predictor
 from integrations.openmask3d.regions import Region, draw_points, find_regions, grown_box
-from integrations.openmask3d.views import Projector, Views, best_views
 from opendas_plugin import crops
 from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.views import Projector, Views, best_views
 from opendas_plugin.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ import numpy as np
 from integrations.openmask3d import hostfixes
 from integrations.openmask3d.clips import ClipLoader
 from integrations.openmask3d.extractor import Extractor, Overrides, random_state, read_overrides
-from integrations.openmask3d.records import check_pair, save_features
+from opendas_plugin.data.mask_features import check_pair, save_features
 from opendas_plugin.errors import MissingDependencyError
 
 FEATURES = "_openmask3d_features.npy"
@@ -60,7 +60,7 @@ def install_features(clips: ClipLoader, arguments: Sequence[str], *, host_fixes:
     overrides = read_overrides(arguments)
     _import("segment_anything", "segment-anything")
     load = importlib.import_module("openmask3d.data.load")
-    host = importlib.import_module("openmask3d.mask_features_computation.features_extractor")
+    host: Any = importlib.import_module("openmask3d.mask_features_computation.features_extractor")
     kept: list[Extractor] = []
     if host_fixes:
         host.run_sam = hostfixes.accept_empty_masks(host.run_sam)
@@ -87,14 +87,14 @@ class _Undecoded(Sequence[Any]):
 
 
 def _remember_path(kind: type) -> None:
-    construct = kind.__init__
+    construct: Callable[..., None] = kind.__init__  # type: ignore[misc]
 
     @functools.wraps(construct)
     def construct_with_path(self: Any, masks_path: str) -> None:
         construct(self, masks_path)
         self.opendas_path = masks_path
 
-    kind.__init__ = construct_with_path
+    kind.__init__ = construct_with_path  # type: ignore[misc]
 
 
 def _replace_extractor(

@@ -76,8 +76,10 @@ def run_script(path: Path, patch: Callable[[dict[str, Any]], None]) -> None:
     module = ModuleType("__main__")
     module.__file__ = str(path)
     sys.modules["__main__"] = module
-    mains = [node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
-    definitions = [node for node in tree.body if node not in mains]
+    mains: list[ast.stmt] = [
+        node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
+    ]
+    definitions: list[ast.stmt] = [node for node in tree.body if node not in mains]
     for body in (definitions, mains):
         exec(compile(ast.Module(body, tree.type_ignores), str(path), "exec"), module.__dict__)
         patch(module.__dict__)
@@ -99,7 +101,7 @@ def find_root(script: Path) -> Path:
 
 def _with_template(path: Path, arguments: Sequence[str], clip_model: str | None) -> list[str]:
     """The evaluation's arguments with the adapter's text template, unless one is given."""
-    from integrations.openmask3d.clips import PREFIX
+    from opendas_plugin.data.mask_features import PREFIX
 
     given = any(argument.split("=")[0] == "--sentence_structure" for argument in arguments)
     if given or clip_model is None or not clip_model.startswith(PREFIX) or not path.name.startswith("run_eval"):

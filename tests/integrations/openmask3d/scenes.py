@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from integrations.openmask3d.views import Views
 from opendas_plugin.data.raycast import RayCaster
+from opendas_plugin.data.views import Views
 from opendas_plugin.office.geometry import box, merge
 
 INTRINSIC = np.array([[60.0, 0, 39.5], [0, 60.0, 29.5], [0, 0, 1]])

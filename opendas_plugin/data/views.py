@@ -6,7 +6,7 @@ number, without its array of pictures x masks x height x width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -165,8 +165,8 @@ class Projector:
         pairs = np.unique(rows.indices.astype(np.int64) * area + pixels)
         return pairs // area, pairs % area
 
-    def counts(self, progress: Iterator[int] | None = None) -> NDArray[np.int64]:
-        """How many pixels of each mask each picture shows, (V, M).
+    def counts(self, order: Iterable[int]) -> NDArray[np.int64]:
+        """How many pixels of each mask each picture shows, (V, M); ``order``: all of them, perhaps with a bar.
 
         Raises:
             DataError: next to no point lies where the depth maps have it, so that scale, poses or axes must be wrong.
@@ -174,7 +174,7 @@ class Projector:
         counts = np.zeros((len(self.views), self.masks.shape[1]), dtype=np.int64)
         seen = np.zeros(len(self.homogeneous), dtype=bool)
         inside, shown, ratios = 0, 0, []
-        for view in progress or range(len(self.views)):
+        for view in order:
             visible = self.visible(view)
             seen[visible.points] = True
             inside, shown = inside + visible.inside, shown + len(visible.points)

@@ -1,7 +1,11 @@
-"""What features were computed with, kept as JSON beside them, so that a text tower of another CLIP is refused."""
+"""Files of 3D masks and of their features, with a JSON beside that says what computed them.
+
+The masks are OpenMask3D's. The JSON is there so that texts of another CLIP than the features' are refused.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform
 import time
@@ -15,12 +19,49 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from integrations.openmask3d.clips import Clip
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import atomic_file, read_json, write_json
+from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.version import __version__
 
 FORMAT = 1
+PREFIX = "opendas:"
+
+
+class FeatureSource:
+    """A CLIP as the source of features: enough to tell whether image and text features come from the same one.
+
+    Attributes:
+        name: what it was asked for by: ``opendas:`` and an adapter's folder or hub id, or a plain CLIP's name or path.
+        width: values of a feature.
+        adapter: the adapter's folder or hub id; None: plain CLIP.
+        template: the adapter's text template; None: plain CLIP.
+        crop_policy: the adapter's crop policy, empty for plain CLIP.
+    """
+
+    def __init__(self, name: str, model: Any) -> None:
+        """Takes a model as ``opendas.load`` or OpenAI's ``clip.load`` returns it."""
+        self.name, self._model = name, model
+        self.width = int(model.text_projection.shape[1])
+        self.adapter = name.removeprefix(PREFIX) if name.startswith(PREFIX) else None
+        config = model.config if self.adapter is not None else None
+        self.template: str | None = None if config is None else config.template
+        self.crop_policy: dict[str, Any] = {} if config is None else dict(config.crop_policy)
+        self.backbone: str = name if config is None else config.backbone
+
+    def __str__(self) -> str:
+        return f"plain CLIP {self.name}" if self.adapter is None else f"the adapter {self.adapter}"
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Hash of all that features depend on: that of the weights alone where nothing was learnt."""
+        if self.adapter is None:
+            return backbone_sha256(self._model)
+        digest, learnt = hashlib.sha256(self._model.config.backbone_sha256.encode()), self._model.learnt_state()
+        for key, tensor in sorted(learnt.items()):
+            digest.update(f"{key} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().reshape(-1).view(np.uint8))
+        return digest.hexdigest() if learnt else str(self._model.config.backbone_sha256)
 
 
 def record_path(features: str | Path) -> Path:
@@ -28,11 +69,11 @@ def record_path(features: str | Path) -> Path:
     return Path(features).with_suffix(".json")
 
 
-def describe(clip: Clip, masks: sparse.csr_matrix, settings: Mapping[str, Any]) -> dict[str, Any]:
+def describe(clip: FeatureSource, masks: sparse.csr_matrix, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What decides over features: the CLIP, the masks (their hash) and the settings, as JSON values."""
     digest = hashlib.sha256(str(masks.shape).encode())
     for values in (masks.indptr, masks.indices):
-        digest.update(np.ascontiguousarray(values, dtype=np.int64))
+        digest.update(np.ascontiguousarray(values, dtype=np.int64).view(np.uint8))
     return {
         "format": FORMAT,
         "clip": {
@@ -80,7 +121,7 @@ def finished_features(path: Path, described: Mapping[str, Any]) -> NDArray[np.fl
     return features
 
 
-def check_pair(path: str | Path, features: NDArray, clip: Clip) -> None:
+def check_pair(path: str | Path, features: NDArray, clip: FeatureSource) -> None:
     """Checks that text features of ``clip`` may be compared with the mask features (M, D) of a file.
 
     Raises:
@@ -136,3 +177,9 @@ def read_masks(path: str | Path) -> NDArray | torch.Tensor:
     if not isinstance(masks, np.ndarray | torch.Tensor):
         raise DataError(f"{path} holds a {type(masks).__name__}; expected an array of points x masks")
     return masks
+
+
+def save_masks(path: str | Path, masks: NDArray) -> None:
+    """Writes masks (points, masks) as OpenMask3D does: a numpy array of float16 by ``torch.save``."""
+    with atomic_file(path) as temporary:
+        torch.save(np.asarray(masks, dtype=np.float16), temporary)

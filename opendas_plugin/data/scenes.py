@@ -1,15 +1,17 @@
-"""A scene's pictures, found and checked before any work starts."""
+"""A scene in OpenMask3D's layout: its pictures and its cloud, found and checked before any work starts."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from integrations.openmask3d.views import Intrinsics, Views
+from opendas_plugin.data.images import IMAGE_SUFFIXES, read_image
+from opendas_plugin.data.views import Intrinsics, Views
 from opendas_plugin.errors import DataError, MissingFileError
 
 
@@ -108,3 +110,44 @@ def find_views(
             raise MissingFileError(f"{path} does not exist; every pose needs a colour picture and a depth map")
     matrices = np.array([read_pose(poses / f"{name}.txt") for name in names]).reshape(-1, 4, 4)
     return Views(colours, depths, matrices, intrinsic, intrinsic_size, depth_scale, scaling)
+
+
+def open_scene(folder: Path, depth_scale: float = 1000.0, *, every: int = 1, scaling: Intrinsics = "correct") -> Views:
+    """The pictures of a scene's folder: ``color/``, ``depth/``, ``pose/`` and ``intrinsic/intrinsic_color.txt``.
+
+    Frames may have leading zeros and gaps in their numbers; the intrinsics are those of the colour pictures.
+
+    Raises:
+        MissingFileError, DataError: something is missing, or cannot be used.
+    """
+    if every < 1:
+        raise DataError(f"every must be 1 or more, got {every}")
+    names = [path.stem for _, path in find_frames(folder / "pose")][::every]
+    suffix = next((s for s in IMAGE_SUFFIXES if (folder / "color" / f"{names[0]}{s}").is_file()), ".jpg")
+    views = find_views(
+        names,
+        poses=folder / "pose",
+        colour=folder / "color",
+        colour_suffix=suffix,
+        depth=folder / "depth",
+        depth_suffix=".png",
+        intrinsic=read_intrinsic(folder / "intrinsic" / "intrinsic_color.txt"),
+        intrinsic_size=(0, 0),
+        depth_scale=depth_scale,
+        scaling=scaling,
+    )
+    height, width = read_image(views.colour[0]).shape[:2]
+    return replace(views, intrinsic_size=(height, width))
+
+
+def find_cloud(folder: Path) -> Path:
+    """The one PLY file in a scene's folder, or of several the one that has the folder's name.
+
+    Raises:
+        MissingFileError: there is none.
+    """
+    clouds = sorted(folder.glob("*.ply"))
+    named = folder / f"{folder.name}.ply"
+    if len(clouds) != 1 and named not in clouds:
+        raise MissingFileError(f"{folder} holds {len(clouds)} .ply files; expected the scene's cloud as {named.name}")
+    return named if named in clouds else clouds[0]

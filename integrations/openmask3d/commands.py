@@ -1,0 +1,165 @@
+"""``features`` and ``scene``: mask features of any scene in OpenMask3D's layout, and such a scene from RGB-D frames."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from integrations.openmask3d.features import Crop, Extraction, LevelCrops, PolicyCrops, Settings
+from integrations.openmask3d.predictors import Kind, load_predictor
+from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.mask_features import (
+    FeatureSource,
+    describe,
+    finished_features,
+    read_masks,
+    save_features,
+    save_masks,
+)
+from opendas_plugin.data.pointcloud import fuse, geometric_masks, read_ply, write_ply
+from opendas_plugin.data.scenes import find_cloud, open_scene, read_intrinsic
+from opendas_plugin.data.views import Intrinsics, Views
+from opendas_plugin.errors import MissingFileError
+from opendas_plugin.files import atomic_folder
+from opendas_plugin.model.loading import load
+
+PROGRAM = "opendas-openmask3d"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features(Options):
+    """Computes a CLIP feature for each 3D mask of a scene, as OpenMask3D does, without a checkout of it."""
+
+    scene: Path
+    """Folder with color/, depth/, pose/ (0.txt and on), intrinsic/intrinsic_color.txt and one .ply."""
+    masks: Path
+    """Mask file: OpenMask3D's <scene>_masks.pt, or .npy; (points, masks)."""
+    output: Path
+    """The .npy file to write; a .json of the same stem says what computed it."""
+    clip: str = "office-tiny"
+    """opendas:ADAPTER, MODEL/TAG such as ViT-L-14/openai, a file in OpenAI's format, or office-tiny."""
+    predictor: Kind = "boxes"
+    """What finds a mask in a picture; boxes: no network, the box around its visible points."""
+    sam_type: str = "vit_h"
+    """Model type of segment-anything, or config file of SAM 2."""
+    sam_checkpoint: Path | None = None
+    """Weight file of SAM or SAM 2."""
+    crops: Literal["upstream", "adapter"] = "upstream"
+    """upstream: OpenMask3D's levels. adapter: one crop a picture, as the adapter was trained on."""
+    depth_scale: float = 1000.0
+    """What a metre is in the depth maps."""
+    every: int = 1
+    """Takes every n-th picture."""
+    intrinsics: Intrinsics = "correct"
+    """How the intrinsics, those of the colour pictures, are fitted to depth maps of another size."""
+    how: Settings = field(default_factory=Settings)
+    """Pictures a mask, crops a picture, and so on."""
+    seed: int = 0
+    """Of the points that SAM is given."""
+    resume: bool = False
+    """Do nothing where the output is there and was computed just so."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene(Options):
+    """Makes a scene in OpenMask3D's layout of RGB-D frames: a fused cloud, and masks from geometry alone."""
+
+    frames: Path
+    """Folder of the frames' files, three each that differ in their endings."""
+    intrinsics: Path
+    """File with the camera's 3x3 or 4x4 matrix, for the colour pictures."""
+    output: Path
+    """The scene's folder, new or of an earlier run; its name is the scene's."""
+    colour_suffix: str = ".color.jpg"
+    """Ending of the colour pictures."""
+    depth_suffix: str = ".depth.png"
+    """Ending of the depth maps, 16-bit and as large as the colour pictures."""
+    pose_suffix: str = ".pose.txt"
+    """Ending of the poses, 4x4 camera to world, metres."""
+    depth_scale: float = 1000.0
+    """What a metre is in the depth maps."""
+    every: int = 1
+    """Takes every n-th frame."""
+    voxel: float = 0.02
+    """Distance of the fused points, metres."""
+    farthest: float = 4.0
+    """Depth beyond this many metres is not fused."""
+
+
+def features(argv: Sequence[str]) -> None:
+    """Computes features as the flags say."""
+    options = parse(Features, argv, prog=f"{PROGRAM} features")
+    record = RunRecord(f"{PROGRAM} features", argv, options, seed=options.seed)
+    if options.output.suffix != ".npy":
+        raise UsageError(f"--output should be a .npy file, got {options.output}")
+    views = open_scene(options.scene, options.depth_scale, every=options.every, scaling=options.intrinsics)
+    points, _ = read_ply(find_cloud(options.scene))
+    extraction = Extraction(views, points, read_masks(options.masks), options.how)
+    device = pick_device(options.device)
+    model, preprocess = load(options.clip, device)
+    source = FeatureSource(options.clip, model)
+    names = ("crops", "predictor", "seed", "intrinsics", "depth_scale", "every")
+    settings = asdict(options.how) | {name: getattr(options, name) for name in names}
+    described = describe(source, extraction.projector.masks, settings)
+    if options.resume and finished_features(options.output, described) is not None:
+        print(f"{options.output} is complete and stays")
+        return
+    predictor = load_predictor(options.predictor, options.sam_type, options.sam_checkpoint, device)
+    crop: Crop = LevelCrops(preprocess, options.how)
+    if options.crops == "adapter":
+        if source.adapter is None:
+            raise UsageError("--crops adapter needs --clip opendas:ADAPTER")
+        crop = PolicyCrops(CropPolicy.from_dict({**source.crop_policy, "size": model.image_size}))
+    regions = extraction.regions(predictor, np.random.RandomState(options.seed))
+    found = extraction.features(regions, crop, lambda pixels: model.encode_image(pixels.to(device)))
+    save_features(options.output, found, described)
+    record.write(options.output.parent, f"{options.output.stem}.run.json")
+    print(f"wrote {options.output}: {len(found)} masks, {int((~found.any(axis=1)).sum())} of them in no picture")
+
+
+def scene(argv: Sequence[str]) -> None:
+    """Makes a scene as the flags say."""
+    options = parse(Scene, argv, prog=f"{PROGRAM} scene")
+    record = RunRecord(f"{PROGRAM} scene", argv, options)
+    stems = sorted(
+        path.name.removesuffix(options.pose_suffix) for path in options.frames.glob(f"*{options.pose_suffix}")
+    )
+    if not stems:
+        raise MissingFileError(f"{options.frames} holds no poses *{options.pose_suffix}; check --frames, --pose-suffix")
+    with atomic_folder(options.output) as folder:
+        views = copy_frames(options, stems[:: options.every], folder)
+        points, colours = fuse(
+            views, tqdm(range(len(views)), desc="fuse", unit="picture"), voxel=options.voxel, farthest=options.farthest
+        )
+        write_ply(folder / f"{options.output.name}.ply", points, colours)
+        masks = geometric_masks(points)
+        save_masks(folder / f"{options.output.name}_masks.pt", masks)
+        record.write(folder)
+    print(f"wrote {options.output}: {len(views)} pictures, {len(points)} points, {masks.shape[1]} masks")
+
+
+def copy_frames(options: Scene, stems: Sequence[str], folder: Path) -> Views:
+    """Copies the frames' files into OpenMask3D's layout, numbered from 0; returns the pictures there."""
+    for name in ("color", "depth", "pose", "intrinsic"):
+        (folder / name).mkdir()
+    suffix, kinds = Path(options.colour_suffix).suffix, ("colour", "depth", "pose")
+    for number, stem in enumerate(stems):
+        targets = f"color/{number}{suffix}", f"depth/{number}.png", f"pose/{number}.txt"
+        for kind, target in zip(kinds, targets, strict=True):
+            source = options.frames / f"{stem}{getattr(options, f'{kind}_suffix')}"
+            if not source.is_file():
+                raise MissingFileError(f"{source} does not exist; every pose needs a colour picture and a depth map")
+            shutil.copyfile(source, folder / target)
+    matrix = np.eye(4)
+    matrix[:3, :3] = read_intrinsic(options.intrinsics)
+    np.savetxt(folder / "intrinsic" / "intrinsic_color.txt", matrix, fmt="%.9g")
+    return open_scene(folder, options.depth_scale)
