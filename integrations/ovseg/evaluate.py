@@ -81,8 +81,10 @@ def evaluate(argv: Sequence[str]) -> None:
     given = [*rest, "DATASETS.TEST", f'("{dataset.name}",)']
     given += [] if own is None else ["--opendas-dataset", str(own)]
     flags = ["--clip-backend", "opendas", "--opendas-adapter", str(adapter)]
-    run(output / "stock", [*given, "OUTPUT_DIR", str(output / "stock")])
-    run(output / "adapted", [*flags, *given, "OUTPUT_DIR", str(output / "adapted")], adapter)
+    files = [] if own is None else [own]
+    run(output / "stock", [*given, "OUTPUT_DIR", str(output / "stock")], files)
+    files += [adapter / name for name in FILES]
+    run(output / "adapted", [*flags, *given, "OUTPUT_DIR", str(output / "adapted")], files)
 
     summaries = score(output, dataset, adapter, options.protocol)
     table = format_comparison(summaries)
@@ -93,13 +95,14 @@ def evaluate(argv: Sequence[str]) -> None:
     print(table)
 
 
-def run(output: Path, arguments: Sequence[str], adapter: Path | None = None) -> None:
-    """Runs OVSeg's evaluation under the launcher, unless it has been run with the same arguments and adapter.
+def run(output: Path, arguments: Sequence[str], files: Sequence[Path]) -> None:
+    """Runs OVSeg's evaluation under the launcher, unless it was run with these arguments and contents of ``files``.
 
     Raises:
         ConfigError: it failed.
     """
-    wanted = {"arguments": list(arguments), "adapter_sha256": None if adapter is None else _sha256(adapter)}
+    contents = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    wanted = {"arguments": list(arguments), "sha256": contents}
     done = output / "done.json"
     if done.exists() and (output / PREDICTIONS).exists() and read_json(done) == wanted:
         logger.info("%s: the predictions are there; delete %s to make them anew", ROWS[output.name], done)
@@ -188,13 +191,6 @@ def _write_per_class(output: Path) -> None:
 def _read_rows(path: Path) -> list[dict[str, str]]:
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def _sha256(adapter: Path) -> str:
-    digest = hashlib.sha256()
-    for name in FILES:
-        digest.update((adapter / name).read_bytes())
-    return digest.hexdigest()
 
 
 def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -100,24 +100,29 @@ def runs(monkeypatch):
     return commands
 
 
-def test_a_run_is_made_again_where_arguments_or_adapter_changed(runs, adapter, identity, tmp_path):
-    out = tmp_path / "adapted"
-    given = ["OUTPUT_DIR", str(out), "MODEL.WEIGHTS", "a.pth"]
-    changes = [(given, adapter), (given, adapter), (given, identity), ([*given[:-1], "b.pth"], identity)]
-    counts = []
-    for arguments, folder in changes:
-        evaluate.run(out, arguments, folder)
-        counts.append(len(runs))
-    assert counts == [1, 1, 2, 3]
+def test_a_run_is_made_again_where_arguments_or_files_changed(runs, tmp_path):
+    out, file = tmp_path / "adapted", tmp_path / "dataset.json"
+    file.write_text("{}")
+
+    def made_again(*arguments):
+        before = len(runs)
+        evaluate.run(out, ["OUTPUT_DIR", str(out), *arguments], [file])
+        return len(runs) > before
+
+    assert made_again("MODEL.WEIGHTS", "a.pth")
+    assert not made_again("MODEL.WEIGHTS", "a.pth")
+    assert made_again("MODEL.WEIGHTS", "b.pth")
+    file.write_text("{ }")
+    assert made_again("MODEL.WEIGHTS", "b.pth")
     (out / "inference" / "sem_seg_predictions.json").unlink()
-    evaluate.run(out, [*given[:-1], "b.pth"], identity)
-    assert len(runs) == 4
+    assert made_again("MODEL.WEIGHTS", "b.pth")
+    assert not made_again("MODEL.WEIGHTS", "b.pth")
 
 
 def test_a_run_that_failed_is_one_sentence_and_not_taken_for_done(monkeypatch, tmp_path):
     monkeypatch.setattr(subprocess, "run", lambda command, env: subprocess.CompletedProcess(command, 3))
     with pytest.raises(ConfigError, match=r"run of OVSeg ended with exit code 3"):
-        evaluate.run(tmp_path / "stock", [])
+        evaluate.run(tmp_path / "stock", [], [])
     assert not (tmp_path / "stock" / "done.json").exists()
 
 

@@ -153,3 +153,23 @@ def test_base(host, evaluate, adapter, toy, other_clip_file):
     clip, _, log = evaluate("base-clip", *opendas, "--opendas-base", "clip", opts=opts)
     assert "--opendas-base clip keeps" not in log
     assert same(clip, plain) and not same(weights, plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own", [False, True], ids=["ade20k", "own"])
+def test_the_comparisons_scores_are_those_of_ovseg(adapter, toy, tmp_path, own):
+    folder = toy / "ADEChallengeData2016"
+    described = {"name": "own", "images": f"{folder}/images/validation", "classes": [f"class {i}" for i in range(150)]}
+    described["labels"] = f"{folder}/annotations_detectron2/validation"
+    (tmp_path / "own.json").write_text(json.dumps(described))
+    flags = ["--opendas-dataset", tmp_path / "own.json"] if own else []
+    opts = json.loads((toy / "opts.json").read_text())
+    out = tmp_path / "out"
+    command = ["-m", "integrations.ovseg", "evaluate", "--opendas-adapter", adapter, "--output", out, *flags]
+    run(*command, "--config-file", CONFIG, *opts, paths=[ROOT], DETECTRON2_DATASETS=toy, XDG_CACHE_HOME=tmp_path)
+    ours = json.loads((out / "summary.json").read_text())
+    for name in ("stock", "adapted"):
+        ovsegs = torch.load(out / name / "inference" / "sem_seg_evaluation.pth", weights_only=False)
+        for key, theirs in {"miou": "mIoU", "macc": "mACC", "fwiou": "fwIoU", "pacc": "pACC"}.items():
+            assert ours[name][key] == pytest.approx(ovsegs[theirs], abs=1e-9)
+        assert ours[name]["pacc"] > 0
