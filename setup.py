@@ -39,7 +39,11 @@ setup(
     author="OpenDAS-plugin authors",
     license="MIT",
     python_requires=">=3.10",
-    packages=find_packages(include=["opendas_plugin", "opendas_plugin.*", "integrations", "integrations.*"]),
+    packages=[
+        *find_packages(include=["opendas_plugin", "opendas_plugin.*", "integrations", "integrations.*"]),
+        "hydra_plugins.opendas_openmask3d",  # a namespace package: hydra looks for its plug-ins there
+    ],
+    package_dir={"hydra_plugins.opendas_openmask3d": "integrations/openmask3d/hydra_plugins/opendas_openmask3d"},
     package_data={"opendas_plugin": ["py.typed", "recipes/*.yaml", "office/*.json", "office/tiny/*"]},
     install_requires=[
         "torch>=2.6",
@@ -68,7 +72,9 @@ setup(
             "opendas-evaluate = opendas_plugin.commands.evaluate:main",
             "opendas-compare = opendas_plugin.commands.compare:main",
             "opendas-export = opendas_plugin.commands.export_adapter:main",
+            "opendas-visualize = opendas_plugin.commands.visualize:main",
             "opendas-ovseg = integrations.ovseg.launcher:main",
+            "opendas-openmask3d = integrations.openmask3d.launcher:main",
         ]
     },
 )

@@ -25,6 +25,7 @@ from integrations.openmask3d.predictors import Predictor
 from integrations.openmask3d.regions import Region, draw_points, find_regions, grown_box
 from opendas_plugin import crops
 from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.mask_features import sparse_masks
 from opendas_plugin.data.views import Projector, Views, best_views
 from opendas_plugin.errors import ConfigError, DataError
 
@@ -177,26 +178,6 @@ class PolicyCrops:
         """The one crop."""
         cut = crops.crop(image, region.whole_mask(), self.policy)
         return [crops.normalise(torch.from_numpy(cut)[None])[0]]
-
-
-def sparse_masks(masks: Any, points: int) -> sparse.csr_matrix:
-    """Returns (N, M) masks as a sparse matrix, checked against the cloud's number of points.
-
-    Raises:
-        DataError: no masks, none with a point, or another number of rows.
-    """
-    if masks.ndim != 2 or masks.shape[1] == 0:
-        raise DataError(f"the mask file holds no masks: expected (points, masks), got {tuple(masks.shape)}")
-    if masks.shape[0] != points:
-        raise DataError(
-            f"the masks are about {masks.shape[0]} points, but the cloud has {points}; they must be of the same cloud"
-        )
-    if isinstance(masks, torch.Tensor):
-        masks = masks.cpu().numpy()
-    matrix = sparse.csr_matrix(masks > 0)
-    if not matrix.nnz:
-        raise DataError(f"all {masks.shape[1]} masks are empty; compute the masks again")
-    return matrix
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from opendas_plugin.errors import DataError
+from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import atomic_file, read_json, write_json
 from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.version import __version__
@@ -73,7 +73,7 @@ def describe(clip: FeatureSource, masks: sparse.csr_matrix, settings: Mapping[st
     """What decides over features: the CLIP, the masks (their hash) and the settings, as JSON values."""
     digest = hashlib.sha256(str(masks.shape).encode())
     for values in (masks.indptr, masks.indices):
-        digest.update(np.ascontiguousarray(values, dtype=np.int64).view(np.uint8))
+        digest.update(np.asarray(values, dtype=np.int64).tobytes())
     return {
         "format": FORMAT,
         "clip": {
@@ -119,6 +119,26 @@ def finished_features(path: Path, described: Mapping[str, Any]) -> NDArray[np.fl
         return None
     features: NDArray[np.float64] = np.load(path)
     return features
+
+
+def read_features(path: str | Path, masks: int) -> NDArray[np.float64]:
+    """Reads features (M, D) of ``masks`` masks.
+
+    Raises:
+        MissingFileError, DataError: there is no such file, or it holds something else.
+    """
+    try:
+        features = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist; compute the features first") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read as a .npy file ({error}); compute the features again") from error
+    if not isinstance(features, np.ndarray) or features.ndim != 2 or len(features) != masks:
+        shape = getattr(features, "shape", "an archive")
+        raise DataError(f"{path} holds {shape} numbers for {masks} masks; expected a feature for each mask")
+    if not np.isfinite(features).all():
+        raise DataError(f"{path} holds values that are not numbers; compute the features again")
+    return features.astype(np.float64)
 
 
 def check_pair(path: str | Path, features: NDArray, clip: FeatureSource) -> None:
@@ -177,6 +197,26 @@ def read_masks(path: str | Path) -> NDArray | torch.Tensor:
     if not isinstance(masks, np.ndarray | torch.Tensor):
         raise DataError(f"{path} holds a {type(masks).__name__}; expected an array of points x masks")
     return masks
+
+
+def sparse_masks(masks: Any, points: int) -> sparse.csr_matrix:
+    """Returns (N, M) masks as a sparse matrix, checked against the cloud's number of points.
+
+    Raises:
+        DataError: no masks, none with a point, or another number of rows.
+    """
+    if masks.ndim != 2 or masks.shape[1] == 0:
+        raise DataError(f"the mask file holds no masks: expected (points, masks), got {tuple(masks.shape)}")
+    if masks.shape[0] != points:
+        raise DataError(
+            f"the masks are about {masks.shape[0]} points, but the cloud has {points}; they must be of the same cloud"
+        )
+    if isinstance(masks, torch.Tensor):
+        masks = masks.cpu().numpy()
+    matrix = sparse.csr_matrix(masks > 0)
+    if not matrix.nnz:
+        raise DataError(f"all {masks.shape[1]} masks are empty; compute the masks again")
+    return matrix
 
 
 def save_masks(path: str | Path, masks: NDArray) -> None:

@@ -28,7 +28,7 @@ def read_ply(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     import trimesh  # slow to import
 
     try:
-        loaded = trimesh.load(path, file_type="ply", process=False)
+        loaded: Any = trimesh.load(path, file_type="ply", process=False)
         points = np.asarray(loaded.vertices, dtype=np.float64)
     except Exception as error:  # a damaged file can fail at any point of its reader
         raise DataError(f"{path} cannot be read as a PLY file ({error}); expected a scene's point cloud") from error
