@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.instance3d import Instance, InstanceAccumulator, InstanceScores
 from opendas_plugin.eval.instance_files import Classes
+from opendas_plugin.eval.oracle import OracleScores
 from opendas_plugin.eval.report import align, percent
 from opendas_plugin.files import atomic_file, write_json
 
@@ -45,6 +46,7 @@ def evaluate_instances(
     protocol: str,
     novel: Collection[str] = (),
     about: Mapping[str, Any] | None = None,
+    oracle: OracleScores | None = None,
 ) -> dict[str, Any]:
     """Scores predicted instances and writes the report into ``output``; one scene at a time is in memory.
 
@@ -55,6 +57,7 @@ def evaluate_instances(
         protocol: the rule's name in the summary.
         novel: the names that were not seen in training; others of ``classes`` are base.
         about: further facts for the summary, such as the adapter.
+        oracle: what ``scenes`` fills where the masks are the ground truth's own; its scores stand under ``oracle``.
 
     Returns:
         What ``summary.json`` holds: ``ap``, ``ap50``, ``ap25``, ``recall``, ``recall50``, ``recall25`` in percent, the
@@ -75,7 +78,7 @@ def evaluate_instances(
     parts: dict[str, list[int]] = {"base": [], "novel": []}
     for row, name in enumerate(classes.names):
         parts["novel" if name in novel else "base"].append(row)
-    summary = {
+    summary: dict[str, Any] = {
         **scores.means(),
         **{kind: scores.means(rows) if parts["novel"] else None for kind, rows in parts.items()},
         "agnostic": agnostic.means(),
@@ -85,6 +88,8 @@ def evaluate_instances(
         "protocol": protocol,
         **(about or {}),
     }
+    if oracle is not None:
+        summary["oracle"] = oracle.write(Path(output))
     _write_per_class(Path(output) / "per_class.csv", scores, classes, parts["novel"])
     write_json(Path(output) / "summary.json", summary)
     return summary

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.classification import Confusion
-from opendas_plugin.eval.label_maps import Labelling, pairs, map_files
+from opendas_plugin.eval.label_maps import Labelling, map_files, pairs
 from opendas_plugin.eval.report import align, percent
 from opendas_plugin.eval.semantic import Protocol, per_class, pixel_confusion, summarise
 from opendas_plugin.files import atomic_file, write_json
