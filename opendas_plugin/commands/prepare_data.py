@@ -8,6 +8,7 @@ from typing import Any
 from opendas_plugin.commands.common import RunRecord, parse_subcommand, run_command
 from opendas_plugin.commands.prepare_files import Ade20k, Coco, Folders, Kitti360, prepare_files
 from opendas_plugin.commands.prepare_office import Office, prepare_office
+from opendas_plugin.commands.prepare_proposals import Proposals, prepare_proposals
 from opendas_plugin.commands.prepare_scannetpp import OpenMask3D, ScanNetPP, export_openmask3d, prepare_scannetpp
 
 PROGRAM = "opendas-prepare"
@@ -19,6 +20,7 @@ KINDS: dict[str, tuple[type, Callable[[Any, RunRecord], str]]] = {
     "kitti360": (Kitti360, prepare_files),
     "scannetpp": (ScanNetPP, prepare_scannetpp),
     "openmask3d": (OpenMask3D, export_openmask3d),
+    "proposals": (Proposals, prepare_proposals),
 }
 
 
