@@ -8,6 +8,7 @@ from typing import Any
 from opendas_plugin.commands.common import RunRecord, parse_subcommand, run_command
 from opendas_plugin.commands.evaluate_classification import Classification, classification
 from opendas_plugin.commands.evaluate_instance3d import Instance3d, instance3d
+from opendas_plugin.commands.evaluate_interpolation import Shares, shares
 from opendas_plugin.commands.evaluate_semantic import Semantic, semantic
 
 PROGRAM = "opendas-evaluate"
@@ -15,6 +16,7 @@ KINDS: dict[str, tuple[type, Callable[[Any], Any]]] = {
     "classification": (Classification, classification),
     "semantic": (Semantic, semantic),
     "instance3d": (Instance3d, instance3d),
+    "interpolation": (Shares, shares),
 }
 
 

@@ -24,6 +24,8 @@ class Classification(ModelOptions):
     """Folder for summary.json, per_class.csv, predictions.jsonl, the confusion matrices and run.json."""
     split: Literal["val", "train"] = "val"
     """Which of the domain's segments to score."""
+    calibrate: bool = False
+    """Take the constant that training with --calibration-folds has learnt from the cosines of the base names."""
     base_from: Path | None = None
     """vocabulary.json whose base names count as base here, all others as novel; default: the domain's own marks."""
 
@@ -37,6 +39,8 @@ def classification(options: Classification) -> Classification:
     if options.batch_size < 1:
         raise UsageError(f"--batch-size must be 1 or more, got {options.batch_size}")
     device = pick_device(options.device)
+    if options.calibrate and options.adapter is None:
+        raise UsageError("--calibrate needs an --adapter, which holds the constant")
     domain = load_domain(options.data)
     vocabulary = mark_base(domain.vocabulary, options.base_from)
     clip = load_clip(options, device)
@@ -53,6 +57,7 @@ def classification(options: Classification) -> Classification:
         split=options.split,
         batch_size=options.batch_size,
         workers=options.workers,
+        calibrated=options.calibrate,
         about={"backbone": clip.backbone.title, "adapter": options.adapter},
     )
     print(format_table({"adapted" if options.adapter else "zero-shot": summary}))

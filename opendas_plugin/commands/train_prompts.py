@@ -18,16 +18,22 @@ import torch
 import tyro
 
 from opendas_plugin import methods
+from opendas_plugin.commands.calibration import fold_domains, judge
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device, run_command
 from opendas_plugin.commands.generate_negatives import describe_leaks
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.data.manifest import SegmentCrops
+from opendas_plugin.data.manifest import SegmentCrops, write_manifest
 from opendas_plugin.data.registry import Domain, load_domain
+from opendas_plugin.data.segments import Segment
+from opendas_plugin.data.subsets import few_shots, jitter_masks, match_proposals
 from opendas_plugin.errors import ConfigError, MissingFileError
+from opendas_plugin.eval.calibration import choose_constant
+from opendas_plugin.eval.masks import read_proposals
 from opendas_plugin.eval.report import compare_reports, evaluate_classification, format_table
 from opendas_plugin.files import read_json
 from opendas_plugin.methods import Tower
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.config import Interpolation
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.negatives.generate import offline
 from opendas_plugin.negatives.words import word_list
@@ -58,6 +64,14 @@ class TrainPrompts(Options):
     """Recipe file, or the name of a built-in one: office or paper."""
     negatives: Path | None = None
     """File of related names; default: the office domain's own, or names found offline by the text tower."""
+    proposals: Path | None = None
+    """JSON of masks without classes (as of evaluate.py semantic) to learn from in place of the labelled ones; each gets
+    the name of the labelled segment that it overlaps most."""
+    proposal_images: Path | None = None
+    """Folder that the pictures of --proposals lie in."""
+    calibration_folds: int = 0
+    """Learn how much base names are preferred by training this many times without some of them; 0: do not. The constant
+    is stored in the adapter and used where evaluate.py --calibrate asks for it."""
     drop_novel: bool = False
     """Leave out related names that equal novel names; the result has then used evaluation names, and says so."""
     resume: bool = False
@@ -79,10 +93,14 @@ def train_prompts(argv: Sequence[str]) -> None:
     output = options.output_dir or Path("runs") / options.data.resolve().name
     methods.get(options.config.method)
     domain = load_domain(options.data)
+    if options.calibration_folds:
+        fold_domains(domain, options.calibration_folds, options.config.seed)  # refused now rather than after training
     with join(pick_device(options.device)) as (world, device):
         if not world.writes:
             logging.getLogger("opendas_plugin").setLevel(logging.ERROR)
         scores = adapt(options, domain, output, world, device)
+        if world.writes and options.calibration_folds:
+            scores["after_calibrated"] = calibrate(options, domain, output, device)
         if world.writes:
             record.write(output)
             print(format_table(scores))
@@ -152,6 +170,7 @@ def adapt(
         empty in processes that do not write.
     """
     config, vocabulary = options.config, domain.vocabulary
+    segments = learning_segments(options, domain)
     clip = OpenDASCLIP.from_backbone(
         config.backbone,
         config.pretrained,
@@ -161,6 +180,8 @@ def adapt(
         seed=config.backbone_seed,
         prompt_seed=config.seed,
     )
+    if config.interpolation != Interpolation():
+        clip.interpolate(config.interpolation.visual, config.interpolation.text)
     policy = crop_policy(config, clip)
     negatives = related_names(options, domain, clip)
     folders = score_folders(config.method)
@@ -170,6 +191,8 @@ def adapt(
         """Scores the prompts of the towers; what a resumed run has scored before is read again."""
         if name == BEFORE and negatives is not None:
             negatives.save(output / "negatives.json")
+        if name == BEFORE and segments is not domain.train:
+            write_manifest(output / "segments.jsonl", segments)
         folder, about = output / folders[name], {"backbone": clip.backbone.title, "prompts": towers}
         if name == BEFORE and before is not None and not folder.exists():
             shutil.copytree(before, folder)
@@ -184,7 +207,7 @@ def adapt(
 
     train(
         clip,
-        TrainingData(SegmentCrops(domain.train, policy), vocabulary),
+        TrainingData(SegmentCrops(segments, policy), vocabulary),
         config,
         output,
         negatives=negatives,
@@ -200,7 +223,7 @@ def adapt(
             template=vocabulary.template,
             crop_policy=policy.to_dict(),
             base_names=vocabulary.base,
-            training=training_summary(options, domain, negatives, scores),
+            training=training_summary(options, domain, len(segments), negatives, scores),
         )
         compare_reports(output / "f1_per_class.png", {folder: output / folder for folder in scores})
     return scores
@@ -210,6 +233,58 @@ def score_folders(method: str) -> dict[str, str]:
     """The folders of the scores by milestone: ``before``, ``after_<stage>`` and, for the last stage, ``after``."""
     stages = [stage.name for stage in methods.get(method).stages]
     return {BEFORE: BEFORE, **{name: f"after_{name}" for name in stages}, **dict.fromkeys(stages[-1:], "after")}
+
+
+def calibrate(options: TrainPrompts, domain: Domain, output: Path, device: torch.device) -> dict[str, Any]:
+    """Learns the preference for base names from folds of the training part, and stores it in the run's adapter.
+
+    Returns:
+        The summary of the validation segments scored with it, which lies in ``after_calibrated``.
+    """
+    held_out = []
+    for number, fold in enumerate(fold_domains(domain, options.calibration_folds, options.config.seed)):
+        folder = output / "folds" / str(number)
+        logger.info(
+            "fold %d of %d, without %s", number + 1, options.calibration_folds, ", ".join(fold.vocabulary.novel)
+        )
+        adapt(dataclasses.replace(options, resume=True), fold, folder, World(), device)
+        held_out.append(judge(folder / "adapter", fold, device))
+    constant = choose_constant(held_out)
+    clip = OpenDASCLIP.from_pretrained(output / "adapter", device=device)
+    about = {"folds": options.calibration_folds, "constant": constant}
+    clip.save_pretrained(
+        output / "adapter", calibration=constant, training={**clip.config.training, "calibration": about}
+    )
+    policy = crop_policy(options.config, clip)
+    return evaluate_classification(
+        clip,
+        domain.val,
+        domain.vocabulary,
+        policy,
+        output / "after_calibrated",
+        workers=options.config.workers,
+        calibrated=True,
+        about={"backbone": clip.backbone.title, "prompts": ("visual", "text")},
+    )
+
+
+def learning_segments(options: TrainPrompts, domain: Domain) -> list[Segment]:
+    """The segments to learn from: the domain's own, or what the recipe and the flags make of them.
+
+    Raises:
+        UsageError: proposals without the folder of their pictures, or the folder alone.
+        DataError: the proposals do not fit the domain.
+    """
+    wanted, segments, seed = options.config.segments, domain.train, options.config.seed
+    if (options.proposals is None) != (options.proposal_images is None):
+        raise UsageError("--proposals and --proposal-images go together; give both or neither")
+    if options.proposals is not None and options.proposal_images is not None:
+        proposals = read_proposals(options.proposals, options.proposal_images)
+        segments = match_proposals(proposals, segments, wanted.min_overlap)
+        logger.info("learning from %d of %d proposed masks", len(segments), len(proposals))
+    if wanted.shots is not None:
+        segments = few_shots(segments, wanted.shots, seed)
+    return jitter_masks(segments, wanted.mask_jitter, seed) if wanted.mask_jitter else segments
 
 
 def crop_policy(config: TrainConfig, clip: OpenDASCLIP) -> CropPolicy:
@@ -255,6 +330,7 @@ def related_names(options: TrainPrompts, domain: Domain, clip: OpenDASCLIP) -> N
 def training_summary(
     options: TrainPrompts,
     domain: Domain,
+    segments: int,
     negatives: NegativeDatabase | None,
     scores: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -263,7 +339,7 @@ def training_summary(
     sources = {item.source for items in negatives.entries.values() for item in items} if negatives else set()
     return {
         "dataset": domain.info.get("name", options.data.resolve().name),
-        "segments": len(domain.train),
+        "segments": segments,
         "recipe": options.recipe,
         "seed": config.seed,
         "epochs": {stage.name: getattr(config, stage.name).epochs for stage in methods.get(config.method).stages},

@@ -16,7 +16,7 @@ from opendas_plugin.data.manifest import CropLoader, SegmentCrops
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.vocabulary import Vocabulary, fold_name
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def predict(
     batch_size: int = 64,
     workers: int = 2,
     autocast: bool | None = None,
+    calibrated: bool = False,
 ) -> Predictions:
     """Classifies every segment by the name whose text feature has the highest cosine with its crop's.
 
@@ -51,6 +52,7 @@ def predict(
         batch_size: crops a forward.
         workers: threads that decode and crop ahead.
         autocast: run the visual tower in bf16 autocast; None: on CUDA. The text tower and the cosines are float32.
+        calibrated: take the adapter's calibration from the cosines of the names that it was trained with.
 
     Raises:
         DataError: no segments, or a label that is not in the vocabulary.
@@ -59,13 +61,23 @@ def predict(
     novel = torch.tensor([vocabulary.index[name] for name in vocabulary.novel], dtype=torch.long)
     predictions = torch.empty(len(segments), dtype=torch.long)
     novel_predictions = torch.full_like(predictions, -1)
+    handicap = base_handicap(clip, vocabulary) if calibrated else 0.0
     for index, found in cosines(
         clip, segments, vocabulary, policy, batch_size=batch_size, workers=workers, autocast=autocast
     ):
-        predictions[index] = found.argmax(dim=-1)
+        predictions[index] = (found - handicap).argmax(dim=-1)
         if len(novel):
             novel_predictions[index] = novel[found[:, novel].argmax(dim=-1)]
     return Predictions(labels, predictions.numpy(), novel_predictions.numpy())
+
+
+def base_handicap(clip: OpenDASCLIP, vocabulary: Vocabulary) -> Tensor:
+    """What calibration takes from each name's cosine, (N,): the adapter's constant for its training names, else 0.
+
+    Only the adapter's own list of base names is needed for it, which every adapter holds.
+    """
+    base = {fold_name(name) for name in clip.config.base_names}
+    return torch.tensor([clip.config.calibration * (fold_name(name) in base) for name in vocabulary.names])
 
 
 @torch.no_grad()

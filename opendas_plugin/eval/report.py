@@ -37,12 +37,13 @@ def evaluate_classification(
     batch_size: int = 64,
     workers: int = 2,
     autocast: bool | None = None,
+    calibrated: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Classifies labelled segments, scores the predictions and writes the report into ``output``.
 
     Args:
-        clip, segments, vocabulary, policy, batch_size, workers, autocast: as in
+        clip, segments, vocabulary, policy, batch_size, workers, autocast, calibrated: as in
             :func:`opendas_plugin.eval.predict.predict`.
         output: folder of the report; files of the same names in it are replaced.
         split: the segments' name in the summary.
@@ -55,8 +56,18 @@ def evaluate_classification(
         DataError: no segments, or a label that is not in the vocabulary.
         OutputError: the report could not be written.
     """
-    predictions = predict(clip, segments, vocabulary, policy, batch_size=batch_size, workers=workers, autocast=autocast)
-    facts = {"split": split, "template": vocabulary.template, "crop": policy.to_dict(), **(about or {})}
+    predictions = predict(
+        clip,
+        segments,
+        vocabulary,
+        policy,
+        batch_size=batch_size,
+        workers=workers,
+        autocast=autocast,
+        calibrated=calibrated,
+    )
+    about = {**(about or {}), **({"calibration": clip.config.calibration} if calibrated else {})}
+    facts = {"split": split, "template": vocabulary.template, "crop": policy.to_dict(), **about}
     return write_report(output, segments, predictions, vocabulary, facts)
 
 

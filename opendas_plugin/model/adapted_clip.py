@@ -338,6 +338,17 @@ class OpenDASCLIP(nn.Module):
         finally:
             self._prompts_on = before
 
+    @contextlib.contextmanager
+    def unmixed(self, weights: bool = True) -> Iterator[None]:
+        """Takes what was learnt at its full share inside the ``with`` block, of features and of ``weights``."""
+        mix, config = self.weight_mix, self.config
+        self.weight_mix = 1.0 if weights else mix
+        self.config = replace(config, interpolation=Interpolation())
+        try:
+            yield
+        finally:
+            self.weight_mix, self.config = mix, config
+
     def prompt_parameters(self) -> Iterator[nn.Parameter]:
         """Iterates over the learnt tensors."""
         for module in (*self.learnt_modules("visual"), *self.learnt_modules("text")):

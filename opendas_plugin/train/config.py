@@ -8,7 +8,7 @@ from typing import Any, Literal
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.model.config import PromptConfig, WeightConfig
+from opendas_plugin.model.config import Interpolation, PromptConfig, WeightConfig
 from opendas_plugin.negatives.mining import Mining
 from opendas_plugin.train.losses import Distance
 from opendas_plugin.train.schedules import RateSchedule, WeightSchedule
@@ -123,6 +123,23 @@ class RegulationConfig:
 
 
 @dataclass(frozen=True)
+class SegmentsConfig:
+    """Which of the training segments are learnt from, and how exact their masks are."""
+
+    shots: int | None = None
+    """Segments of each class, drawn by the seed; None: all."""
+    mask_jitter: float = 0.0
+    """How far each mask's sides are stretched and moved at random, as a share of their length."""
+    min_overlap: float = 0.5
+    """Smallest intersection over union of a proposed mask with the labelled one that it gets its name from."""
+
+    def __post_init__(self) -> None:
+        _check(self.shots is None or self.shots >= 1, "segments.shots", "1 or more", self.shots)
+        _check(self.mask_jitter >= 0, "segments.mask_jitter", "0 or more", self.mask_jitter)
+        _check(0 < self.min_overlap <= 1, "segments.min_overlap", "above 0, up to 1", self.min_overlap)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A training run; the defaults are the paper's, less its augmentation."""
 
@@ -150,6 +167,10 @@ class TrainConfig:
     """The learnt tokens."""
     weights: WeightConfig = field(default_factory=WeightConfig)
     """The learnt weights, where the method learns weights."""
+    interpolation: Interpolation = field(default_factory=Interpolation)
+    """Share of the adapted feature in each tower's, after training; the rest is plain CLIP's."""
+    segments: SegmentsConfig = field(default_factory=SegmentsConfig)
+    """Which segments are learnt from."""
     crops: CropPolicy = field(default_factory=CropPolicy)
     """How a segment becomes an input."""
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -141,14 +141,13 @@ def active_towers(stages: Sequence[Stage], number: int) -> tuple[Tower, ...]:
 def _learning(clip: OpenDASCLIP, learns: Sequence[Tower]) -> Iterator[list[nn.Parameter]]:
     """Lets only what is learnt in the named towers learn, at its full share, and yields it."""
     towers: tuple[Tower, ...] = ("visual", "text")
-    mix, clip.weight_mix = clip.weight_mix, 1.0
     for tower in towers:
         for module in clip.learnt_modules(tower):
             module.requires_grad_(tower in learns)
     try:
-        yield [parameter for parameter in clip.prompt_parameters() if parameter.requires_grad]
+        with clip.unmixed():
+            yield [parameter for parameter in clip.prompt_parameters() if parameter.requires_grad]
     finally:
-        clip.weight_mix = mix
         for parameter in clip.prompt_parameters():
             parameter.requires_grad_(True)
 

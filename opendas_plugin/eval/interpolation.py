@@ -1,0 +1,151 @@
+"""One evaluation for all shares of an adapter: every segment and name is encoded once with it and once without it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize as unit
+from tqdm import tqdm
+
+from opendas_plugin.crops import CropPolicy, normalise
+from opendas_plugin.data.manifest import CropLoader, SegmentCrops
+from opendas_plugin.data.segments import Segment
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.classification import confusion_matrix, summarise
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Features:
+    """Unit features (N, D) of segments or names, with an adapter and without it."""
+
+    adapted: Tensor
+    frozen: Tensor
+
+    def mixed(self, share: float) -> Tensor:
+        """normalise(share x adapted + (1 - share) x frozen); at 0 and 1 the features themselves."""
+        if share in (0, 1):
+            return self.adapted if share else self.frozen
+        return unit(share * self.adapted + (1 - share) * self.frozen, dim=-1)
+
+
+@torch.no_grad()
+def sweep_features(
+    clip: OpenDASCLIP,
+    segments: Sequence[Segment],
+    vocabulary: Vocabulary,
+    policy: CropPolicy,
+    shares: Sequence[tuple[float, float]],
+    *,
+    batch_size: int = 64,
+    workers: int = 2,
+) -> list[dict[str, Any]]:
+    """Scores an adapter whose features are mixed with plain CLIP's.
+
+    Args:
+        clip: with an adapter.
+        segments: labelled segments.
+        vocabulary: the names that compete.
+        policy: how a mask becomes a crop.
+        shares: of the adapted feature in the visual and in the text tower's.
+        batch_size: crops a forward.
+        workers: threads that decode and crop ahead.
+
+    Returns:
+        The scores of :func:`opendas_plugin.eval.classification.summarise` for each pair of shares.
+
+    Raises:
+        ConfigError: the adapter's features cannot be mixed with plain CLIP's (RPO, CoCoOp).
+    """
+    if clip.config.prompts.form in ("read_only", "conditional"):
+        raise ConfigError(f"{clip.config.prompts.form} prompts have no features to interpolate with plain CLIP's")
+    tokens = clip.tokenize(vocabulary.texts())
+
+    def both(encode: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+        with clip.unmixed(weights=False):
+            adapted = unit(encode().float(), dim=-1).cpu()
+        with clip.prompts_disabled():
+            return adapted, unit(encode().float(), dim=-1).cpu()
+
+    batches = _pixels(clip, segments, policy, batch_size, workers)
+    pairs = [both(functools.partial(clip.encode_image, pixels)) for pixels in batches]
+    image = Features(torch.cat([adapted for adapted, _ in pairs]), torch.cat([frozen for _, frozen in pairs]))
+    text = Features(*both(lambda: clip.encode_text(tokens)))
+    return [_score(image.mixed(visual) @ text.mixed(words).T, segments, vocabulary) for visual, words in shares]
+
+
+@torch.no_grad()
+def sweep_weights(
+    clip: OpenDASCLIP,
+    segments: Sequence[Segment],
+    vocabulary: Vocabulary,
+    policy: CropPolicy,
+    shares: Sequence[float],
+    *,
+    batch_size: int = 64,
+    workers: int = 2,
+) -> list[dict[str, Any]]:
+    """Scores an adapter of weights at several shares of them (WiSE-FT's sweep); a tower without any is encoded once.
+
+    Args:
+        clip: with an adapter of weights.
+        segments, vocabulary, policy, batch_size, workers: as in :func:`sweep_features`.
+        shares: of the learnt weights.
+
+    Returns:
+        The scores for each share.
+
+    Raises:
+        ConfigError: the adapter holds no weights.
+    """
+    config = clip.config.weights
+    if config.visual == config.text == "frozen":
+        raise ConfigError(f"the {clip.config.method} adapter holds no weights to mix with the frozen ones")
+    tokens = clip.tokenize(vocabulary.texts())
+
+    def image() -> Tensor:
+        batches = _pixels(clip, segments, policy, batch_size, workers)
+        return torch.cat([clip.encode_image(pixels, normalize=True).float().cpu() for pixels in batches])
+
+    def text() -> Tensor:
+        return clip.encode_text(tokens, normalize=True).float().cpu()
+
+    images = image() if config.visual == "frozen" else None
+    names = text() if config.text == "frozen" else None
+    scores, mix = [], clip.weight_mix
+    try:
+        for clip.weight_mix in shares:
+            found = (image() if images is None else images) @ (text() if names is None else names).T
+            scores.append(_score(found, segments, vocabulary))
+    finally:
+        clip.weight_mix = mix
+    return scores
+
+
+def _pixels(
+    clip: OpenDASCLIP, segments: Sequence[Segment], policy: CropPolicy, batch_size: int, workers: int
+) -> Iterator[Tensor]:
+    device = clip.logit_scale.device
+    batches = [range(start, min(start + batch_size, len(segments))) for start in range(0, len(segments), batch_size)]
+    loader = CropLoader(SegmentCrops(segments, policy), batches, workers=workers)
+    for crops, _ in tqdm(loader, total=len(batches), desc="encode", unit="batch", disable=None):
+        yield normalise(crops.to(device, non_blocking=True))
+
+
+def _score(cosines: Tensor, segments: Sequence[Segment], vocabulary: Vocabulary) -> dict[str, Any]:
+    labels = np.array([vocabulary.index[segment.label] for segment in segments])
+    joint = confusion_matrix(labels, cosines.argmax(dim=-1).numpy(), len(vocabulary.names))
+    novel = [vocabulary.index[name] for name in vocabulary.novel]
+    alone = np.zeros((0, 0), dtype=np.int64)
+    if novel:
+        among = np.isin(labels, novel)
+        guesses = cosines[torch.from_numpy(among)][:, novel].argmax(dim=-1).numpy()
+        alone = confusion_matrix([novel.index(label) for label in labels[among]], guesses, len(novel))
+    return summarise(joint, alone, vocabulary)
