@@ -21,6 +21,7 @@ import torch
 from opendas_plugin.crops import CropPolicy, cut, resize
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.data.images import ImageCache
+from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.data.segments import Segment, check_rle
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import atomic_file
@@ -66,11 +67,16 @@ class SegmentCrops:
     Args:
         segments: what to crop, in the order of the indices used here.
         policy: how.
+        packed: keeps crops of these segments and this policy on disk; unused when crops are augmented. The first crop
+            of a picture makes those of all its segments, from one decode.
     """
 
-    def __init__(self, segments: Sequence[Segment], policy: CropPolicy) -> None:
+    def __init__(self, segments: Sequence[Segment], policy: CropPolicy, packed: PackedCrops | None = None) -> None:
         self.segments = segments
         self.policy = policy
+        self._packed = packed
+        self._siblings = {} if packed is None else _by_image(segments)
+        self._lock = threading.Lock()
         self._images = ImageCache()
 
     def __len__(self) -> int:
@@ -84,6 +90,22 @@ class SegmentCrops:
         Raises:
             MissingFileError, DataError: the image is missing, cannot be read, or is not of the mask's size.
         """
+        if self._packed is None or (augment is not None and augment.kind != "none"):
+            return self._make(index, augment, rng)
+        crop = self._packed.get(index)
+        if crop is None:
+            crop = self._make(index)
+            self._packed.put(index, crop)
+            with self._lock:
+                siblings = self._siblings.pop(self.segments[index].image, [])
+            for sibling in siblings:
+                if self._packed.get(sibling) is None:
+                    self._packed.put(sibling, self._make(sibling))
+        return crop
+
+    def _make(
+        self, index: int, augment: Augmentation | None = None, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
         segment = self.segments[index]
         image = self._images(segment.image)
         if image.shape[:2] != segment.size:
