@@ -44,3 +44,33 @@ def test_the_memory_of_the_instance_evaluation_is_measured(capsys):
 
     instance_memory.main(["--scenes", "2", "--masks", "5", "--points", "2000"])
     assert "resident-set peak" in capsys.readouterr().out
+
+
+def test_many_segments_are_prepared_loaded_and_cropped(tmp_path, capsys):
+    import segments
+
+    segments.main(["--segments", "1000", "--size", "16", "--folder", str(tmp_path), "--rows", *list(segments.WORK)[:5]])
+    rows = capsys.readouterr().out.splitlines()
+    assert [" ".join(row.split()[:-3]).rsplit(" ", 1)[-1] for row in rows[-5:]] == [
+        "1000",
+        "1000",
+        "1000",
+        "800",
+        "800",
+    ]
+
+
+def test_methods_are_compared_with_the_plain_way_and_timed(tiny_backbone, capsys):
+    import methods as benchmark
+
+    benchmark.main(["--backbone", tiny_backbone, "--names", "12", "--images", "2", "--repeats", "1"])
+    table = capsys.readouterr().out
+    for row in ("classifier()", "tokens behind masks", "tokens that read", "what is frozen once"):
+        assert row in table
+
+
+def test_unequal_results_of_methods_are_an_error(tiny_backbone):
+    import methods as benchmark
+
+    with pytest.raises(SystemExit, match="the results differ"):
+        benchmark.main(["--backbone", tiny_backbone, "--names", "5", "--images", "1", "--tolerance", "-1"])
