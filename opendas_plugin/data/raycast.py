@@ -63,7 +63,7 @@ def load_mesh(path: str | Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]
     """
     if not Path(path).is_file():
         raise MissingFileError(f"{path} does not exist; check the path")
-    import trimesh  # slow to import, and needed here alone
+    import trimesh  # slow to import
 
     try:
         mesh = trimesh.load_mesh(path, process=False)
