@@ -7,7 +7,7 @@ from pathlib import Path
 
 from opendas_plugin.commands.common import Options, RunRecord, UsageError
 from opendas_plugin.commands.prepare_files import Prepare, check_ranges, read_names
-from opendas_plugin.data.openmask3d_layout import export_scene
+from opendas_plugin.data.openmask3d_layout import export_masks, export_scene
 from opendas_plugin.data.registry import build_domain, describe, domain_folder, write_domain
 from opendas_plugin.data.scannetpp import Scene, Source, Split, choose_offices, read_scene_list
 from opendas_plugin.data.scannetpp_segments import Limits, read_scenes, split_names
@@ -52,7 +52,7 @@ class OpenMask3D(Options):
     root: Path
     """Folder that holds data."""
     output: Path
-    """Folder for a folder of each scene; scenes that are there are left as they are."""
+    """Folder for a folder of each scene, and masks/; scenes that are there are left as they are."""
     scenes: Path
     """File with the scenes, one a line."""
     proposals: Path | None = None
@@ -135,23 +135,16 @@ def export_openmask3d(options: OpenMask3D, record: RunRecord) -> str:
         raise UsageError("--every must be 1 or more, and --width 16 or more")
     lines = []
     for name in read_scene_list(options.scenes):
-        folder = options.output / name
+        scene, folder = Scene(options.root, name), options.output / name
+        if options.proposals is not None:
+            array = options.proposals / f"{name}.npy"
+            masks = options.output / "masks" / f"{name}_masks.pt"
+            export_masks(scene, masks, array if array.is_file() else options.proposals)
         if folder.exists():
             lines.append(f"{folder}: is there, left as it is")
             continue
-        proposals = None
-        if options.proposals is not None:
-            array = options.proposals / f"{name}.npy"
-            proposals = array if array.is_file() else options.proposals
         with atomic_folder(folder) as temporary:
-            count = export_scene(
-                Scene(options.root, name),
-                temporary,
-                source=options.source,
-                every=options.every,
-                width=options.width,
-                proposals=proposals,
-            )
+            count = export_scene(scene, temporary, source=options.source, every=options.every, width=options.width)
         lines.append(f"{folder}: {count} pictures")
     record.write(options.output)
     return "\n".join(lines)

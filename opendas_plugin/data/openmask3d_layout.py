@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from opendas_plugin.data.mask_features import save_masks
 from opendas_plugin.data.raycast import load_mesh
 from opendas_plugin.data.scannetpp import Scene, Source
 from opendas_plugin.data.scannetpp_views import SceneViews, scaled
@@ -26,13 +26,12 @@ def export_scene(
     source: Source = "iphone",
     every: int = 20,
     width: int = 640,
-    proposals: Path | None = None,
 ) -> int:
     """Writes a scene into ``folder``; a terminal sees a progress bar.
 
     ``color/<i>.jpg``, ``depth/<i>.png`` (16-bit, millimetres, to the mesh) of one size, ``pose/<i>.txt`` (camera to
-    world) with i from 0 without gaps, ``intrinsic/intrinsic_color.txt``, ``<scene>.ply`` (the mesh, whose vertices are
-    the points), and with proposals ``<scene>_masks.pt``, a float16 tensor (points, masks).
+    world) with i from 0 without gaps, ``intrinsic/intrinsic_color.txt``, and ``<scene>.ply``, the mesh, whose vertices
+    are the points.
 
     Args:
         scene: what to export.
@@ -40,19 +39,15 @@ def export_scene(
         source: which camera; fisheye pictures are straightened.
         every: takes every n-th picture.
         width: of the pictures, in pixels.
-        proposals: see :func:`read_proposals`.
 
     Returns:
         The number of pictures.
 
     Raises:
-        MissingFileError, DataError: a file of the scene is missing or not as it should be, or the proposals do not fit.
+        MissingFileError, DataError: a file of the scene is missing or not as it should be.
     """
     for name in ("color", "depth", "pose", "intrinsic"):
         (folder / name).mkdir(parents=True)
-    if proposals is not None:
-        vertices, _ = load_mesh(scene.mesh)
-        torch.save(read_proposals(proposals, scene.name, len(vertices)), folder / f"{scene.name}_masks.pt")
     shutil.copyfile(scene.mesh, folder / f"{scene.name}.ply")
     views = SceneViews(scene, source, every=every)
     for number, view in enumerate(tqdm(views.views, desc=scene.name, unit="image", disable=None)):
@@ -70,8 +65,17 @@ def export_scene(
     return len(views.views)
 
 
-def read_proposals(path: Path, scene: str, points: int) -> torch.Tensor:
-    """Class-agnostic masks as float16 (points, masks).
+def export_masks(scene: Scene, path: Path, proposals: Path) -> None:
+    """Writes a scene's class-agnostic masks as OpenMask3D's file ``<scene>_masks.pt``; see :func:`read_proposals`.
+
+    Raises:
+        MissingFileError, DataError: the mesh or the proposals are missing, or do not fit each other.
+    """
+    save_masks(path, read_proposals(proposals, scene.name, len(load_mesh(scene.mesh)[0])))
+
+
+def read_proposals(path: Path, scene: str, points: int) -> NDArray[np.bool_]:
+    """Class-agnostic masks (points, masks).
 
     Args:
         path: a NumPy file (points, masks) that is not 0 inside; or a folder of predictions in ScanNet++'s format, whose
@@ -86,7 +90,7 @@ def read_proposals(path: Path, scene: str, points: int) -> torch.Tensor:
         masks = list(_listed(path, scene, points))
         if not masks:
             raise DataError(f"{path / f'{scene}.txt'} lists no mask; give proposals for this scene")
-        return torch.from_numpy(np.stack(masks, axis=1).astype(np.float16))
+        return np.stack(masks, axis=1)
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist; give a NumPy file or a folder of predictions")
     try:
@@ -96,7 +100,7 @@ def read_proposals(path: Path, scene: str, points: int) -> torch.Tensor:
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.shape[0] != points or not array.shape[1]:
         shape = getattr(array, "shape", "an archive")
         raise DataError(f"{path}: expected masks of shape ({points}, masks), got {shape}")
-    return torch.from_numpy((array != 0).astype(np.float16))
+    return array != 0
 
 
 def _listed(folder: Path, scene: str, points: int) -> Iterator[NDArray[np.bool_]]:

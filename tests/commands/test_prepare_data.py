@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 
 from opendas_plugin.commands.prepare_data import main
+from opendas_plugin.data.mask_features import read_masks
+from opendas_plugin.data.raycast import load_mesh
 from opendas_plugin.data.registry import load_domain
 from tests.data.layouts import make_ade20k, make_kitti360
 from tests.data.scannetpp_rooms import offices
@@ -304,12 +306,15 @@ def test_scenes_for_openmask3d(scenes, tmp_path, capsys):
     flags = ["openmask3d", *scenes[1:3], "--scenes", str(tmp_path / "list"), "--output", str(tmp_path / "3d")]
     assert main([*flags, "--every", "2", "--width", "64"]) == 0
     assert sorted(path.name for path in (tmp_path / "3d" / "b0" / "color").iterdir()) == ["0.jpg", "1.jpg"]
+    for name in ("a0", "b0"):
+        points = len(load_mesh(tmp_path / "3d" / name / f"{name}.ply")[0])
+        np.save(tmp_path / f"{name}.npy", np.eye(points, 2, dtype=bool))
     assert main([*flags, "--proposals", str(tmp_path)]) == 0
     assert "a0: is there, left as it is" in capsys.readouterr().out
-    shutil.rmtree(tmp_path / "3d" / "b0")
+    assert (read_masks(tmp_path / "3d" / "masks" / "b0_masks.pt") == np.eye(points, 2)).all()
+    (tmp_path / "b0.npy").unlink()
     assert main([*flags, "--proposals", str(tmp_path)]) == 1
     assert "b0.txt does not exist" in errors(capsys)[0]
-    assert not (tmp_path / "3d" / "b0").exists()
 
 
 @pytest.mark.parametrize("flags", [["--every", "0"], ["--min-confidence", "2"], ["--classes", "20"]])
