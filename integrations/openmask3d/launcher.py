@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import logging
 import os
 import sys
@@ -20,7 +21,9 @@ from opendas_plugin.commands.common import BAD_USAGE, DONE, UsageError, run_comm
 from opendas_plugin.errors import MissingFileError
 
 PROGRAM = "opendas-openmask3d"
-OWN_COMMANDS = ("features", "scene")
+OWN_COMMANDS = {"features": "commands", "scene": "commands", "experiment": "experiment"}
+"""A command of ours, and the module that has it."""
+
 logger = logging.getLogger("integrations.openmask3d")
 
 
@@ -28,9 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a script of OpenMask3D or a command of ours; returns 0 done, 1 failed, 2 bad usage, or the script's code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in OWN_COMMANDS:
-        from integrations.openmask3d import commands
-
-        return run_command(getattr(commands, arguments[0]), arguments[1:])
+        module = importlib.import_module(f"integrations.openmask3d.{OWN_COMMANDS[arguments[0]]}")
+        return run_command(getattr(module, arguments[0]), arguments[1:])
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if not rest or rest[0] in ("-h", "--help"):

@@ -1,0 +1,209 @@
+"""``experiment``: 3D instances of the office domain, plain CLIP against adapters, on predicted and on oracle masks.
+
+The masks come from ``prepare_data.py proposals --of clouds``. Everything but the CLIP is the same for all: masks,
+pictures, regions in them (found by depth, :mod:`.surfaces`), crop policy, and the names that compete.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from integrations.openmask3d.features import Extraction, PolicyCrops, Settings
+from integrations.openmask3d.surfaces import fill_regions
+from opendas_plugin.commands.common import Options, RunRecord, UsageError, open_output, parse, pick_device
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.mask_features import (
+    PREFIX,
+    FeatureSource,
+    describe,
+    finished_features,
+    read_masks,
+    save_features,
+)
+from opendas_plugin.data.pointcloud import read_ply
+from opendas_plugin.data.scenes import find_cloud, open_scene
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.instance_files import Classes, read_classes, read_names, read_truth
+from opendas_plugin.eval.instance_report import Scene, evaluate_instances
+from opendas_plugin.eval.mask_names import FEATURES, MASKS, NamedScenes
+from opendas_plugin.eval.oracle import OracleScores
+from opendas_plugin.eval.report import align
+from opendas_plugin.files import write_json, write_text
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.vocabulary import Vocabulary
+
+PROGRAM = "opendas-openmask3d"
+SURFACES = ("wall", "floor", "ceiling")
+KINDS = ("proposals", "oracle")
+COLUMNS = {"ap": "AP", "ap50": "AP50", "ap25": "AP25"}
+ORACLE_COLUMNS = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1"}
+
+logger = logging.getLogger("integrations.openmask3d")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Options):
+    """Scores 3D instances of the office domain, plain CLIP against adapters, on predicted and on oracle masks."""
+
+    data: Path
+    """Folder that prepare_data.py office wrote."""
+    masks: Path
+    """Folder that prepare_data.py proposals --of clouds wrote."""
+    adapters: tuple[str, ...]
+    """Adapters of one backbone and one crop policy, such as those of several seeds."""
+    output: Path
+    """Folder for features and reports, table.txt, summary.json and run.json; what is finished there is kept."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """A CLIP, and the folder of its features and reports."""
+
+    title: str
+    folder: Path
+    clip: OpenDASCLIP
+    source: FeatureSource
+    template: str
+
+
+def experiment(argv: Sequence[str]) -> None:
+    """Computes the features, scores them and prints the table."""
+    options = parse(Experiment, argv, prog=f"{PROGRAM} experiment")
+    record = RunRecord(f"{PROGRAM} experiment", argv, options)
+    contestants, policy = load_contestants(options)
+    scenes = read_names(options.masks / "scenes.txt")
+    open_output(options.output)
+    for scene in tqdm(scenes, desc="features", unit="scene", disable=None):
+        for kind in KINDS:
+            compute_features(options, scene, kind, contestants, policy)
+    summaries = {
+        contestant.title: {kind: score(options, scenes, kind, contestant) for kind in KINDS}
+        for contestant in contestants
+    }
+    table = format_summaries(summaries)
+    write_json(options.output / "summary.json", {"crop": policy.to_dict(), "scenes": len(scenes), **summaries})
+    write_text(options.output / "table.txt", table + "\n")
+    record.write(options.output)
+    print(table)
+
+
+def load_contestants(options: Experiment) -> tuple[list[Contestant], CropPolicy]:
+    """Loads the adapters and their backbone without one; returns the crop policy of all.
+
+    Raises:
+        UsageError: no adapters.
+        ConfigError: adapters of several backbones, crop policies or templates.
+    """
+    if not options.adapters:
+        raise UsageError("give --adapters, one folder or hub id or several")
+    device = pick_device(options.device)
+    clips = [OpenDASCLIP.from_pretrained(adapter, device=device) for adapter in options.adapters]
+    first = clips[0]
+    for clip, adapter in zip(clips, options.adapters, strict=True):
+        for what in ("backbone_sha256", "crop_policy", "template"):
+            if getattr(clip.config, what) != getattr(first.config, what):
+                raise ConfigError(f"{adapter} has another {what} than {options.adapters[0]}; compare like with like")
+    backbone = first.backbone
+    plain = OpenDASCLIP.from_backbone(
+        backbone.name, backbone.pretrained, prompts=None, device=device, seed=backbone.seed or 0
+    )
+    template, source = first.config.template, FeatureSource(backbone.name, plain)
+    found = [Contestant("plain CLIP", options.output / "plain", plain, source, template)]
+    for number, (adapter, clip) in enumerate(zip(options.adapters, clips, strict=True), 1):
+        source = FeatureSource(f"{PREFIX}{adapter}", clip)
+        found.append(Contestant(f"adapter {number}", options.output / f"adapter{number}", clip, source, template))
+    return found, CropPolicy.from_dict({**first.config.crop_policy, "size": first.image_size})
+
+
+def compute_features(
+    options: Experiment, scene: str, kind: str, contestants: Sequence[Contestant], policy: CropPolicy
+) -> None:
+    """Computes the features of a scene's masks for all CLIPs that lack them; their regions are found once."""
+    settings = Settings()
+    folder = options.data / "scenes" / scene
+    points, _ = read_ply(find_cloud(folder))
+    masks = read_masks(options.masks / kind / MASKS.format(scene))
+    extraction = Extraction(open_scene(folder), points, masks, settings)
+    described = {
+        contestant.title: describe(
+            contestant.source, extraction.projector.masks, {"regions": "depth", "crop": policy.to_dict()}
+        )
+        for contestant in contestants
+    }
+    path = {one.title: one.folder / kind / FEATURES.format(scene) for one in contestants}
+    missing = [one for one in contestants if finished_features(path[one.title], described[one.title]) is None]
+    if not missing:
+        return
+    regions = list(fill_regions(extraction.projector, extraction.regions(None, np.random.RandomState(0))))
+    for contestant in missing:
+
+        def encode(pixels: torch.Tensor, clip: OpenDASCLIP = contestant.clip) -> torch.Tensor:
+            return clip.encode_image(pixels.to(clip.logit_scale.device))
+
+        found = extraction.features(regions, PolicyCrops(policy), encode)
+        save_features(path[contestant.title], found, described[contestant.title])
+
+
+def score(options: Experiment, scenes: Sequence[str], kind: str, contestant: Contestant) -> dict[str, Any]:
+    """Scores one CLIP's masks: ScanNet's AP of all classes but walls, floors and ceilings, and oracle names."""
+    classes = read_classes(options.data / "classes.txt", "scannet")
+    scored = classes.only([name for name in classes.names if name not in SURFACES])
+    novel = Vocabulary.load(options.data / "vocabulary.json").novel
+    clip = contestant.clip
+    texts = Vocabulary(classes.names, template=contestant.template).texts()
+    classifier, folder = clip.classifier(clip.tokenize(texts)), contestant.folder / kind
+    named = NamedScenes(options.masks / kind, folder, contestant.source, classifier, classes.ids)
+    oracle = OracleScores(classes, novel) if kind == "oracle" else None
+    return evaluate_instances(
+        _scenes(options, scenes, named, classes, oracle),
+        scored,
+        folder,
+        protocol="scannet",
+        novel=novel,
+        about={"adapter": contestant.source.adapter, "masks": kind, "template": contestant.template},
+        oracle=oracle,
+    )
+
+
+def format_summaries(summaries: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """The table: a row for plain CLIP, one for each adapter, and the adapters' mean and spread where there are several.
+
+    Args:
+        summaries: CLIP -> kind of masks -> summary.
+    """
+    header = ["", *(f"{kind} {title}" for kind in KINDS for title in COLUMNS.values()), *ORACLE_COLUMNS.values()]
+    values = {title: _figures(summary) for title, summary in summaries.items()}
+    rows = [[title, *(f"{value:.1f}" for value in found)] for title, found in values.items()]
+    adapted = np.array(list(values.values())[1:])
+    if len(adapted) > 1:
+        spread = zip(adapted.mean(axis=0), adapted.std(axis=0, ddof=1), strict=True)
+        rows.append([f"{len(adapted)} adapters", *(f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in spread)])
+    return align([header, *rows])
+
+
+def _figures(summary: Mapping[str, Mapping[str, Any]]) -> NDArray[np.float64]:
+    found = [summary[kind][key] for kind in KINDS for key in COLUMNS]
+    found += [summary["oracle"]["oracle"][key] for key in ORACLE_COLUMNS]
+    return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
+
+
+def _scenes(
+    options: Experiment, scenes: Sequence[str], named: NamedScenes, classes: Classes, oracle: OracleScores | None
+) -> Iterator[Scene]:
+    for scene in scenes:
+        truth = read_truth(options.data / "ground_truth" / f"{scene}.txt")
+        masks = named.read(scene, len(truth))
+        if oracle is not None:
+            oracle.add(masks, truth)
+        yield Scene(scene, truth, masks.instances(classes.ids))
