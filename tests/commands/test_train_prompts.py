@@ -205,3 +205,14 @@ def test_a_backbone_file_is_found_by_its_path(flags, tiny_backbone, tmp_path) ->
     clip = OpenDASCLIP.from_pretrained(tmp_path / "run" / "adapter")
     again = OpenDASCLIP.from_backbone(tiny_backbone, seed=7, prompts=PromptConfig())
     assert clip.config.backbone_sha256 == again.config.backbone_sha256
+
+
+def test_crops_kept_on_disk_change_nothing_but_the_decoding(flags, tmp_path) -> None:
+    assert main(flags) == 0
+    weights = (tmp_path / "run" / "adapter" / "adapter.safetensors").read_bytes()
+    for _ in range(2):
+        shutil.rmtree(tmp_path / "run")
+        assert main([*flags, "--crop-cache", str(tmp_path / "crops")]) == 0
+        assert (tmp_path / "run" / "adapter" / "adapter.safetensors").read_bytes() == weights
+    (about,) = (tmp_path / "crops").glob("*/about.json")
+    assert read(about)["segments"] == 12
