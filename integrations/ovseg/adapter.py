@@ -52,6 +52,15 @@ class Adapter:
         return self.visual is None and self.text is None
 
     @property
+    def reads(self) -> bool:
+        """Whether the tokens are read-only (RPO), and features longer than plain CLIP's."""
+        return self.config["prompts"].get("form") == "read_only"
+
+    def share(self, tower: str) -> float:
+        """The share of the adapted feature in a tower's; the rest is plain CLIP's."""
+        return self.config.get("interpolation", {}).get(tower, 1.0)
+
+    @property
     def backbone(self) -> str:
         """What it was learnt on, in words."""
         pretrained = self.config["pretrained"]
@@ -102,7 +111,9 @@ def check_fits(adapter: Adapter, clip_model: nn.Module) -> None:
     for tower, tokens in (("visual", adapter.visual), ("text", adapter.text)):
         if tokens is not None:
             own[f"{tower} width"] = tokens.shape[-1]
-            whole = adapter.config["prompts"][f"{tower}_depth"] is None
+            prompts = adapter.config["prompts"]
+            whole = prompts[f"{tower}_depth"] is None and not adapter.reads
+            whole = whole and (tower == "visual" or not _is_coupled(prompts))
             own[f"{tower} layers"] = len(tokens) if whole or len(tokens) > host[f"{tower} layers"] else None
     for name, expected in own.items():
         if expected is not None and expected != host[name]:
@@ -161,21 +172,20 @@ def _check_config(config: Any, path: Path) -> None:
 
 
 def _check_method(config: Mapping[str, Any], path: Path) -> None:
-    """Refuses what OVSeg cannot be given: anything but tokens of each tower's own."""
-    form = config["prompts"].get("form", "independent")
-    shares = config.get("interpolation", {})
-    if form != "independent":
-        learnt = f"{form} prompts"
-    elif any(config.get("weights", {}).get(tower, "frozen") != "frozen" for tower in ("visual", "text")):
-        learnt = "learnt weights"
-    elif any(shares.get(tower, 1) != 1 for tower in ("visual", "text")):
-        learnt = "a share of plain CLIP's features"
-    else:
-        return
-    raise OVSegError(
-        f"{path.parent} (method {config['method']}) has {learnt}, which OVSeg cannot be given; expected tokens of each "
-        "tower's own, as the method opendas learns them"
-    )
+    """Refuses what OVSeg cannot be given: anything but tokens in the towers."""
+    form, name = config["prompts"].get("form", "independent"), f"{path.parent} (method {config['method']})"
+    if form == "conditional":
+        raise OVSegError(
+            f"{name} has no text features of its own, since they depend on the image, but OVSeg encodes its names "
+            "once; choose an adapter of another method"
+        )
+    if any(config.get("weights", {}).get(tower, "frozen") != "frozen" for tower in ("visual", "text")):
+        raise OVSegError(
+            f"{name} has learnt weights, which are plain CLIP: export it by opendas-export --to openai-clip, and give "
+            "the file as MODEL.CLIP_ADAPTER.CLIP_MODEL_NAME"
+        )
+    if form not in ("independent", "coupled", "read_only"):
+        raise OVSegError(f"{name} has {form} prompts, which OVSeg cannot be given; choose an adapter of another method")
 
 
 def _check_fields(values: Mapping[str, Any], expected: Sequence[str], added: Sequence[str], source: str) -> None:
@@ -192,6 +202,8 @@ def _read_tensors(path: Path, prompts: Mapping[str, Any]) -> dict[str, torch.Ten
     except Exception as error:  # safetensors' kinds of error differ between its versions
         raise OVSegError(f"{path} could not be read ({error}); the adapter is damaged") from error
     expected = {f"{tower}_prompts.tokens" for tower in ("visual", "text") if prompts[f"{tower}_tokens"]}
+    if _is_coupled(prompts):
+        expected = {"text_prompts.tokens", "visual_prompts.weight", "visual_prompts.bias"}
     if expected - set(tensors):
         raise OVSegError(f"{path} lacks {', '.join(sorted(expected - set(tensors)))}; the adapter is damaged")
     if set(tensors) - expected:
@@ -199,6 +211,15 @@ def _read_tensors(path: Path, prompts: Mapping[str, Any]) -> dict[str, torch.Ten
             f"{path} holds {', '.join(sorted(set(tensors) - expected))}, which OVSeg cannot be given; expected learnt "
             "tokens, as the method opendas makes them"
         )
+    if _is_coupled(prompts):
+        weight, bias = tensors.pop("visual_prompts.weight"), tensors.pop("visual_prompts.bias")
+        try:
+            tokens = torch.baddbmm(bias[:, None], tensors["text_prompts.tokens"], weight.transpose(1, 2))
+        except (RuntimeError, IndexError) as error:
+            raise OVSegError(
+                f"{path}: the couplings do not fit the tokens ({error}); the adapter is damaged"
+            ) from error
+        tensors["visual_prompts.tokens"] = tokens
     for tower in ("visual", "text"):
         tokens, depth = tensors.get(f"{tower}_prompts.tokens"), prompts[f"{tower}_depth"]
         if tokens is not None and (
@@ -209,6 +230,11 @@ def _read_tensors(path: Path, prompts: Mapping[str, Any]) -> dict[str, torch.Ten
                 f"{prompts[f'{tower}_tokens']}, width); the adapter is damaged"
             )
     return tensors
+
+
+def _is_coupled(prompts: Mapping[str, Any]) -> bool:
+    """Whether the visual tokens are linear in the text tokens of their layer (MaPLe)."""
+    return prompts.get("form") == "coupled"
 
 
 def _geometry(adapter: Adapter) -> tuple[int | None, int | None]:

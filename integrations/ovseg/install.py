@@ -44,12 +44,16 @@ class WorkerMain:
 
     def __call__(self, *args: Any) -> Any:
         """Installs, then calls OVSeg's own ``main``."""
-        install(self.settings)
+        install(self.settings, told=True)
         return self.main(*args)
 
 
-def install(settings: Settings) -> None:
+def install(settings: Settings, *, told: bool = False) -> None:
     """Patches OVSeg's classes and detectron2's ``launch`` in this process; a second call does nothing.
+
+    Args:
+        settings: what to install.
+        told: the process that started this one has logged what is installed.
 
     Raises:
         OVSegError: the environment lacks detectron2, or the adapter or the dataset cannot be read.
@@ -65,6 +69,8 @@ def install(settings: Settings) -> None:
             "pip install --no-build-isolation git+https://github.com/facebookresearch/detectron2.git"
         )
     _log_from_main_process()
+    if told:
+        LOGGER.setLevel(logging.WARNING)
     if settings.host_fixes:
         from integrations.ovseg import hostfixes
 
@@ -79,6 +85,7 @@ def install(settings: Settings) -> None:
     if settings.backend == "opendas":
         _install_adapter(settings)
     _install_launch(settings)
+    LOGGER.setLevel(logging.INFO)
     _installed = True
 
 

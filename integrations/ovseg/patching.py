@@ -15,8 +15,9 @@ from torch import nn
 from integrations.ovseg.adapter import Adapter, check_fits, clip_sha256, clip_tensors, tokens_sha256
 from integrations.ovseg.cache import TextCache
 from integrations.ovseg.errors import OVSegError
+from integrations.ovseg.readers import VisualReaders, read_texts
 from integrations.ovseg.regions import can_crop, crop_regions
-from integrations.ovseg.tokens import TextEncoder, VisualTokens
+from integrations.ovseg.tokens import TextEncoder, VisualTokens, interpolated
 
 LOGGER = logging.getLogger(__name__)
 BASES = ("weights", "clip")
@@ -76,14 +77,21 @@ class Patch:
         self._override(clip_adapter, "opendas", self)
         if base == "clip":
             self._undo.append(clip_model._register_load_state_dict_pre_hook(self._keep_weights).remove)
-        if adapter.visual is not None:
-            self._undo.append(VisualTokens(clip_model.visual, adapter.visual).remove)
+        self.readers = None
+        if adapter.reads:
+            self.readers = VisualReaders(clip_model.visual, adapter.visual)
+            self._undo.append(self.readers.remove)
+            if hasattr(clip_adapter, "non_object_embedding"):
+                self._override(clip_adapter, "get_text_features", self._text_features_with_none)
+        elif adapter.visual is not None:
+            self.visual_tokens = VisualTokens(clip_model.visual, adapter.visual)
+            self._undo.append(self.visual_tokens.remove)
         self._override(clip_model.visual, "forward", self._encode_regions)
         self._override(clip_adapter, "_preprocess_image", self._preprocess_image)
         self._override(clip_adapter, "forward", self._classify)
         self._override(clip_adapter, "_get_text_features", self._text_features)
         if not adapter.is_identity:
-            self.encoder = TextEncoder(clip_model, adapter.text, self._context())
+            self.encoder = TextEncoder(clip_model, None if adapter.reads else adapter.text, self._context())
             self._undo.append(self.encoder.remove)
             self._override(clip_model, "encode_text", self._encode_text)
             self._tell_places()
@@ -109,30 +117,53 @@ class Patch:
         return (regions, None), region_masks, valid
 
     def _encode_regions(self, x: torch.Tensor, m: torch.Tensor | None = None) -> torch.Tensor:
+        """``VisionTransformer.forward``, mixed with plain CLIP's where the adapter asks for it."""
+
+        def frozen() -> torch.Tensor:
+            with self.visual_tokens.off():
+                return self._run_tower(x, m)
+
+        share = 1.0 if self.adapter.visual is None or self.readers else self.adapter.share("visual")
+        return interpolated(partial(self._run_tower, x, m), frozen, share)
+
+    def _run_tower(self, x: torch.Tensor, m: torch.Tensor | None) -> torch.Tensor:
         """``VisionTransformer.forward``, a few regions at a time: faster on a CPU, and bounded in memory."""
-        visual = self.clip_model.visual
         whole = x.is_cuda or self.adapter.is_identity  # other batches round otherwise, which an identity must not
         chunk = self.chunk if self.chunk is not None else 0 if whole else CPU_CHUNK
         parts = min(-(-len(x) // chunk), len(x) // 2) if chunk else 1  # OVSeg's mask prompts crash on one region
         if parts <= 1:
-            return type(visual).forward(visual, x, m)
+            return self._forward(x, m)
         masks = [None] * parts if m is None else m.tensor_split(parts)
-        return torch.cat([type(visual).forward(visual, *part) for part in zip(x.tensor_split(parts), masks)])
+        return torch.cat([self._forward(*part) for part in zip(x.tensor_split(parts), masks)])
+
+    def _forward(self, x: torch.Tensor, m: torch.Tensor | None) -> torch.Tensor:
+        features = type(self.clip_model.visual).forward(self.clip_model.visual, x, m)
+        return features if self.readers is None else self.readers.features()
 
     def _text_features(self, noun_list: Sequence[str]) -> torch.Tensor:
         """``ClipAdapter._get_text_features``, remembered as long as the weights stay what they are."""
         self._check_weights()
-        prompted = self.adapter.text is not None and (self.text == "both" or self._in_clip_branch)
+        everywhere = self.text == "both" and self.readers is None  # OVSeg's own branch has features of plain length
+        prompted = self.adapter.text is not None and (everywhere or self._in_clip_branch)
         new = [noun for noun in noun_list if (prompted, noun) not in self.features]
         if new:
             for noun, feature in zip(new, self._compute_text_features(new, prompted)):
                 self.features[prompted, noun] = feature
         return torch.stack([self.features[prompted, noun] for noun in noun_list])
 
+    def _text_features_with_none(self, noun_list: Sequence[str]) -> torch.Tensor:
+        """``MaskFormerClipAdapter.get_text_features``, with its feature of no object as long as the others."""
+        texts, none = self.clip_adapter._get_text_features(noun_list), self.clip_adapter.non_object_embedding
+        times = texts.shape[1] // none.shape[1]
+        none = (none / none.norm(dim=-1, keepdim=True)).repeat(1, times) / times**0.5
+        return torch.cat([texts, none.type_as(texts)])
+
     def _compute_text_features(self, nouns: list[str], prompted: bool) -> torch.Tensor:
         templates = getattr(self.clip_adapter.text_templates, "templates", None)
         cache = None if templates is None or self.adapter.is_identity else self.cache
         tokens = tokens_sha256(self.adapter.text) if prompted else ""
+        if prompted and self.adapter.share("text") != 1:
+            tokens += f" at {self.adapter.share('text')}"
         context = self.adapter.config["prompts"]["context"]
         facts = (self.sha256, tokens, context, list(templates or ()), nouns, str(self.clip_model.dtype))
         features = cache.load(*facts) if cache else None
@@ -147,7 +178,11 @@ class Patch:
         return features.to(self.clip_model.text_projection.device)
 
     def _encode_text(self, text: torch.Tensor) -> torch.Tensor:
-        return self.encoder.encode(text, self._prompted)
+        if self.readers is not None and self._prompted:
+            return read_texts(self.clip_model, text, self.adapter.text.to(text.device))
+        share = self.adapter.share("text") if self._prompted else 1.0
+        adapted, frozen = (partial(self.encoder.encode, text, prompted) for prompted in (self._prompted, False))
+        return interpolated(adapted, frozen, share)
 
     def _check_weights(self) -> None:
         """Forgets what was computed from other weights, and says once if they are not the adapter's."""
@@ -173,7 +208,7 @@ class Patch:
 
     def _tell_places(self) -> None:
         templates = getattr(self.clip_adapter.text_templates, "templates", None)
-        if self.adapter.text is None or not templates:
+        if self.adapter.text is None or self.adapter.reads or not templates:
             return
         ids = torch.cat([self._tokenize(template.format("thing")) for template in templates])
         replaced = int(self.encoder.replaces(ids).sum())
@@ -184,7 +219,7 @@ class Patch:
 
     def _context(self) -> torch.Tensor:
         """The token ids of the words that the learnt text tokens started from, (m,)."""
-        if self.adapter.text is None:
+        if self.adapter.text is None or self.adapter.reads:
             return torch.empty(0, dtype=torch.long)
         row = self._tokenize(self.adapter.config["prompts"]["context"])[0]
         return row[1 : int(row.argmax())][: self.adapter.text.shape[1]]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
 from torch import nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, normalize
 
 from integrations.ovseg.errors import OVSegError
 
@@ -23,6 +24,7 @@ class VisualTokens:
         """Hooks ``tokens`` (depth, n, width) into ``visual``."""
         self.visual = visual
         self.carried: torch.Tensor | None = None
+        self.on = True
         # a buffer follows .to(device); not persistent, it is neither saved nor overwritten by a checkpoint
         visual.register_buffer("opendas_tokens", tokens.to(visual.class_embedding.device), persistent=False)
         self.handles = []
@@ -36,7 +38,18 @@ class VisualTokens:
             handle.remove()
         del self.visual.opendas_tokens
 
-    def _append(self, i: int, block: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+    @contextlib.contextmanager
+    def off(self) -> Iterator[None]:
+        """Leaves the tower as it was inside the ``with`` block."""
+        self.on = False
+        try:
+            yield
+        finally:
+            self.on = True
+
+    def _append(self, i: int, block: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
+        if not self.on:
+            return None
         x, layers = inputs[0], self.visual.opendas_tokens  # (1 + patches, B, width)
         if i < len(layers):
             tokens = self.visual.ln_pre(layers[0]) if i == 0 else layers[i]
@@ -45,7 +58,9 @@ class VisualTokens:
             tokens = self.carried
         return (torch.cat([x, tokens]),)
 
-    def _cut(self, i: int, block: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    def _cut(self, i: int, block: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor | None:
+        if not self.on:
+            return None
         depth, n, _ = self.visual.opendas_tokens.shape
         flows_on = depth <= i + 1 < len(self.visual.transformer.resblocks)
         self.carried = output[-n:] if flows_on else None
@@ -128,6 +143,14 @@ class TextEncoder:
         places = torch.arange(int(new_ends.max()) + 1)
         source = torch.where(places > n, places - n + skipped[:, None], torch.zeros_like(places))
         return ids.gather(1, source.clamp(max=ids.shape[1] - 1)), new_ends
+
+
+def interpolated(adapted: Callable[[], torch.Tensor], frozen: Callable[[], torch.Tensor], share: float) -> torch.Tensor:
+    """Returns features between plain CLIP's and the adapted ones, as ``opendas_plugin`` mixes them: (N, D)."""
+    if share in (0, 1):
+        return adapted() if share else frozen()
+    mixed = share * normalize(adapted(), dim=-1) + (1 - share) * normalize(frozen(), dim=-1)
+    return normalize(mixed, dim=-1)
 
 
 def _causal_block(block: nn.Module, x: torch.Tensor, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -23,7 +23,7 @@ from integrations.ovseg.adapter import (
 )
 from opendas_plugin.model import config as plugin
 from opendas_plugin.model.adapter import CONFIG_FILE, WEIGHTS_FILE, read_config
-from opendas_plugin.model.config import Interpolation, WeightConfig
+from opendas_plugin.model.config import WeightConfig
 from tests.integrations.ovseg.conftest import adapted, clip_state
 
 
@@ -92,12 +92,11 @@ def test_a_damaged_adapter_is_one_sentence(adapter, tmp_path, damage, message):
 @pytest.mark.parametrize(
     ("prompts", "rest", "message"),
     [
-        ({"form": "coupled", "visual_tokens": 4}, {}, "has coupled prompts"),
-        ({}, {"weights": WeightConfig(text="low_rank")}, "has learnt weights"),
-        ({}, {"interpolation": Interpolation(visual=0.5)}, "has a share of plain CLIP"),
+        ({"form": "conditional", "visual_tokens": 0, "text_depth": 1}, {}, "has no text features of its own, since"),
+        ({}, {"weights": WeightConfig(text="low_rank")}, "has learnt weights, which are plain CLIP: export it"),
     ],
 )
-def test_what_is_no_tokens_of_each_tower_is_refused(adapter, tmp_path, prompts, rest, message):
+def test_what_is_no_tokens_in_the_towers_is_refused(adapter, tmp_path, prompts, rest, message):
     shutil.copytree(adapter, tmp_path / "adapter")
     config = read_config(adapter)
     config = replace(config, prompts=replace(config.prompts, **prompts), **rest)

@@ -72,6 +72,25 @@ def test_tokens_of_the_first_layers_flow_on(host, clip_file, tmp_path):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("method", ["coupled", "read_only", "interpolated"])
+def test_other_adapters_give_the_features_of_opendas_plugin(host, clip_file, tmp_path, inputs, method):
+    """MaPLe, RPO, and an adapter that carries its share."""
+    pairs = {"visual_tokens": 3, "text_tokens": 3}
+    learnt = adapted(clip_file, **({} if method == "interpolated" else {**pairs, "form": method}))
+    if method == "interpolated":
+        learnt.interpolate(visual=0.4, text=0.7)
+    learnt.save_pretrained(tmp_path / "adapter", method=method)
+    model, ids = build(host, clip_file), host.clip.tokenize(["a photo of a desk.", "desk", "a very long red sofa"])
+    before = segment(model, inputs)
+    with patch(model, tmp_path / "adapter", chunk=2):
+        clip = model.clip_adapter.clip_model
+        torch.testing.assert_close(clip.visual(REGIONS, None), learnt.encode_image(REGIONS), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(clip.encode_text(ids), learnt.encode_text(ids), atol=1e-5, rtol=1e-5)
+        assert (segment(model, inputs) - before).abs().max() > 0.01
+    assert torch.equal(segment(model, inputs), before)
+
+
+@torch.no_grad()
 def test_text_without_learnt_tokens_is_the_hosts(model, host, clip_file, tmp_path):
     adapted(clip_file, text_tokens=0).save_pretrained(tmp_path / "adapter")
     ids = host.clip.tokenize(["a photo of a desk.", "the wall behind the desk", "x"])
