@@ -163,9 +163,9 @@ def score(options: Experiment, scenes: Sequence[str], kind: str, contestant: Con
     clip = contestant.clip
     texts = Vocabulary(classes.names, template=contestant.template).texts()
     classifier, folder = clip.classifier(clip.tokenize(texts)), contestant.folder / kind
-    named = NamedScenes(options.masks / kind, folder, contestant.source, classifier, classes.ids)
+    named = NamedScenes(options.masks / kind, folder, contestant.source, classifier, classes)
     oracle = OracleScores(classes, novel) if kind == "oracle" else None
-    return evaluate_instances(
+    summary = evaluate_instances(
         _scenes(options, scenes, named, classes, oracle),
         scored,
         folder,
@@ -174,6 +174,8 @@ def score(options: Experiment, scenes: Sequence[str], kind: str, contestant: Con
         about={"adapter": contestant.source.adapter, "masks": kind, "template": contestant.template},
         oracle=oracle,
     )
+    named.write_predictions(folder)
+    return summary
 
 
 def format_summaries(summaries: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

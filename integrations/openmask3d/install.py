@@ -27,11 +27,14 @@ FEATURES = "_openmask3d_features.npy"
 logger = logging.getLogger("integrations.openmask3d")
 
 
-def install(arguments: Sequence[str], *, host_fixes: bool = True, clip_model: str | None = None) -> ClipLoader:
+def install(
+    arguments: Sequence[str], *, features: bool = False, host_fixes: bool = True, clip_model: str | None = None
+) -> ClipLoader:
     """Patches ``clip.load`` and what the script at hand uses; a second call does nothing.
 
     Args:
         arguments: the script's, among them ``+opendas.<name>=<value>``.
+        features: the script computes features, so that SAM's package and open3d are there.
         host_fixes: mend what keeps OpenMask3D from running on current libraries.
         clip_model: the CLIP that stands in for those written into the scripts.
 
@@ -42,7 +45,7 @@ def install(arguments: Sequence[str], *, host_fixes: bool = True, clip_model: st
         MissingDependencyError: a package that OpenMask3D needs is not installed.
         ConfigError: an override that does not exist.
     """
-    read_overrides(arguments)
+    overrides = read_overrides(arguments)
     clip = _import("clip", "git+https://github.com/openai/CLIP.git")
     if isinstance(clip.load, ClipLoader):
         return clip.load
@@ -52,12 +55,12 @@ def install(arguments: Sequence[str], *, host_fixes: bool = True, clip_model: st
     if host_fixes:
         hostfixes.fix_libraries()
     np.load = _checking_load(np.load, clips)
+    if features:
+        _install_features(clips, overrides, host_fixes)
     return clips
 
 
-def install_features(clips: ClipLoader, arguments: Sequence[str], *, host_fixes: bool = True) -> None:
-    """Patches the classes that compute features; only for the scripts that do, since they want SAM and open3d."""
-    overrides = read_overrides(arguments)
+def _install_features(clips: ClipLoader, overrides: Overrides, host_fixes: bool) -> None:
     _import("segment_anything", "segment-anything")
     load = importlib.import_module("openmask3d.data.load")
     host: Any = importlib.import_module("openmask3d.mask_features_computation.features_extractor")

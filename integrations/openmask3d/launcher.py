@@ -63,11 +63,9 @@ def run(script: str, arguments: Sequence[str], options: argparse.Namespace) -> N
     sys.path.insert(1, str(root))
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # hydra would end the process: errors are to reach us
 
-    from integrations.openmask3d.install import install, install_features
+    from integrations.openmask3d.install import install
 
-    clips = install(arguments, host_fixes=not options.no_host_fixes, clip_model=options.clip_model)
-    if computes:
-        install_features(clips, arguments, host_fixes=not options.no_host_fixes)
+    clips = install(arguments, features=computes, host_fixes=not options.no_host_fixes, clip_model=options.clip_model)
     sys.argv = [str(path), *_with_template(path, arguments, options.clip_model)]
     run_script(path, lambda names: _accept_any_width(names, clips))
 

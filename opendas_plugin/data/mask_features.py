@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import platform
+import re
 import time
 from collections.abc import Mapping
 from importlib import metadata
@@ -22,6 +23,7 @@ from scipy import sparse
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import atomic_file, read_json, write_json
 from opendas_plugin.model.checkpoint import backbone_sha256
+from opendas_plugin.model.config import Interpolation
 from opendas_plugin.version import __version__
 
 FORMAT = 1
@@ -42,7 +44,7 @@ class FeatureSource:
     def __init__(self, name: str, model: Any) -> None:
         """Takes a model as ``opendas.load`` or OpenAI's ``clip.load`` returns it."""
         self.name, self._model = name, model
-        self.width = int(model.text_projection.shape[1])
+        self.width = int(getattr(model, "feature_width", model.text_projection.shape[1]))
         self.adapter = name.removeprefix(PREFIX) if name.startswith(PREFIX) else None
         config = model.config if self.adapter is not None else None
         self.template: str | None = None if config is None else config.template
@@ -61,6 +63,9 @@ class FeatureSource:
         for key, tensor in sorted(learnt.items()):
             digest.update(f"{key} {tuple(tensor.shape)}\n".encode())
             digest.update(tensor.detach().float().cpu().contiguous().numpy().reshape(-1).view(np.uint8))
+        config = self._model.config
+        if config.interpolation != Interpolation() or config.weights.mix != 1:
+            digest.update(f"{config.interpolation} {config.weights.mix}".encode())
         return digest.hexdigest() if learnt else str(self._model.config.backbone_sha256)
 
 
@@ -176,7 +181,7 @@ def safe_kinds() -> list[Any]:
     """
     reconstruct = np.empty(0).__reduce__()[0]  # its module has another name in each major version of numpy
     arrays = [np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in (np.float16, np.float32, np.float64, bool))]
-    return [*arrays, reconstruct, (reconstruct, "numpy.core.multiarray._reconstruct")]
+    return [*arrays, bytes, reconstruct, (reconstruct, "numpy.core.multiarray._reconstruct")]
 
 
 def read_masks(path: str | Path) -> NDArray | torch.Tensor:
@@ -192,7 +197,8 @@ def read_masks(path: str | Path) -> NDArray | torch.Tensor:
             with torch.serialization.safe_globals(safe_kinds()):
                 masks = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can fail at any point of its reader
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        refused = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
+        reason = f"it asks for {refused[1]}" if refused else (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path} cannot be read as masks ({reason}); expected an array of points x masks") from error
     if not isinstance(masks, np.ndarray | torch.Tensor):
         raise DataError(f"{path} holds a {type(masks).__name__}; expected an array of points x masks")

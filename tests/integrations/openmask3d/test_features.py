@@ -129,6 +129,16 @@ def test_crops_can_be_kept(scene, tmp_path):
     assert len(list(tmp_path.glob("crop*_*_*.png"))) == 4 * 3
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_picture_of_a_lost_camera_shows_nothing(scene):
+    poses = scene.views.poses.copy()
+    poses[0] = -np.inf  # as ScanNet writes it
+    views = dataclasses.replace(scene.views, poses=poses)
+    counts = Extraction(views, scene.points, scene.masks, Settings()).projector.counts(range(len(views)))
+    assert not counts[0].any()
+    assert counts[1:, :4].any(axis=1).all()
+
+
 def bad(scene, match, masks=None, **views):
     changed = dataclasses.replace(scene.views, **views)
     with pytest.raises(DataError, match=match) as error:

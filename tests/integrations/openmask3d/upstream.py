@@ -28,8 +28,8 @@ def visible_pixels(views, points, masks, threshold):
     height, width = views.size
     x = np.append(points, np.ones((len(points), 1)), axis=-1)
     intrinsic = scaled_intrinsic(views.intrinsic, views.intrinsic_size, views.size)
-    result = np.zeros((len(views), masks.shape[1], height, width), dtype=bool)
-    for i in range(len(views)):
+    result = np.zeros((len(views.poses), masks.shape[1], height, width), dtype=bool)
+    for i in range(len(views.poses)):
         pose = np.linalg.inv(views.poses[i])[:3, :]
         raw = (intrinsic @ pose @ x.T).T
         pixel = np.zeros((len(points), 2), dtype=int)

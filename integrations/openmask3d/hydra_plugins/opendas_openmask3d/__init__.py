@@ -17,8 +17,6 @@ class OpenDASPlugin(SearchPathPlugin):
         """Leaves the search path alone; patches OpenMask3D where it is asked to."""
         asked = any("=opendas:" in argument for argument in sys.argv[1:])
         if asked and "openmask3d" in sys.modules:
-            from integrations.openmask3d.install import install, install_features
+            from integrations.openmask3d.install import install
 
-            clips = install(sys.argv[1:])
-            if clips is not None:
-                install_features(clips, sys.argv[1:])
+            install(sys.argv[1:], features=True)

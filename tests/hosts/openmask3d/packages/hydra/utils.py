@@ -1,0 +1,5 @@
+import os
+
+
+def get_original_cwd():
+    return os.getcwd()

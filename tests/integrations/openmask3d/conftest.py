@@ -1,0 +1,100 @@
+"""A scene for the stand-in of OpenMask3D (tests/hosts/openmask3d), a small CLIP of width 48, and adapters on it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from opendas_plugin.data.mask_features import save_masks
+from opendas_plugin.data.pointcloud import write_ply
+from opendas_plugin.model.openai_format import save_openai_clip
+from tests.integrations.openmask3d.scenes import make_scene
+from tests.integrations.ovseg.conftest import adapted, clip_state
+
+ROOT = Path(__file__).parents[3]
+STAND_IN = ROOT / "tests" / "hosts" / "openmask3d"
+CHECKOUT = STAND_IN / "checkout" / "openmask3d"
+FEATURES = "compute_features_single_scene.py"
+EVALUATION = "evaluation/run_eval_close_vocab_inst_seg.py"
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory):
+    """A folder with a scene's files, room_masks.pt, SAMs, clip.pt (a state dict), jit.pt, and adapters."""
+    folder = tmp_path_factory.mktemp("room")
+    scene = make_scene(folder)
+    write_ply(folder / "room.ply", scene.points, np.full((len(scene.points), 3), 128, np.uint8))
+    save_masks(folder / "room_masks.pt", scene.masks)
+    (folder / "sam.pth").write_text("a SAM")
+    (folder / "sam_empty.pth").write_text("an empty one")
+    torch.save(clip_state(), folder / "clip.pt")
+    save_openai_clip(str(folder / "clip.pt"), folder / "jit.pt")
+    adapted(folder / "clip.pt", visual_tokens=0, text_tokens=0).save_pretrained(folder / "identity")
+    adapted(folder / "clip.pt").save_pretrained(folder / "both", template="a {} in an office")
+    return folder
+
+
+def launch(*arguments, expect=0):
+    """Runs the launcher in the stand-in's checkout, in a fork that has torch imported; returns stdout and stderr."""
+    with tempfile.TemporaryFile("w+") as log:
+        child = os.fork()
+        if child == 0:
+            _run_launcher(list(map(str, arguments)), log.fileno())
+        _, status = os.waitpid(child, 0)
+        log.seek(0)
+        text = log.read()
+    assert os.waitstatus_to_exitcode(status) == expect, text[-3000:]
+    return text
+
+
+def _run_launcher(arguments, log):
+    code = 3
+    try:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
+        torch.set_num_threads(1)  # a fork has none of OpenMP's threads
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("clip", "hydra", "openmask3d")]:
+            del sys.modules[name]
+        logging.root.handlers.clear()
+        logging.disable(logging.NOTSET)
+        sys.path[:0] = ["", str(ROOT), str(STAND_IN / "packages")]
+        os.chdir(CHECKOUT)
+        from integrations.openmask3d.launcher import main
+
+        code = main(arguments)
+    except BaseException:  # noqa: BLE001  (the parent reads it)
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def scene_arguments(room, output, clip, *more):
+    """The overrides of a feature run."""
+    return [
+        f"data.masks.masks_path={room / 'room_masks.pt'}",
+        f"data.camera.poses_path={room / 'pose'}",
+        f"data.camera.intrinsic_path={room / 'intrinsic' / 'intrinsic_color.txt'}",
+        f"data.depths.depths_path={room / 'depth'}",
+        f"data.images.images_path={room / 'color'}",
+        f"data.point_cloud_path={room / 'room.ply'}",
+        f"external.sam_checkpoint={room / 'sam.pth'}",
+        f"external.clip_model={clip}",
+        f"output.output_directory={output}",
+        *more,
+    ]
+
+
+def read(output):
+    """The features that a run wrote."""
+    return np.load(output / "room_openmask3d_features.npy")

@@ -1,0 +1,176 @@
+"""The launcher on a stand-in for OpenMask3D: plain names as the host, adapters in both towers, mixed pairs refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.integrations.openmask3d.conftest import CHECKOUT, EVALUATION, FEATURES, launch, read, scene_arguments
+
+
+@pytest.fixture(scope="module")
+def runs(room, tmp_path_factory):
+    """Features by plain CLIP, by the identity adapter and by one with learnt tokens, and their logs."""
+    folder = tmp_path_factory.mktemp("runs")
+    logs = {}
+    for name, clip in {
+        "plain": room / "clip.pt",
+        "jit": room / "jit.pt",
+        "identity": f"opendas:{room / 'identity'}",
+        "both": f"opendas:{room / 'both'}",
+    }.items():
+        logs[name] = launch(FEATURES, *scene_arguments(room, folder / name, clip, "+opendas.seed=0"))
+    return folder, logs
+
+
+def test_an_identity_adapter_has_the_hosts_features(runs):
+    folder, _ = runs
+    np.testing.assert_allclose(read(folder / "identity"), read(folder / "plain"), atol=1e-6, rtol=0)
+
+
+def test_another_adapter_has_others(runs):
+    folder, _ = runs
+    difference = np.abs(read(folder / "both") - read(folder / "plain"))
+    assert (difference[:4].max(axis=1) > 1e-3).all()
+
+
+def test_a_mask_that_is_never_seen_stays_zero(runs):
+    folder, logs = runs
+    assert not read(folder / "both")[4].any()
+    assert np.isfinite(read(folder / "both")).all()
+    assert "1 of 5 masks are seen in no picture" in logs["both"]
+
+
+def test_each_fix_is_named_once_and_where_it_acts(runs):
+    _, logs = runs
+    for text in ("clip.load cannot read state dicts", "the output folder", "torch.load refuses"):
+        assert logs["plain"].count(text) == 1
+    assert "clip.load cannot read" not in logs["jit"]
+
+
+def test_files_of_both_kinds_are_read_alike(runs):
+    folder, _ = runs
+    np.testing.assert_allclose(read(folder / "jit"), read(folder / "plain"), atol=2e-2)  # half precision in the archive
+
+
+def test_the_record_says_what_computed_the_features(runs, room):
+    folder, _ = runs
+    record = json.loads((folder / "both" / "room_openmask3d_features.json").read_text())
+    assert record["clip"]["adapter"] == str(room / "both")
+    assert record["clip"]["template"] == "a {} in an office"
+    assert record["clip"]["width"] == 48
+    assert record["settings"]["crops"] == "upstream"
+    assert record["masks"]["count"] == 5
+    identity = json.loads((folder / "identity" / "room_openmask3d_features.json").read_text())
+    assert identity["clip"]["sha256"] != record["clip"]["sha256"]
+
+
+def test_the_checkout_stays_as_it_is(runs):
+    assert not list(CHECKOUT.rglob("*.npy")) + list(CHECKOUT.rglob("*.pt"))
+
+
+@pytest.mark.parametrize("extractor", ["host", "ours"])
+def test_sam_may_find_nothing(room, tmp_path, extractor):
+    more = (f"external.sam_checkpoint={room / 'sam_empty.pth'}", f"+opendas.extractor={extractor}")
+    log = launch(FEATURES, *scene_arguments(room, tmp_path, room / "clip.pt", *more))
+    assert ("SAM finds nothing" in log) == (extractor == "host")
+    launch(
+        FEATURES, *scene_arguments(room, tmp_path / "boxes", f"opendas:{room / 'identity'}", "+opendas.predictor=boxes")
+    )
+    np.testing.assert_allclose(read(tmp_path), read(tmp_path / "boxes"), atol=1e-6)
+
+
+def test_without_fixes_the_host_is_left_as_it_is(room, tmp_path):
+    log = launch("--no-host-fixes", FEATURES, *scene_arguments(room, tmp_path, room / "jit.pt"), expect=1)
+    assert "host fix" not in log
+    assert "weights_only" in log.lower() or "Weights only" in log
+
+
+def test_crops_may_be_the_adapters(room, runs, tmp_path):
+    more = ("+opendas.crops=adapter", "+opendas.seed=0")
+    launch(FEATURES, *scene_arguments(room, tmp_path, f"opendas:{room / 'both'}", *more))
+    assert np.abs(read(tmp_path) - read(runs[0] / "both"))[:4].max() > 1e-3
+
+
+def test_a_complete_scene_is_left_out_when_resuming(room, runs, tmp_path):
+    arguments = scene_arguments(room, tmp_path, f"opendas:{room / 'both'}", "+opendas.seed=0", "+opendas.resume=true")
+    assert "is complete and stays" not in launch(FEATURES, *arguments)
+    assert "is complete and stays" in launch(FEATURES, *arguments)
+    np.testing.assert_array_equal(read(tmp_path), read(runs[0] / "both"))
+    assert "is complete and stays" not in launch(FEATURES, *arguments, "+opendas.seed=1")
+    (tmp_path / "room_openmask3d_features.npy").write_bytes(b"half a file")
+    assert "is complete and stays" not in launch(FEATURES, *arguments, "+opendas.seed=1")
+
+
+def evaluate(runs, room, features, *flags, **more):
+    folder, _ = runs
+    output = folder / f"{features}.npz"
+    arguments = ["--mask_pred_dir", room, "--mask_features_dir", folder / features, "--output", output]
+    return launch(EVALUATION, *arguments, *flags, **more), output
+
+
+def test_texts_are_of_the_adapter_and_of_its_template(runs, room):
+    log, output = evaluate(runs, room, "both", "--clip-model", f"opendas:{room / 'both'}")
+    adapted = np.load(output)
+    assert adapted["sentence"] == "a {} in an office"
+    assert adapted["texts"].shape == (3, 48)
+    assert "'a {} in an office'" in log
+    _, output = evaluate(runs, room, "plain", "--clip-model", room / "clip.pt")
+    plain = np.load(output)
+    assert plain["sentence"] == "a {} in a scene"
+    flags = ("--clip-model", f"opendas:{room / 'identity'}", "--sentence_structure", "a {} in a scene")
+    _, output = evaluate(runs, room, "identity", *flags)
+    np.testing.assert_allclose(np.load(output)["texts"], plain["texts"], atol=1e-6)
+    assert np.abs(adapted["texts"] - plain["texts"]).max() > 1e-2
+
+
+def test_features_and_texts_of_two_clips_are_refused(runs, room, tmp_path):
+    log, _ = evaluate(runs, room, "both", "--clip-model", f"opendas:{room / 'identity'}", expect=1)
+    assert one_error(log).startswith(f"error: {runs[0] / 'both'}")
+    assert "must come from the same CLIP" in log
+    log, _ = evaluate(runs, room, "both", "--clip-model", room / "clip.pt", expect=1)
+    assert "must come from the same CLIP" in one_error(log)
+    log, _ = evaluate(runs, room, "plain", "--clip-model", f"opendas:{room / 'both'}", expect=1)
+    assert "has no record beside it" in one_error(log)
+
+
+def one_error(log):
+    """The one line that starts with error."""
+    (line,) = [line for line in log.splitlines() if line.startswith("error: ")]
+    assert "Traceback" not in log
+    return line
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.camera.poses_path=/nowhere", "/nowhere holds no poses"),
+        ("data.depths.depth_scale=5000", "check depth_scale"),
+        ("data.masks.masks_path={room}/none_masks.pt", "holds no masks"),
+        ("external.clip_model=opendas:/nowhere", "/nowhere is neither a folder nor an adapter"),
+        ("+opendas.crop=adapter", "expected one of opendas.extractor"),
+        ("+opendas.crops=mine", "expected upstream or adapter"),
+        ("data.camera.poses_path={room}/padded", "0.txt is missing"),
+    ],
+)
+def test_bad_input_is_one_sentence_before_the_work(room, tmp_path, override, message):
+    from opendas_plugin.data.mask_features import save_masks
+
+    save_masks(room / "none_masks.pt", np.zeros((3020, 0)))
+    (room / "padded").mkdir(exist_ok=True)
+    (room / "padded" / "0000.txt").write_text((room / "pose" / "0.txt").read_text())
+    arguments = scene_arguments(room, tmp_path, f"opendas:{room / 'identity'}", override.format(room=room))
+    log = launch(FEATURES, *arguments, expect=1)
+    assert message in one_error(log)
+    assert not list(tmp_path.glob("*.npy"))
+
+
+def test_bad_usage(room, tmp_path):
+    assert "usage" in launch(expect=2)
+    assert "--clip-model" in launch("--help")
+    assert "/nowhere.py does not exist" in launch("/nowhere.py", expect=1)
+    (tmp_path / "script.py").write_text("")
+    assert "lies in no checkout of OpenMask3D" in launch(tmp_path / "script.py", expect=1)
+    assert "external.clip_model=NAME" in launch("--clip-model", "x", FEATURES, expect=2)
