@@ -96,6 +96,8 @@ def openai_clip(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "clip"]:
         monkeypatch.delitem(sys.modules, name)  # a stand-in of another test
     try:
-        return importlib.import_module("clip")
+        yield importlib.import_module("clip")
     except ImportError as error:
         pytest.skip(f"OpenAI's clip package is not installed ({error})")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "clip"]:
+        del sys.modules[name]  # the stand-ins of other tests have the same name

@@ -12,10 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device, run_command
-from opendas_plugin.errors import AdapterError
 from opendas_plugin.files import atomic_file, write_json
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.adapter import find_folder, read_config
 from opendas_plugin.model.openai_format import save_openai_clip
 from opendas_plugin.vocabulary import Vocabulary
 
@@ -92,15 +90,14 @@ def export_classifier(options: ExportAdapter) -> None:
 
 
 def export_openai_clip(options: ExportAdapter) -> None:
-    """Writes a backbone in OpenAI's format.
+    """Writes a backbone in OpenAI's format, with an adapter of weights (LoRA, WiSE-FT, LayerNorms) merged into it.
 
     Raises:
-        AdapterError: an adapter of tokens, which no set of weights of plain CLIP can hold.
+        AdapterError: an adapter that is not weights alone, which no set of weights of plain CLIP can hold.
     """
-    if options.adapter is not None:
-        method = read_config(find_folder(options.adapter)).method
-        raise AdapterError(
-            f"the {method} adapter {options.adapter} is tokens beside the weights, which plain CLIP has no place for; "
-            "load it with opendas.load, or export its backbone alone with --backbone"
-        )
-    save_openai_clip(options.backbone, options.output, options.pretrained)
+    if options.adapter is None:
+        save_openai_clip(options.backbone, options.output, options.pretrained)
+        return
+    clip = OpenDASCLIP.from_pretrained(options.adapter, options.pretrained)
+    name, pretrained, seed = clip.backbone.name, clip.backbone.pretrained, clip.backbone.seed or 0
+    save_openai_clip(name, options.output, pretrained, seed=seed, weights=clip.merged_weights())

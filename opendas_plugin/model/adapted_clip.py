@@ -349,6 +349,32 @@ class OpenDASCLIP(nn.Module):
         finally:
             self.weight_mix, self.config = mix, config
 
+    def merged_weights(self) -> dict[str, torch.Tensor]:
+        """Returns the learnt weights as plain CLIP has them, by their names in ``model``.
+
+        Raises:
+            AdapterError: the adapter is not weights alone, so that no set of weights of plain CLIP can hold it.
+        """
+        prompts, shares = self.config.prompts, self.config.interpolation
+        if prompts.visual_tokens or prompts.text_tokens:
+            lacking = "tokens beside the weights"
+        elif shares != Interpolation():
+            lacking = "a share of plain CLIP's features"
+        else:
+            with torch.no_grad():
+                learnt = (self.visual_weights, self.text_weights)
+                return {name: w for module in learnt for name, w in module.merged(self.model, self.weight_mix).items()}
+        raise AdapterError(
+            f"the {self.config.method} adapter has {lacking}, which plain CLIP has no place for; load it with "
+            "opendas.load, or export its backbone alone"
+        )
+
+    @property
+    def feature_width(self) -> int:
+        """Length of the features; where tokens have a feature each (RPO), of all of them laid end to end."""
+        width = towers.feature_width(self.model)
+        return width * self.config.prompts.visual_tokens if self.config.prompts.form == "read_only" else width
+
     def prompt_parameters(self) -> Iterator[nn.Parameter]:
         """Iterates over the learnt tensors."""
         for module in (*self.learnt_modules("visual"), *self.learnt_modules("text")):

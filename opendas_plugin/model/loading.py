@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from opendas_plugin.errors import ConfigError
+from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import OFFICE_TINY
 from opendas_plugin.model.views import OpenAIView
@@ -35,12 +35,20 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIVi
             or ``office-tiny``. Only a name that asks for a tag's weights downloads them.
         device: where to put it.
 
+    Raises:
+        AdapterError: an adapter without text features of its own (CoCoOp), which no pipeline can keep.
+
     Returns:
         the model, float32, with OpenAI's ``forward``, and its transform of a PIL image into pixels (3, S, S).
     """
     name = str(name)
     if name.startswith(_ADAPTER):
         clip = OpenDASCLIP.from_pretrained(name.removeprefix(_ADAPTER), device=device)
+        if clip.is_conditional:
+            raise AdapterError(
+                f"{name}: the {clip.config.method} adapter has no text features of its own, since they depend on the "
+                "image, so a pipeline that encodes its names once cannot use it; choose an adapter of another method"
+            )
     else:
         clip = OpenDASCLIP.from_backbone(*_backbone(name), device=device)
     return OpenAIView(clip), clip.preprocess

@@ -21,7 +21,14 @@ HEAD_WIDTH = 64
 """OpenAI's format does not store the number of heads: its reader takes one for every 64 values of a tower's width."""
 
 
-def save_openai_clip(name: str, path: str | Path, pretrained: str | Path | None = None, *, seed: int = 0) -> None:
+def save_openai_clip(
+    name: str,
+    path: str | Path,
+    pretrained: str | Path | None = None,
+    *,
+    seed: int = 0,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
     """Writes a backbone as one file that ``clip.load(path)`` reads, as OVSeg and OpenMask3D do.
 
     Convolutions, matrices and projections are rounded to half precision, as in OpenAI's own archives; ``office-tiny``
@@ -32,6 +39,7 @@ def save_openai_clip(name: str, path: str | Path, pretrained: str | Path | None 
         path: the file to write, whole or not at all.
         pretrained: likewise.
         seed: likewise.
+        weights: tensors to write in the place of the backbone's of the same names, such as merged ones.
 
     Raises:
         BackboneError: the model cannot be said in OpenAI's format.
@@ -40,6 +48,7 @@ def save_openai_clip(name: str, path: str | Path, pretrained: str | Path | None 
     model, _ = build_backbone(name, pretrained, seed=seed)
     if lacking := _lacking(model):
         raise BackboneError(f"{name} cannot be written in OpenAI's format: it lacks {lacking}")
+    model.load_state_dict(dict(weights or {}), strict=False)
     convert_weights_to_fp16(model)
     sizes = {
         "input_resolution": model.visual.image_size[0],

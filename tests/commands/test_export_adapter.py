@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 from opendas_plugin.commands.export_adapter import main
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
-from opendas_plugin.model.config import PromptConfig
+from opendas_plugin.model.config import PromptConfig, WeightConfig
 
 NAMES = ["desk", "door frame", "globe"]
 
@@ -39,6 +39,28 @@ def test_openais_package_reads_the_exported_clip(tmp_path, openai_clip):
     with torch.no_grad():
         assert torch.allclose(theirs.encode_image(images).float(), ours.encode_image(images), atol=1e-4)
         assert torch.allclose(theirs.encode_text(tokens).float(), ours.encode_text(tokens), atol=1e-4)
+
+
+def test_an_adapter_of_weights_is_exported_as_the_plain_clip_that_it_is(tmp_path):
+    clip = OpenDASCLIP.from_backbone("office-tiny", weights=WeightConfig(visual="low_rank", text="all", mix=0.5))
+    with torch.no_grad():
+        for parameter in clip.prompt_parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    adapter, output = tmp_path / "adapter", tmp_path / "clip.pt"
+    clip.save_pretrained(adapter, method="lora")
+    assert main(["--to", "openai-clip", "--adapter", str(adapter), "--output", str(output)]) == 0
+    read = OpenDASCLIP.from_backbone(str(output))
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    tokens = clip.tokenize(["a photo of a desk.", "an umbrella"])
+    with torch.no_grad():
+        for theirs, ours, plain in (
+            (read.encode_image(images, True), clip.encode_image(images, True), clip.model.encode_image(images, True)),
+            (read.encode_text(tokens, True), clip.encode_text(tokens, True), clip.model.encode_text(tokens, True)),
+        ):
+            assert (theirs - ours).abs().max() < 0.01 < (plain - ours).abs().max()  # matrices are rounded to half
+    clip.interpolate(visual=0.5)
+    clip.save_pretrained(adapter)
+    assert main(["--to", "openai-clip", "--adapter", str(adapter), "--output", str(tmp_path / "other.pt")]) == 1
 
 
 def test_what_openais_format_cannot_say_is_refused(tmp_path, tiny_backbone, capsys):

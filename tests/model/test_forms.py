@@ -113,6 +113,7 @@ def test_read_only_tokens_score_by_the_mean_of_their_cosines_and_leave_the_froze
     pairs = zip(image[:, -3:].unbind(1), names[:, 1:].unbind(1), strict=True)
     mean = torch.stack([unit(a, dim=-1) @ unit(b, dim=-1).T for a, b in pairs]).mean(dim=0)
     assert close(clip.classifier(ids)(clip.encode_image(images)), mean)
+    assert clip.feature_width == 3 * 32 == 3 * build().feature_width
     assert clip.encode_image(images).shape == (2, 3 * 32) and clip.encode_text(ids).shape == (3, 3 * 32)
     assert close(image[:, 0], clip.model.encode_image(images)) and close(names[:, 0], clip.model.encode_text(ids))
     with clip.prompts_disabled():

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 import opendas_plugin as opendas
-from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
+from opendas_plugin.errors import AdapterError, BackboneError, ConfigError, MissingFileError
 from tests.model.models import TEXTS, close, openai_state, pixels
 
 
@@ -77,3 +77,12 @@ def test_a_name_that_says_no_weights_or_none_that_exist_is_refused(tmp_path):
         opendas.load("RN50")
     with pytest.raises(MissingFileError, match="nowhere"):
         opendas.load(f"opendas:{tmp_path}/nowhere")
+
+
+def test_an_adapter_without_text_features_of_its_own_is_refused_with_the_reason(tmp_path):
+    prompts = opendas.PromptConfig(visual_tokens=0, text_tokens=4, text_depth=1, form="conditional")
+    opendas.OpenDASCLIP.from_backbone("office-tiny", prompts=prompts).save_pretrained(
+        tmp_path / "adapter", method="cocoop"
+    )
+    with pytest.raises(AdapterError, match="cocoop adapter has no text features of its own, since they depend"):
+        opendas.load(f"opendas:{tmp_path / 'adapter'}")
