@@ -273,7 +273,7 @@ def calibrate(options: TrainPrompts, domain: Domain, output: Path, device: torch
     )
 
 
-def learning_segments(options: TrainPrompts, domain: Domain) -> list[Segment]:
+def learning_segments(options: TrainPrompts, domain: Domain) -> Sequence[Segment]:
     """The segments to learn from: the domain's own, or what the recipe and the flags make of them.
 
     Raises:

@@ -7,13 +7,14 @@ path relative to the manifest's folder. Other keys are ignored.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, overload
 
 import numpy as np
 import torch
@@ -22,11 +23,12 @@ from opendas_plugin.crops import CropPolicy, cut, resize
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.data.images import ImageCache
 from opendas_plugin.data.packed import PackedCrops
-from opendas_plugin.data.segments import Segment, check_rle
+from opendas_plugin.data.segments import Segment, check_rles
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import atomic_file
 
 _BATCHES_AHEAD = 4
+_CHECKED_TOGETHER = 4096
 
 
 def write_manifest(path: str | Path, segments: Iterable[Segment]) -> None:
@@ -39,26 +41,99 @@ def write_manifest(path: str | Path, segments: Iterable[Segment]) -> None:
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def read_manifest(path: str | Path) -> list[Segment]:
+def read_manifest(path: str | Path) -> Manifest:
     """Reads the segments of a manifest and checks every line, and that every image is there.
 
     Raises:
         MissingFileError: the manifest or an image does not exist.
         DataError: a line is not a segment; the message has the file and the line.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; make it with prepare_data.py")
-    segments: list[Segment] = []
-    images: dict[str, Path] = {}
-    try:
-        with open(path, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
+    return Manifest(Path(path))
+
+
+class Manifest(Sequence[Segment]):
+    """The segments of a manifest file, which is checked once; each is parsed anew when it is asked for.
+
+    In memory a segment takes 8 bytes, whatever its mask; the file itself is mapped. For arguments and errors see
+    :func:`read_manifest`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise MissingFileError(f"{path} does not exist; make it with prepare_data.py")
+        self._images: dict[str, Path] = {}
+        self._folder = path.parent
+        with open(path, "rb") as file:
+            self._starts = np.fromiter(self._check(path, file), np.int64)
+            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if len(self._starts) else None
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Segment: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Segment]: ...
+    def __getitem__(self, index: int | slice) -> Segment | list[Segment]:
+        if isinstance(index, slice):
+            return [self._segment(start) for start in self._starts[index].tolist()]
+        return self._segment(int(self._starts[index]))
+
+    def __iter__(self) -> Iterator[Segment]:
+        return map(self._segment, self._starts.tolist())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # it equals lists, which have none
+
+    def _segment(self, start: int) -> Segment:
+        if self._data is None:
+            raise IndexError(start)
+        value = json.loads(self._data[start : self._data.find(b"\n", start) + 1 or len(self._data)])
+        return Segment(self._images[value["image"]], value["rle"], value["label"], value.get("group", ""))
+
+    def _check(self, path: Path, file: IO[bytes]) -> Iterator[int]:
+        """Yields where each segment's line starts."""
+        checked: list[tuple[int, Any]] = []
+        start = 0
+        try:
+            for number, line in enumerate(file, 1):
                 if line.strip():
-                    segments.append(_parse(line, path.parent, images, f"{path}, line {number}"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text, found other bytes at {error.start}") from error
-    return segments
+                    checked.append((number, self._check_line(line, f"{path}, line {number}")))
+                    yield start
+                start += len(line)
+                if len(checked) == _CHECKED_TOGETHER:
+                    _check_masks(path, checked)
+                    checked.clear()
+        finally:
+            _check_masks(path, checked)  # an earlier line's mask is named before a later line's fault
+
+    def _check_line(self, line: bytes, where: str) -> Any:
+        """Checks all but the mask, which it returns."""
+        try:
+            value: Any = json.loads(line)
+        except json.JSONDecodeError:
+            value = None
+        except UnicodeDecodeError as error:
+            raise DataError(f"{where}: expected UTF-8 text, found other bytes at {error.start}") from error
+        if not isinstance(value, dict):
+            shown = line.strip()[:60].decode(errors="replace")
+            raise DataError(f"{where}: expected a JSON object, got {shown!r}; prepare the data again")
+        for key in ("image", "label"):
+            if not isinstance(value.get(key), str) or not value[key].strip():
+                raise DataError(f"{where}: expected {key!r} as a text that is not empty, got {value.get(key)!r}")
+        if not isinstance(value.get("group", ""), str):
+            raise DataError(f"{where}: expected 'group' as a text, got {value['group']!r}")
+        if value["image"] not in self._images:
+            image = self._images[value["image"]] = self._folder / value["image"]
+            if not image.is_file():
+                raise MissingFileError(
+                    f"{where}: the image {image} does not exist; restore it or prepare the data again"
+                )
+        return value.get("rle")
 
 
 class SegmentCrops:
@@ -233,27 +308,10 @@ class CropLoader:
         return self.cache is not None and len(self.crops) * crop_bytes <= self.cache.max_bytes
 
 
-def _parse(line: str, folder: Path, images: dict[str, Path], where: str) -> Segment:
-    try:
-        value: Any = json.loads(line)
-    except json.JSONDecodeError:
-        value = None
-    if not isinstance(value, dict):
-        raise DataError(f"{where}: expected a JSON object, got {line.strip()[:60]!r}; prepare the data again")
-    for key in ("image", "label"):
-        if not isinstance(value.get(key), str) or not value[key].strip():
-            raise DataError(f"{where}: expected {key!r} as a text that is not empty, got {value.get(key)!r}")
-    if not isinstance(value.get("group", ""), str):
-        raise DataError(f"{where}: expected 'group' as a text, got {value['group']!r}")
-    wrong = check_rle(value.get("rle"))
+def _check_masks(path: Path, checked: Sequence[tuple[int, Any]]) -> None:
+    wrong = check_rles([rle for _, rle in checked])
     if wrong:
-        raise DataError(f"{where}: {wrong}")
-    image = images.get(value["image"])
-    if image is None:
-        image = images[value["image"]] = folder / value["image"]
-        if not image.is_file():
-            raise MissingFileError(f"{where}: the image {image} does not exist; restore it or prepare the data again")
-    return Segment(image, value["rle"], value["label"], value.get("group", ""))
+        raise DataError(f"{path}, line {checked[wrong[0]][0]}: {wrong[1]}")
 
 
 def _relative(image: Path, folder: Path) -> str:

@@ -35,8 +35,8 @@ class Domain:
         info: how the domain was made: ``name``, images, kept and dropped segments per split, names without segments.
     """
 
-    train: list[Segment]
-    val: list[Segment]
+    train: Sequence[Segment]
+    val: Sequence[Segment]
     vocabulary: Vocabulary
     info: dict[str, Any]
 

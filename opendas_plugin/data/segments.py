@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,29 +80,60 @@ def encode(mask: np.ndarray) -> dict[str, Any]:
 
 def check_rle(rle: Any) -> str | None:
     """What is wrong with a run-length code that was read from a file, or None. pycocotools itself does not look."""
+    found = check_rles([rle])
+    return found[1] if found else None
+
+
+def check_rles(rles: Sequence[Any]) -> tuple[int, str] | None:
+    """The place of the first wrong one of many run-length codes and what is wrong with it, or None; see `check_rle`."""
+    wrong = next(((place, said) for place, rle in enumerate(rles) if (said := _malformed(rle))), None)
+    whole = rles if wrong is None else rles[: wrong[0]]
+    if not whole:
+        return wrong
+    runs, code, odd = _runs([rle["counts"] for rle in whole])
+    sizes = np.array([rle["size"] for rle in whole], np.int64)
+    negative = np.bincount(code, runs < 0, len(whole)) > 0
+    covered = np.bincount(code, runs, len(whole))
+    inside = np.bincount(code, np.where(odd, runs, 0), len(whole))
+    bad = np.flatnonzero(negative | (covered != sizes.prod(axis=1)) | (inside == 0))
+    if not len(bad):
+        return wrong
+    first = int(bad[0])
+    height, width = sizes[first]
+    if negative[first] or covered[first] != height * width:
+        return first, f"the runs of the mask do not add up to its size, {width}x{height} pixels"
+    return first, "the mask is empty"
+
+
+def _malformed(rle: Any) -> str | None:
     if not isinstance(rle, dict) or not isinstance(rle.get("counts"), str):
         return 'expected "rle" as {"size": [height, width], "counts": "..."}'
     size = rle.get("size")
     if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
         return f'expected "size" as [height, width] in pixels, got {size!r}'
-    if not _COMPRESSED.fullmatch(rle["counts"]):
-        return '"counts" is not a compressed run-length code'
-    runs = _runs(rle["counts"])
-    if runs.min() < 0 or runs.sum() != size[0] * size[1]:
-        return f"the runs of the mask do not add up to its size, {size[1]}x{size[0]} pixels"
-    if not runs[1::2].any():
-        return "the mask is empty"
-    return None
+    return None if _COMPRESSED.fullmatch(rle["counts"]) else '"counts" is not a compressed run-length code'
 
 
-def _runs(counts: str) -> np.ndarray:
-    """The run lengths behind COCO's text form: 5 bits a character, low bits first, differences from the fourth on."""
-    digits = np.frombuffer(counts.encode("ascii"), np.uint8).astype(np.int64) - 48
+def _runs(counts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The run lengths behind codes in COCO's text form, one after the other; whose each is; and whether it is a mask's.
+
+    A code holds numbers of 5 bits a character, low bits first; from its fourth on they are differences to the number
+    two before. Every second number counts pixels of the mask.
+    """
+    digits = np.frombuffer("".join(counts).encode("ascii"), np.uint8).astype(np.int64) - 48
     last = digits < 32
-    starts = np.concatenate([[0], np.flatnonzero(last)[:-1] + 1])
+    ends = np.flatnonzero(last)
+    starts = np.concatenate([[0], ends[:-1] + 1])
     place = np.arange(len(digits)) - np.repeat(starts, np.diff(starts, append=len(digits)))
     values = np.add.reduceat((digits & 31) << (5 * place), starts)
     values -= np.where(digits[last] & 16, 1 << (5 * (place[last] + 1)), 0)  # the sign bit of the last character
-    values[1::2] = np.cumsum(values[1::2])
-    values[2::2] = np.cumsum(values[2::2])
-    return values
+    lengths = np.array([len(text) for text in counts])
+    code = np.repeat(np.arange(len(counts)), lengths)[ends]
+    first = np.searchsorted(code, np.arange(len(counts)))
+    number = np.arange(len(values)) - first[code]
+    odd = number % 2 == 1
+    for chain in (odd, ~odd & (number > 0)):
+        total = np.cumsum(np.where(chain, values, 0))
+        before = np.concatenate([[0], total])[first]  # of each code's first number
+        values = np.where(chain, total - before[code], values)
+    return values, code, odd

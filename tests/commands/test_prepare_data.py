@@ -106,7 +106,7 @@ def test_coco_instances_and_their_own_validation(tmp_path, monkeypatch):
     train = ["coco", "--instances-json", "train.json", "--images", "train", "--output", "out"]
     assert main([*train, "--val-instances-json", "val.json", "--val-images", "val"]) == 0
     domain = load_domain("out")
-    assert [segment.label for segment in domain.train + domain.val] == ["sky", "sky"]
+    assert [segment.label for segment in [*domain.train, *domain.val]] == ["sky", "sky"]
     assert domain.info["raw_names"] == {"sky": "sky-other-merged"}
 
 
@@ -142,7 +142,7 @@ def test_the_offices_novel_names_rooms_and_areas_can_be_chosen(tmp_path, capsys)
     domain = load_domain(tmp_path / "out")
     assert domain.vocabulary.novel == ("desk", "office chair")
     assert "whiteboard" in domain.vocabulary.base
-    assert min(segment.area for segment in domain.train + domain.val) >= 60
+    assert min(segment.area for segment in [*domain.train, *domain.val]) >= 60
     assert domain.info["rooms"] == {"train": 1, "val": 1}
     assert "novel names (2): desk, office chair" in capsys.readouterr().out
 

@@ -88,6 +88,34 @@ def test_unknown_keys_and_blank_lines_are_passed_over(tmp_path, segments):
     assert len(read_manifest(path)) == 2
 
 
+def test_a_manifest_is_a_sequence_that_keeps_no_segment_in_memory(tmp_path, segments):
+    path = tmp_path / "out" / "train.jsonl"
+    write_manifest(path, segments)
+    back = read_manifest(path)
+    assert len(back) == 12 and back[-1] == list(back)[11] and back[2:4] == [back[2], back[3]]
+    assert back == list(back) and back == read_manifest(path) and back != back[:11]
+    with pytest.raises(IndexError):
+        back[12]
+    write_manifest(path, segments[:1])
+    assert len(back) == 12 and back[7].label == segments[7].label  # what it was made from, to its end
+    lines = path.read_text().splitlines()
+    path.write_text("\n" + "\n\n".join(lines * 3))
+    assert [segment.label for segment in read_manifest(path)] == [segments[0].label] * 3
+    path.write_text("")
+    assert list(read_manifest(path)) == []
+
+
+def test_an_earlier_bad_mask_is_named_before_a_later_bad_line(tmp_path, segments):
+    path = tmp_path / "out" / "train.jsonl"
+    write_manifest(path, segments)
+    lines = path.read_text().splitlines()
+    lines[3] = lines[3].replace('"size": [40', '"size": [41')
+    lines[8] = "nonsense"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"train\.jsonl, line 4: the runs"):
+        read_manifest(path)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

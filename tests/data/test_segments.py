@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from pycocotools import mask as coco_mask
 
 from opendas_plugin.crops import mask_box
-from opendas_plugin.data.segments import Segment, check_rle
+from opendas_plugin.data.segments import Segment, check_rle, check_rles, encode
 from opendas_plugin.errors import DataError
 
 IMAGE = Path("room/frame.png")
@@ -81,3 +81,19 @@ def test_a_code_that_was_cut_off_is_found(mask, data):
 )
 def test_what_is_wrong_with_a_code_is_said(rle, said):
     assert said in check_rle(rle)
+
+
+def test_of_many_codes_the_first_wrong_one_is_told():
+    rng = np.random.default_rng(0)
+    codes = [encode(rng.random((rng.integers(2, 30), rng.integers(2, 30))) < 0.5) for _ in range(40)]
+    assert check_rles(codes) is None and check_rles([]) is None
+    short = {**codes[20], "size": [codes[20]["size"][0] + 1, codes[20]["size"][1]]}
+    empty = encode(np.zeros((4, 5), bool))
+    for wrong, said in (
+        (short, "do not add up"),
+        (empty, "is empty"),
+        ({"size": [2, 2]}, "expected"),
+        (None, "expected"),
+    ):
+        place, what = check_rles([*codes[:20], wrong, *codes[21:30], empty, *codes[31:]])
+        assert place == 20 and said in what

@@ -56,7 +56,7 @@ def test_counts_of_kept_and_dropped_segments_are_told(office):
 
 def test_masks_are_those_of_the_instance_and_class_pictures(office):
     domain = load_domain(office)
-    for segment in domain.train + domain.val:
+    for segment in [*domain.train, *domain.val]:
         folder, name = segment.image.parent.parent, segment.image.stem
         mask = segment.mask()
         assert mask.sum() >= SMALL.min_area and read(segment.image).shape == (180, 240, 3)
