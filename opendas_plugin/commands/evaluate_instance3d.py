@@ -44,7 +44,7 @@ class Instance3d(ModelOptions):
     classes: Path
     """scannet: lines "id name". scannetpp: its top100.txt, a name a line, numbered from 0."""
     output: Path
-    """Folder for summary.json, per_class.csv and run.json."""
+    """Folder for summary.json, per_class.csv, per_class.png and run.json; with --features, predictions.jsonl."""
     instance_classes: Path | None = None
     """Names that are scored, one a line, such as top100_instance.txt; default: all. Points of others are void."""
     mesh_masks: Path | None = None
@@ -82,6 +82,8 @@ def instance3d(options: Instance3d) -> Instance3d:
     summary = evaluate_instances(
         read, scored, options.output, protocol=options.protocol, novel=novel, about=about, oracle=oracle
     )
+    if named is not None:
+        named.write_predictions(options.output)
     row = str(options.protocol) if named is None else "adapted" if options.adapter else "zero-shot"
     print(format_instance_table({row: summary}))
     if oracle is not None:
@@ -106,7 +108,7 @@ def load_names(options: Instance3d, features: Path, classes: Classes) -> tuple[I
         device=str(device),
     )
     about = {"backbone": clip.backbone.title, "adapter": options.adapter, "template": template}
-    return resolved, NamedScenes(options.predictions, features, source, classifier, classes.ids), about
+    return resolved, NamedScenes(options.predictions, features, source, classifier, classes), about
 
 
 def novel_names(classes: Classes, vocabulary: Path | None) -> tuple[str, ...]:
@@ -160,4 +162,4 @@ def read_scenes(
         masks = named.read(name, len(truth))
         if oracle is not None:
             oracle.add(masks, truth)
-        yield Scene(name, truth, masks.instances(named.class_ids), kept)
+        yield Scene(name, truth, masks.instances(named.classes.ids), kept)

@@ -1,4 +1,4 @@
-"""A 3D instance evaluation from scenes to its files: summary.json and per_class.csv."""
+"""A 3D instance evaluation from scenes to its files: summary.json, per_class.csv and a figure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendas_plugin.errors import DataError
+from opendas_plugin.eval import plots
 from opendas_plugin.eval.instance3d import Instance, InstanceAccumulator, InstanceScores
 from opendas_plugin.eval.instance_files import Classes
 from opendas_plugin.eval.oracle import OracleScores
@@ -91,6 +92,10 @@ def evaluate_instances(
     if oracle is not None:
         summary["oracle"] = oracle.write(Path(output))
     _write_per_class(Path(output) / "per_class.csv", scores, classes, parts["novel"])
+    if plots.available():
+        series = {"AP": scores.ap[:, :9].mean(axis=1).tolist(), "AP25": scores.ap[:, 9].tolist()}
+        with atomic_file(Path(output) / "per_class.png") as path:
+            plots.class_figure(path, classes.names, series, "average precision")
     write_json(Path(output) / "summary.json", summary)
     return summary
 

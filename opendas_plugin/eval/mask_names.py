@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from opendas_plugin.data.mask_features import FeatureSource, check_pair, read_masks
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.instance3d import Instance
+from opendas_plugin.eval.instance_files import Classes
+from opendas_plugin.files import write_text
 
 MASKS, FEATURES = "{}_masks.pt", "{}_openmask3d_features.npy"
 """OpenMask3D's names for a scene's files."""
@@ -62,21 +65,23 @@ class NamedMasks:
 
 @dataclass(frozen=True, eq=False)
 class NamedScenes:
-    """Reads scenes and compares their masks' features with the names.
+    """Reads scenes, compares their masks' features with the names, and remembers which name each mask got.
 
     Attributes:
         masks: folder of :data:`MASKS`.
         features: folder of :data:`FEATURES`.
         source: the CLIP of the texts, which has to be that of the features.
         classifier: its text side.
-        class_ids: the id of each name.
+        classes: the ids and names.
+        lines: what :meth:`write_predictions` writes.
     """
 
     masks: Path
     features: Path
     source: FeatureSource
     classifier: Classifier
-    class_ids: Sequence[int]
+    classes: Classes
+    lines: list[str] = field(default_factory=list)
 
     def read(self, scene: str, points: int) -> NamedMasks:
         """Reads a scene of ``points`` points.
@@ -95,7 +100,15 @@ class NamedScenes:
             raise DataError(f"{masks_path} has the shape {masks.shape}, but the ground truth has {points} points")
         if len(features) != masks.shape[1]:
             raise DataError(f"{features_path} has {len(features)} features for the {masks.shape[1]} masks of {scene}")
-        return name_masks(masks, features, self.classifier)
+        named = name_masks(masks, features, self.classifier)
+        for column, best in zip(named.seen.tolist(), named.cosines.argmax(axis=1).tolist(), strict=True):
+            line = {"scene": scene, "mask": column, "prediction": self.classes.names[best]}
+            self.lines.append(json.dumps(line, ensure_ascii=False))
+        return named
+
+    def write_predictions(self, output: Path) -> None:
+        """Writes ``predictions.jsonl``: a line for each mask that was seen, of all scenes read so far."""
+        write_text(output / "predictions.jsonl", "".join(f"{line}\n" for line in self.lines))
 
 
 def name_masks(masks: NDArray, features: NDArray, classifier: Classifier) -> NamedMasks:

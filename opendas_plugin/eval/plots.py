@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from opendas_plugin.errors import MissingDependencyError
 
+_LEGIBLE = 200  # class names beside a picture; more are left out
+
 
 def available() -> bool:
     """Says whether matplotlib is installed."""
@@ -18,30 +20,38 @@ def available() -> bool:
 
 
 def confusion_figure(path: Path, confusion: NDArray[np.int64], names: Sequence[str]) -> None:
-    """Draws the (N, N) confusion matrix as a PNG, each row as shares of its class's segments.
+    """Draws a confusion matrix as a PNG, each row as shares of its class.
+
+    Args:
+        path: where the PNG goes.
+        confusion: (N, M) counts, rows true, columns predicted.
+        names: of the M columns; the first N are those of the rows.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    side = max(4.0, 0.2 * len(names) + 2)
+    legible = len(names) <= _LEGIBLE
+    side = max(4.0, 0.2 * len(names) + 2) if legible else 12.0
     figure, axes = _subplots((side, side))
     drawn = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
-    axes.set_yticks(range(len(names)), names, fontsize=6)
+    if legible:
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
+        axes.set_yticks(range(len(confusion)), names[: len(confusion)], fontsize=6)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     figure.colorbar(drawn, shrink=0.6, label="share of the true class")
     figure.savefig(path, dpi=120, format="png")
 
 
-def f1_figure(path: Path, names: Sequence[str], series: Mapping[str, Sequence[float]]) -> None:
-    """Draws per-class F1 as a PNG: one row a class, one bar a series such as before and after.
+def class_figure(path: Path, names: Sequence[str], series: Mapping[str, Sequence[float]], score: str) -> None:
+    """Draws a score of each class as a PNG: one row a class, one bar a series such as before and after.
 
     Args:
         path: where the PNG goes.
         names: N class names, top to bottom.
-        series: legend entry -> N values in percent.
+        series: legend entry -> N values in percent, NaN where there is none.
+        score: its name, such as F1.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -53,7 +63,7 @@ def f1_figure(path: Path, names: Sequence[str], series: Mapping[str, Sequence[fl
     axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    axes.set_xlabel("F1 (%)")
+    axes.set_xlabel(f"{score} (%)")
     axes.legend()
     figure.savefig(path, dpi=120, format="png")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from open_clip import OPENAI_IMAGENET_TEMPLATES
 
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.segments import Segment
@@ -38,12 +39,13 @@ def evaluate_classification(
     workers: int = 2,
     autocast: bool | None = None,
     calibrated: bool = False,
+    ensemble: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Classifies labelled segments, scores the predictions and writes the report into ``output``.
 
     Args:
-        clip, segments, vocabulary, policy, batch_size, workers, autocast, calibrated: as in
+        clip, segments, vocabulary, policy, batch_size, workers, autocast, calibrated, ensemble: as in
             :func:`opendas_plugin.eval.predict.predict`.
         output: folder of the report; files of the same names in it are replaced.
         split: the segments' name in the summary.
@@ -65,8 +67,10 @@ def evaluate_classification(
         workers=workers,
         autocast=autocast,
         calibrated=calibrated,
+        ensemble=ensemble,
     )
     about = {**(about or {}), **({"calibration": clip.config.calibration} if calibrated else {})}
+    about |= {"ensemble": len(OPENAI_IMAGENET_TEMPLATES)} if ensemble else {}
     facts = {"split": split, "template": vocabulary.template, "crop": policy.to_dict(), **about}
     return write_report(output, segments, predictions, vocabulary, facts)
 
@@ -148,7 +152,7 @@ def compare_reports(path: str | Path, reports: Mapping[str, str | Path]) -> bool
     names = next(iter(confusions.values()))[1]
     series = {title: list(f1_per_class(confusion)) for title, (confusion, _) in confusions.items()}
     with atomic_file(path) as temporary:
-        plots.f1_figure(temporary, names, series)
+        plots.class_figure(temporary, names, series, "F1")
     return True
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from opendas_plugin.errors import DataError
+from opendas_plugin.eval import plots
 from opendas_plugin.eval.classification import Confusion
 from opendas_plugin.eval.label_maps import Labelling, map_files, pairs
 from opendas_plugin.eval.report import align, percent
@@ -99,6 +100,9 @@ def write_report(
         for name, row in zip(names, per_class(confusion), strict=True):
             shares = ["" if row[key] is None else f"{row[key]:.4f}" for key in ("iou", "acc")]
             writer.writerow([name, "novel" if name in novel else "base", row["pixels"], row["predicted"], *shares])
+    if plots.available():
+        with atomic_file(output / "confusion.png") as path:
+            plots.confusion_figure(path, confusion, [*names, NOTHING])
     write_json(output / "summary.json", summary)
     return summary
 

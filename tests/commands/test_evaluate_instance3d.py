@@ -265,6 +265,12 @@ def test_openmask3ds_masks_get_the_name_of_the_nearest_text(nameless):
     summary = nameless.files.summary
     assert summary["ap"] == 100
     assert (summary["n_predictions"], summary["adapter"], summary["template"]) == (3, None, "a photo of a {}.")
+    lines = [json.loads(line) for line in (nameless.folder / "out" / "predictions.jsonl").read_text().splitlines()]
+    assert [(line["scene"], line["mask"], line["prediction"]) for line in lines] == [
+        ("room", 0, "office chair"),
+        ("room", 1, "desk"),
+        ("room", 2, "floor"),
+    ]
     nameless.features("desk", "desk", "desk")
     assert nameless.run() == 0
     assert nameless.files.summary["agnostic"]["ap"] == 100
