@@ -1,0 +1,68 @@
+"""Each dataset in its official layout from preparation to scores, and one that is scored by the names of another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from opendas_plugin.commands import evaluate, prepare_data, train_prompts
+from opendas_plugin.data.registry import load_domain
+from opendas_plugin.train.recipe import read_recipe
+from tests.data.layouts import make_ade20k, make_kitti360
+from tests.data.scannetpp_rooms import offices
+
+DATASETS = {
+    "ade20k": (make_ade20k, []),
+    "kitti360": (make_kitti360, []),
+    "scannetpp": (offices, ["--every", "1", "--min-side", "8"]),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, tiny_backbone):
+    """Folder with a domain and a run of each dataset."""
+    folder = tmp_path_factory.mktemp("datasets")
+    recipe = folder / "quick.yaml"
+    short = "visual: {epochs: 1}\ntext: {epochs: 1}\ntriplet: {enabled: false}"
+    recipe.write_text(f"backbone: {tiny_backbone}\nworkers: 0\n{short}")
+    for name, (make, flags) in DATASETS.items():
+        root, data, run = make(folder / name), folder / "data" / name, folder / "runs" / name
+        assert prepare_data.main([name, "--root", str(root), "--output", str(data), *flags]) == 0
+        training = ["--data", str(data), "--output-dir", str(run), "--recipe", str(recipe), "--device", "cpu"]
+        assert train_prompts.main([*training, "--crop-cache", str(folder / "crops")]) == 0
+    return folder
+
+
+def scores(runs: Path, data: str, adapter: str, *flags: str) -> dict:
+    output = runs / "scores" / f"{adapter} on {data}"
+    named = ["--data", str(runs / "data" / data), "--adapter", str(runs / "runs" / adapter / "adapter")]
+    assert evaluate.main(["classification", *named, "--output", str(output), "--device", "cpu", *flags]) == 0
+    return json.loads((output / "summary.json").read_text())
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_dataset_from_preparation_to_scores(runs, name):
+    found = scores(runs, name, name)
+    assert found["n_segments"] == len(load_domain(runs / "data" / name).val) > 0
+    assert (found["n_f1"] is None) == (name != "scannetpp")
+
+
+def test_on_another_domain_the_names_of_training_are_base(runs):
+    """KITTI-360 scored by an adapter of ADE20K: names that ADE20K has too are base, all others novel."""
+    base_from = runs / "data" / "ade20k" / "vocabulary.json"
+    found = scores(runs, "kitti360", "ade20k", "--base-from", str(base_from))
+    names = json.loads(base_from.read_text())["names"]
+    rows = (runs / "scores" / "ade20k on kitti360" / "per_class.csv").read_text().splitlines()[1:]
+    marks = {row.split(",")[0]: row.split(",")[1] for row in rows}
+    assert {name for name, mark in marks.items() if mark == "base"} == set(marks) & set(names)
+    assert marks["building"] == "base" and marks["gate"] == "novel"
+    assert found["b_f1"] is not None and found["n_f1"] is not None
+
+
+@pytest.mark.parametrize("recipe", ["ade20k_vitl14", "kitti360_vitl14", "scannetpp_vitl14_336"])
+def test_recipes_name_openais_weights_and_the_hosts_crops(recipe):
+    config = read_recipe(recipe)
+    assert config.pretrained == "openai" and config.backbone.endswith("quickgelu")
+    assert ("336" in config.backbone) == (config.crops.background == "keep")
