@@ -1,42 +1,60 @@
-"""``prepare_data.py proposals``: masks without classes for the office domain's validation rooms."""
+"""``prepare_data.py proposals``: masks without classes for validation pictures, or for the clouds of office rooms."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from opendas_plugin.commands.common import Options, RunRecord
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.registry import Domain, load_domain
 from opendas_plugin.errors import DataError
-from opendas_plugin.office.proposals import write_proposals
+from opendas_plugin.office.proposals import labelled_pictures, office_pictures, write_proposals
 from opendas_plugin.office.proposals3d import write_proposals_3d
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proposals(Options):
-    """Masks without classes for the office domain: spoilt ground truth and an over-segmentation, and oracle masks."""
+    """Masks without classes: spoilt ground truth and an over-segmentation, and oracle masks beside."""
 
     data: Path
-    """Folder that prepare_data.py office wrote; masks are made for its validation rooms."""
+    """Folder that prepare_data.py wrote; masks are made for its validation pictures."""
     output: Path
     """Folder to write, with quality.json; see docs/metric-protocols.md."""
     of: Literal["pictures", "clouds"] = "pictures"
-    """Masks of the pictures (COCO run-length codes), or of the point clouds (OpenMask3D's files; needs open3d)."""
+    """Masks of the pictures (COCO run-length codes), or of office point clouds (OpenMask3D's files; needs open3d)."""
     seed: int = 0
     """Seed of what is split, merged and eroded."""
 
 
 def prepare_proposals(options: Proposals, record: RunRecord) -> str:
     """Makes the masks and says how good they are."""
-    scenes = sorted({segment.group for segment in load_domain(options.data).val})
-    if not (options.data / "scenes" / scenes[0]).is_dir():
-        raise DataError(f"{options.data} has no scenes/; expected a domain that prepare_data.py office wrote")
-    write = write_proposals if options.of == "pictures" else write_proposals_3d
-    quality = write(options.data, scenes, options.output, seed=options.seed)
+    domain = load_domain(options.data)
+    scenes = sorted({segment.group for segment in domain.val})
+    office = (options.data / "scenes" / scenes[0]).is_dir()
+    if options.of == "clouds":
+        if not office:
+            raise DataError(f"{options.data} has no clouds; expected a domain that prepare_data.py office wrote")
+        quality = write_proposals_3d(options.data, scenes, options.output, seed=options.seed)
+        lines = [describe_quality(quality)]
+    else:
+        images = options.data / "scenes" if office else common_folder(domain)
+        pictures = (
+            office_pictures(options.data, scenes)
+            if office
+            else labelled_pictures(domain.val, domain.vocabulary, images)
+        )
+        quality = write_proposals(pictures, options.output, seed=options.seed)
+        lines = [describe_quality(quality), f"--images {images}"]
     record.write(options.output)
-    return describe_quality(quality)
+    return "\n".join(lines)
+
+
+def common_folder(domain: Domain) -> Path:
+    """The folder that all validation pictures lie in."""
+    return Path(os.path.commonpath([segment.image.resolve().parent for segment in domain.val]))
 
 
 def describe_quality(quality: Mapping[str, Mapping[str, Any]]) -> str:

@@ -1,13 +1,16 @@
-"""Masks without classes for the office domain's pictures, as a mask proposer that knows no class might give them.
+"""Masks without classes for a domain's pictures, as a mask proposer that knows no class might give them.
 
 Half of the recipe spoils the ground truth: every instance is split, merged with a neighbour or eroded. The other half
-never sees it: an over-segmentation of colour and depth. Both are class-agnostic, and their overlap with the ground
-truth is measured and written down.
+never sees it: an over-segmentation of colour and, where it is known, depth. The overlap of both with the ground truth
+is measured and written down.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +22,88 @@ from tqdm import tqdm
 
 from opendas_plugin.crops import mask_box
 from opendas_plugin.data.images import read_image, read_labels
-from opendas_plugin.data.segments import encode
+from opendas_plugin.data.segments import Segment, encode
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import atomic_folder, write_json
+from opendas_plugin.vocabulary import Vocabulary
 
 Mask = NDArray[np.bool_]
 
 MIN_AREA = 100
 """Pixels of the smallest instance that a proposer finds, and of the smallest spoilt mask."""
+NO_CLASS = 255
 _TOUCH = 3  # pixels between two instances that count as neighbours
 _REGION = 400  # pixels of the smallest region of the over-segmentation
 _BLUR, _COLOUR_STEP = 2.0, 24.0  # pixels; the gradient of the colour, grey values a pixel
 _CREASE = 0.006  # second difference of the inverse depth over the inverse depth; 0 on a plane
 
 
-def write_proposals(data: Path, scenes: Sequence[str], output: Path, *, seed: int = 0) -> dict[str, Any]:
-    """Writes proposals, oracle masks and label maps for all pictures of some scenes of an office domain.
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture and its ground truth.
 
-    ``proposals.json`` and ``oracle.json`` name pictures in ``data/scenes``; ``labels/`` has their class maps
-    (row of the vocabulary, 255: none) under the same paths; ``quality.json`` has what is returned.
+    Attributes:
+        name: its path in the folder of all pictures.
+        colour: (H, W, 3) uint8 RGB.
+        depth: (H, W) metres; None: unknown.
+        instances: (H, W) numbers above 0, and 0 where there is none.
+        classes: (H, W) uint8 rows of the vocabulary, and ``NO_CLASS``.
+    """
+
+    name: str
+    colour: NDArray[np.uint8]
+    depth: NDArray[np.float64] | None
+    instances: NDArray[np.int64]
+    classes: NDArray[np.uint8]
+
+
+def office_pictures(data: Path, scenes: Sequence[str]) -> Iterator[Picture]:
+    """Reads all pictures of some scenes of an office domain, whose names are paths in ``data/scenes``.
+
+    Raises:
+        MissingFileError, DataError: a picture's files are not all there.
+    """
+    for scene in scenes:
+        folder = data / "scenes" / scene
+        for path in sorted((folder / "color").glob("*.jpg"), key=lambda path: int(path.stem)):
+            depth, instances, classes = (
+                read_labels(folder / kind / f"{path.stem}.png") for kind in ("depth", "instance", "class")
+            )
+            name = f"{scene}/color/{path.name}"
+            yield Picture(name, read_image(path), depth / 1000, instances, classes.astype(np.uint8))
+
+
+def labelled_pictures(segments: Sequence[Segment], vocabulary: Vocabulary, images: Path) -> Iterator[Picture]:
+    """Paints the pictures of labelled segments; where segments overlap, the smaller one lies on top.
 
     Args:
-        data: the domain's folder.
-        scenes: names of folders in ``data/scenes``.
+        segments: those of a picture together.
+        vocabulary: their names, up to 255.
+        images: a folder that all pictures lie in; names are paths in it.
+
+    Raises:
+        MissingFileError, DataError: a picture cannot be read, or there are more names than label maps hold.
+    """
+    if len(vocabulary.names) > NO_CLASS:
+        raise DataError(f"expected up to {NO_CLASS} names, as many as 8-bit label maps hold, got {len(vocabulary.names)}")
+    for path, own in groupby(segments, key=lambda segment: segment.image):
+        ordered = sorted(own, key=lambda segment: -segment.area)
+        instances = np.zeros(ordered[0].size, dtype=np.int64)
+        classes = np.full(ordered[0].size, NO_CLASS, dtype=np.uint8)
+        for number, segment in enumerate(ordered, 1):
+            mask = segment.mask()
+            instances[mask], classes[mask] = number, vocabulary.index[segment.label]
+        yield Picture(Path(os.path.relpath(path, images)).as_posix(), read_image(path), None, instances, classes)
+
+
+def write_proposals(pictures: Iterable[Picture], output: Path, *, seed: int = 0) -> dict[str, Any]:
+    """Writes proposals, oracle masks and label maps.
+
+    ``proposals.json`` and ``oracle.json`` name the pictures; ``labels/`` has their class maps under the same names;
+    ``quality.json`` has what is returned.
+
+    Args:
+        pictures: one at a time is needed.
         output: the folder to write.
         seed: of what is split, merged and eroded.
 
@@ -50,26 +112,23 @@ def write_proposals(data: Path, scenes: Sequence[str], output: Path, *, seed: in
         instance that it overlaps most, and the share of masks whose IoU is below 0.25.
 
     Raises:
-        MissingFileError, DataError: the domain lacks its scenes.
+        DataError: there is no picture with instances.
         OutputError: the folder cannot be written.
     """
     found: dict[str, list[float]] = {"spoilt ground truth": [], "over-segmentation": []}
     proposals, oracle = [], []
     with atomic_folder(output) as folder:
-        for number, name in enumerate(
-            tqdm(_pictures(data, scenes), desc="propose masks", unit="picture", disable=None)
-        ):
-            colour, depth, instances, classes = _read(data / "scenes", name)
+        for number, picture in enumerate(tqdm(pictures, desc="propose masks", unit="picture", disable=None)):
             for kind, masks in (
-                ("spoilt ground truth", spoil(instances, np.random.default_rng([seed, number]))),
-                ("over-segmentation", oversegment(colour, depth)),
+                ("spoilt ground truth", spoil(picture.instances, np.random.default_rng([seed, number]))),
+                ("over-segmentation", oversegment(picture.colour, picture.depth)),
             ):
-                found[kind] += [best_iou(mask, instances) for mask in masks]
-                proposals += [_entry(name, mask) for mask in masks]
-            oracle += [_entry(name, instances == one) for one in _large(instances)]
-            labels = folder / "labels" / Path(name).with_suffix(".png")
+                found[kind] += [best_iou(mask, picture.instances) for mask in masks]
+                proposals += [_entry(picture.name, mask) for mask in masks]
+            oracle += [_entry(picture.name, picture.instances == one) for one in _large(picture.instances)]
+            labels = folder / "labels" / Path(picture.name).with_suffix(".png")
             labels.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(classes).save(labels)
+            Image.fromarray(picture.classes).save(labels)
         quality = describe(found)
         write_json(folder / "proposals.json", proposals)
         write_json(folder / "oracle.json", oracle)
@@ -119,8 +178,8 @@ def erode(mask: Mask, share: float) -> Mask:
     return eroded
 
 
-def oversegment(colour: NDArray[np.uint8], depth: NDArray[np.float64]) -> list[Mask]:
-    """Cuts a picture at its colour edges and at the steps and creases of its depth.
+def oversegment(colour: NDArray[np.uint8], depth: NDArray[np.float64] | None) -> list[Mask]:
+    """Cuts a picture at its colour edges and, where depth is known, at its steps and creases.
 
     Regions are connected pixels away from edges, of 400 at least; all other pixels join the nearest region.
 
@@ -130,9 +189,11 @@ def oversegment(colour: NDArray[np.uint8], depth: NDArray[np.float64]) -> list[M
     """
     smooth = ndimage.gaussian_filter(colour.astype(np.float64), (_BLUR, _BLUR, 0))
     steps = np.sqrt(sum(ndimage.sobel(smooth, axis=axis) ** 2 for axis in (0, 1)).sum(axis=-1)) / 8
-    inverse = 1 / np.maximum(depth, 1e-3)  # linear in the picture over any plane
-    crease = np.abs(ndimage.laplace(ndimage.gaussian_filter(inverse, 1))) / inverse
-    numbered, count = ndimage.label((steps < _COLOUR_STEP) & (crease < _CREASE))
+    even = steps < _COLOUR_STEP
+    if depth is not None:
+        inverse = 1 / np.maximum(depth, 1e-3)  # linear in the picture over any plane
+        even &= np.abs(ndimage.laplace(ndimage.gaussian_filter(inverse, 1))) / inverse < _CREASE
+    numbered, count = ndimage.label(even)
     sizes = np.bincount(numbered.ravel(), minlength=count + 1)
     small = (sizes < _REGION)[numbered] | (numbered == 0)
     if small.all():
@@ -157,7 +218,7 @@ def describe(found: dict[str, list[float]]) -> dict[str, Any]:
     """
     everything = {**found, "all": [iou for ious in found.values() for iou in ious]}
     if not everything["all"]:
-        raise DataError("expected pictures with instances, got no mask; check the scenes")
+        raise DataError("expected instances to propose masks for, got none; check the data")
     return {
         kind: {
             "masks": len(ious),
@@ -167,26 +228,6 @@ def describe(found: dict[str, list[float]]) -> dict[str, Any]:
         for kind, ious in everything.items()
         if ious
     }
-
-
-def _pictures(data: Path, scenes: Sequence[str]) -> list[str]:
-    found = [
-        f"{scene}/color/{path.name}"
-        for scene in scenes
-        for path in sorted((data / "scenes" / scene / "color").glob("*.jpg"), key=lambda path: int(path.stem))
-    ]
-    if not found:
-        raise DataError(f"{data} has no pictures in scenes/; expected a domain that prepare_data.py office wrote")
-    return found
-
-
-def _read(
-    scenes: Path, name: str
-) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.int64], NDArray[np.uint8]]:
-    """Colour, depth in metres, instance numbers and classes of a picture."""
-    scene, number = (scenes / name).parent.parent, Path(name).with_suffix(".png").name
-    depth, instances, classes = (read_labels(scene / kind / number) for kind in ("depth", "instance", "class"))
-    return read_image(scenes / name), depth / 1000, instances, classes.astype(np.uint8)
 
 
 def _large(instances: NDArray[np.int64]) -> Iterator[int]:

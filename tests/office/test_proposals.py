@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.data.images import read_labels
+from opendas_plugin.data.registry import load_domain
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.masks import read_proposals
 from opendas_plugin.office.proposals import (
@@ -16,7 +18,9 @@ from opendas_plugin.office.proposals import (
     best_iou,
     describe,
     erode,
+    labelled_pictures,
     merge,
+    office_pictures,
     oversegment,
     split,
     spoil,
@@ -108,7 +112,7 @@ def data(tmp_path, instances):
 
 
 def test_a_folder_that_the_evaluation_reads(data, instances, tmp_path):
-    quality = write_proposals(data, ["office_test_000"], tmp_path / "out", seed=1)
+    quality = write_proposals(office_pictures(data, ["office_test_000"]), tmp_path / "out", seed=1)
     proposals = read_proposals(tmp_path / "out" / "proposals.json", data / "scenes")
     oracle = read_proposals(tmp_path / "out" / "oracle.json", data / "scenes")
     assert {mask.group for mask in proposals} == {"office_test_000/color/0.jpg", "office_test_000/color/1.jpg"}
@@ -127,8 +131,36 @@ def test_a_folder_that_the_evaluation_reads(data, instances, tmp_path):
     assert sum(kinds) == len(proposals)
 
 
+def test_a_labelled_domain_gives_its_segments_as_instances(domain):
+    data = load_domain(domain)
+    pictures = list(labelled_pictures(data.val, data.vocabulary, domain))
+    assert [picture.name for picture in pictures] == [f"images/val{number}.png" for number in range(3)]
+    for picture in pictures:
+        own = [segment for segment in data.val if segment.image == domain / picture.name]
+        assert len(np.unique(picture.instances)) == len(own) + 1
+        for segment in own:
+            assert set(picture.classes[segment.mask()]) == {data.vocabulary.index[segment.label]}
+            assert best_iou(segment.mask(), picture.instances) == 1
+        assert picture.depth is None
+        assert len(oversegment(picture.colour, None)) >= 1
+
+
+def test_the_command_says_how_good_the_masks_are_and_where_the_pictures_lie(domain, tmp_path, capsys):
+    assert main(["proposals", "--data", str(domain), "--output", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    quality = json.loads((tmp_path / "out" / "quality.json").read_text())
+    assert f"{quality['all']['masks']} masks, mean IoU with the ground truth {quality['all']['mean_iou']:.3f}" in out
+    images = out.splitlines()[-1].removeprefix("--images ")
+    assert {mask.group for mask in read_proposals(tmp_path / "out" / "oracle.json", images)} == {
+        f"val{number}.png" for number in range(3)
+    }
+    assert (tmp_path / "out" / "labels" / "val0.png").exists()
+    assert main(["proposals", "--of", "clouds", "--data", str(domain), "--output", str(tmp_path / "clouds")]) == 1
+    assert "has no clouds" in capsys.readouterr().err
+
+
 def test_nothing_to_propose_is_an_error(data, tmp_path):
-    with pytest.raises(DataError, match="no pictures"):
-        write_proposals(data, ["office_test_999"], tmp_path / "out")
-    with pytest.raises(DataError, match="no mask"):
+    with pytest.raises(DataError, match="got none"):
+        write_proposals(office_pictures(data, ["office_test_999"]), tmp_path / "out")
+    with pytest.raises(DataError, match="got none"):
         describe({"spoilt ground truth": [], "over-segmentation": []})
