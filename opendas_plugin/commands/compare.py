@@ -21,7 +21,7 @@ from opendas_plugin.errors import ConfigError, MissingFileError, OpenDASError
 from opendas_plugin.eval import comparison, plots
 from opendas_plugin.eval.overlays import overlay_figure
 from opendas_plugin.eval.tables import Figure
-from opendas_plugin.files import atomic_file, write_text
+from opendas_plugin.files import atomic_file, read_json, write_text
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import read_recipe
 
@@ -53,6 +53,9 @@ class Compare(Options):
     ablate: str | None = None
     """Compare the variants of one part of OpenDAS instead: stages, order, triplet, mining, negatives, visual_tokens,
     text_tokens, depth or crops."""
+    hosts: tuple[str, ...] = ()
+    """Rows of the table of segmentation pipelines, as TITLE=SUMMARY.json of evaluate.py semantic or instance3d; several
+    of one title are its seeds."""
     pictures: int = 4
     """Validation images in the figure of masks coloured by each row's names."""
     device: str = "auto"
@@ -68,6 +71,7 @@ def compare(argv: Sequence[str]) -> None:
     """Trains what is not trained yet, and writes tables and figures."""
     options = parse(Compare, argv, prog=PROGRAM)
     record = RunRecord(PROGRAM, argv, options)
+    host_summaries(options.hosts)  # a file that is not there is said now
     if options.seeds < 1:
         raise UsageError(f"--seeds must be 1 or more, got {options.seeds}")
     domain = load_domain(options.data)
@@ -169,11 +173,29 @@ def write_results(options: Compare, domain: Domain, jobs: Sequence[Job]) -> None
     }
     for name, table in tables.items():
         table.save(options.output / name)
+    if options.hosts:
+        tables["table3"] = comparison.host_table(host_summaries(options.hosts))
+        tables["table3"].save(options.output / "table3")
     text = "\n".join(table.markdown() for table in tables.values())
     write_text(options.output / "comparison.md", text)
     write_runs(options.output / "runs.csv", systems)
     write_figures(options, domain, jobs, systems)
     print(text)
+
+
+def host_summaries(rows: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The summaries of each title.
+
+    Raises:
+        UsageError: a row that is not TITLE=FILE.
+    """
+    summaries: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        title, _, file = row.rpartition("=")
+        if not title:
+            raise UsageError(f"expected --hosts as TITLE=SUMMARY.json, got {row!r}")
+        summaries.setdefault(title, []).append(read_json(file))
+    return summaries
 
 
 def write_runs(path: Path, systems: Sequence[comparison.System]) -> None:

@@ -24,6 +24,8 @@ class Classification(ModelOptions):
     """Folder for summary.json, per_class.csv, predictions.jsonl, the confusion matrices and run.json."""
     split: Literal["val", "train"] = "val"
     """Which of the domain's segments to score."""
+    ensemble: bool = False
+    """Take the mean of the text features over the 80 templates that CLIP was published with, without an adapter."""
     calibrate: bool = False
     """Take the constant that training with --calibration-folds has learnt from the cosines of the base names."""
     base_from: Path | None = None
@@ -41,6 +43,10 @@ def classification(options: Classification) -> Classification:
     device = pick_device(options.device)
     if options.calibrate and options.adapter is None:
         raise UsageError("--calibrate needs an --adapter, which holds the constant")
+    if options.ensemble and (options.adapter or options.template):
+        raise UsageError(
+            "--ensemble is for plain CLIP and has templates of its own; leave --adapter and --template out"
+        )
     domain = load_domain(options.data)
     vocabulary = mark_base(domain.vocabulary, options.base_from)
     clip = load_clip(options, device)
@@ -58,6 +64,7 @@ def classification(options: Classification) -> Classification:
         batch_size=options.batch_size,
         workers=options.workers,
         calibrated=options.calibrate,
+        ensemble=options.ensemble,
         about={"backbone": clip.backbone.title, "adapter": options.adapter},
     )
     print(format_table({"adapted" if options.adapter else "zero-shot": summary}))

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opendas_plugin.eval.paper import SOURCE, TABLE_1
+from opendas_plugin.eval.paper import SOURCE, TABLE_1, TABLE_3
 from opendas_plugin.eval.tables import Cell, Figure, Table
 
+HOST_METRICS = {"miou": "mIoU", "macc": "mAcc", "ap": "AP", "ap50": "AP50", "ap25": "AP25"}
 METRICS = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1"}
 
 
@@ -89,6 +90,23 @@ def accuracy_table(systems: Sequence[System], about: str) -> Table:
         (system.title, f"{system.parameters:,}", system.figure("acc"), system.figure("w_f1")) for system in systems
     )
     return Table(f"All names, {about}", ("method", "parameters", "Acc", "W-F1"), rows)
+
+
+def host_table(summaries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+    """The paper's Table 3: what segmentation pipelines score with and without an adapter.
+
+    Args:
+        summaries: title of a row -> the ``summary.json`` of ``evaluate.py semantic`` or ``instance3d``, one a seed.
+    """
+    rows: list[tuple[Cell, ...]] = []
+    for title, scored in summaries.items():
+        values = {metric: [s[metric] for s in scored if s.get(metric) is not None] for metric in HOST_METRICS}
+        rows.append((title, *(Figure.of(found) if found else None for found in values.values())))
+    for quoted in TABLE_3:
+        figures = (Figure(quoted.scores[metric]) if metric in quoted.scores else None for metric in HOST_METRICS)
+        rows.append((f"{quoted.title} *", *figures))
+    note = "\\* quoted from the paper; other data and masks, so no row to compare with the measured ones."
+    return Table("Segmentation with and without an adapter", ("pipeline", *HOST_METRICS.values()), tuple(rows), (note,))
 
 
 def difference_table(systems: Sequence[System], reference: System, about: str) -> Table:

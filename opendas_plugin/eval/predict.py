@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from opendas_plugin.crops import CropPolicy, normalise
 from opendas_plugin.data.manifest import CropLoader, SegmentCrops
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
+from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.vocabulary import Vocabulary, fold_name
 
@@ -41,6 +44,7 @@ def predict(
     workers: int = 2,
     autocast: bool | None = None,
     calibrated: bool = False,
+    ensemble: bool = False,
 ) -> Predictions:
     """Classifies every segment by the name whose text feature has the highest cosine with its crop's.
 
@@ -53,6 +57,7 @@ def predict(
         workers: threads that decode and crop ahead.
         autocast: run the visual tower in bf16 autocast; None: on CUDA. The text tower and the cosines are float32.
         calibrated: take the adapter's calibration from the cosines of the names that it was trained with.
+        ensemble: take plain CLIP's text features, the mean over its ImageNet templates, in place of the template's.
 
     Raises:
         DataError: no segments, or a label that is not in the vocabulary.
@@ -63,7 +68,14 @@ def predict(
     novel_predictions = torch.full_like(predictions, -1)
     handicap = base_handicap(clip, vocabulary) if calibrated else 0.0
     for index, found in cosines(
-        clip, segments, vocabulary, policy, batch_size=batch_size, workers=workers, autocast=autocast
+        clip,
+        segments,
+        vocabulary,
+        policy,
+        batch_size=batch_size,
+        workers=workers,
+        autocast=autocast,
+        ensemble=ensemble,
     ):
         predictions[index] = (found - handicap).argmax(dim=-1)
         if len(novel):
@@ -90,13 +102,18 @@ def cosines(
     batch_size: int = 64,
     workers: int = 2,
     autocast: bool | None = None,
+    ensemble: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields which segments a batch has, (B,) indices, and their cosines with the names, (B, N) float32 on the CPU.
 
     The texts are encoded once. The arguments are those of :func:`predict`; the segments' labels are not looked at.
     """
     device = clip.logit_scale.device
-    classifier = clip.classifier(clip.tokenize(vocabulary.texts()))
+    classifier: Callable[[Tensor], Tensor]
+    if ensemble:
+        classifier = partial(_cosines, names=ensemble_features(clip, vocabulary.names))
+    else:
+        classifier = clip.classifier(clip.tokenize(vocabulary.texts()))
     autocast = device.type == "cuda" if autocast is None else autocast
     batches = [range(start, min(start + batch_size, len(segments))) for start in range(0, len(segments), batch_size)]
     loader = CropLoader(SegmentCrops(segments, policy), batches, workers=workers)
@@ -104,6 +121,10 @@ def cosines(
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
             features = clip.encode_image(normalise(crops.to(device, non_blocking=True)))
         yield index, classifier(features).cpu()
+
+
+def _cosines(image: Tensor, names: Tensor) -> Tensor:
+    return normalize(image.float(), dim=-1) @ names.T
 
 
 def _label_indices(segments: Sequence[Segment], vocabulary: Vocabulary) -> NDArray[np.int64]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
-from open_clip import OPENAI_IMAGENET_TEMPLATES
 from torch import Tensor
 from torch.nn.functional import kl_div, l1_loss, log_softmax
 from torch.nn.functional import normalize as unit
 
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.train.config import RegulationConfig
 from opendas_plugin.train.losses import class_logits
 
@@ -20,7 +15,7 @@ class Regulation:
 
     Args:
         config: their weights.
-        names: (C, D) frozen features of the classes, of unit length, such as :func:`frozen_names` makes.
+        names: (C, D) frozen features of the classes, of unit length, the mean over several templates.
     """
 
     def __init__(self, config: RegulationConfig, names: Tensor) -> None:
@@ -42,14 +37,3 @@ class Regulation:
         target = log_softmax(class_logits(frozen, self.names, logit_scale), dim=-1)
         apart = kl_div(log_softmax(logits, dim=-1), target, reduction="sum", log_target=True) / logits.numel()
         return self.config.text * text + self.config.visual * visual + self.config.logits * apart
-
-
-@torch.no_grad()
-def frozen_names(clip: OpenDASCLIP, names: Sequence[str]) -> Tensor:
-    """Returns the mean (C, D) of each name's frozen features over CLIP's ImageNet templates, of unit length."""
-    with clip.prompts_disabled():
-        features = [
-            clip.encode_text(clip.tokenize([template(name) for name in names]), normalize=True).float()
-            for template in OPENAI_IMAGENET_TEMPLATES
-        ]
-    return unit(torch.stack(features).mean(dim=0), dim=-1)

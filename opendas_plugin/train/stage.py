@@ -15,6 +15,7 @@ from opendas_plugin.crops import normalise
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.methods import Stage, Tower
+from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.negatives.mining import Candidates, own_candidates, pool_candidates, training_candidates
@@ -24,7 +25,7 @@ from opendas_plugin.train.inputs import CropInputs, FeatureInputs, Inputs, Train
 from opendas_plugin.train.loggers import StepLog
 from opendas_plugin.train.loop import run_steps
 from opendas_plugin.train.objective import Objective
-from opendas_plugin.train.regulation import Regulation, frozen_names
+from opendas_plugin.train.regulation import Regulation
 from opendas_plugin.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def train_stage(
         consistency = getattr(config, name).consistency
         regulation = None
         if config.regulation.pulls:
-            regulation = Regulation(config.regulation, frozen_names(clip, data.vocabulary.base))
+            regulation = Regulation(config.regulation, ensemble_features(clip, data.vocabulary.base))
         objective = Objective(
             clip,
             data.vocabulary.texts(names),

@@ -65,6 +65,15 @@ def test_every_row_is_there_with_every_seed(finished) -> None:
     }  # fmt: skip
 
 
+def test_what_pipelines_score_joins_as_a_table(finished, tmp_path, capsys) -> None:
+    out, flags = finished
+    (tmp_path / "summary.json").write_text('{"miou": 12.5, "macc": 30.0}')
+    assert main([*flags, "--hosts", f"OVSeg here={tmp_path / 'summary.json'}"]) == 0
+    assert "| OVSeg here | 12.5 | 30.0 | - | - | - |" in (out / "table3.md").read_text()
+    assert main([*flags, "--hosts", "no title"]) == 2
+    assert "expected --hosts as TITLE=SUMMARY.json" in capsys.readouterr().err
+
+
 def test_zero_shot_is_scored_once_and_is_the_start_of_all(finished) -> None:
     out, _ = finished
     reports = {path.read_bytes() for path in out.glob("runs/*/*/before/summary.json")}

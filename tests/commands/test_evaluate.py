@@ -108,6 +108,7 @@ def test_base_from_counts_the_names_of_another_vocabulary_as_base(call, tmp_path
     [
         (("--split", "test"), 2, None),
         (("--batch-size", "0"), 2, "--batch-size"),
+        (("--ensemble", "--template", "a {}."), 2, "leave --adapter and --template out"),
         (("--adapter", "runs/none", "--backbone", "ViT-B-32"), 2, "not both"),
         (("--adapter", "/no/such/adapter"), 1, "/no/such/adapter"),
         (("--backbone", "ViT-Z-99"), 1, "ViT-Z-99"),

@@ -16,6 +16,7 @@ from opendas_plugin.eval.comparison import (
     accuracy_table,
     base_and_novel_table,
     difference_table,
+    host_table,
     paired_difference,
 )
 from opendas_plugin.eval.overlays import choose_images, name_colours, overlay_figure, paint
@@ -60,6 +61,14 @@ def test_the_tables_hold_what_the_papers_do_and_mark_what_is_quoted() -> None:
     assert "*" not in base_and_novel_table([VPT], "rooms", quoted=False).markdown()
     assert accuracy_table([VPT], "rooms").rows[0] == ("vpt", "786,432", Figure(50.0, 0.0), Figure.of([40.0, 42.0]))
     assert [row[0] for row in difference_table([PLAIN, VPT, OURS], VPT, "rooms").rows] == ["zero_shot", "opendas"]
+
+
+def test_the_table_of_pipelines_takes_what_each_was_scored_by() -> None:
+    table = host_table({"semantic": [{"miou": 10.0, "macc": 20.0}, {"miou": 12.0, "macc": 20.0}], "3D": [{"ap": 3.0}]})
+    lines = table.markdown().splitlines()
+    assert "| semantic | 11.0 ± 1.4 | 20.0 ± 0.0 | - | - | - |" in lines
+    assert "| 3D | - | - | 3.0 | - | - |" in lines
+    assert "| OpenMask3D + OpenDAS, ScanNet++ Offices * | - | - | 12.2 | - | 24.0 |" in lines
 
 
 def test_a_table_is_written_in_three_forms(tmp_path) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import open_clip
 import pytest
 import torch
 from PIL import Image
 
 from opendas_plugin.crops import CropPolicy, crop, normalise
+from opendas_plugin.data.manifest import SegmentCrops
 from opendas_plugin.data.registry import load_domain
 from opendas_plugin.errors import DataError
-from opendas_plugin.eval.predict import predict
+from opendas_plugin.eval.predict import cosines, predict
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 
 POLICY = CropPolicy(size=32)
@@ -66,3 +68,21 @@ def test_segments_that_cannot_be_scored_are_refused(clip, blocks):
     odd = dataclasses.replace(blocks.val[0], label="spaceship")
     with pytest.raises(DataError, match="spaceship"):
         predict(clip, [odd], blocks.vocabulary, POLICY)
+
+
+def test_an_ensemble_is_the_mean_over_clips_own_templates(clip, blocks):
+    names = blocks.vocabulary.names
+    with torch.no_grad():
+        features = [
+            clip.model.encode_text(clip.tokenizer([template(name) for name in names]), normalize=True)
+            for template in open_clip.OPENAI_IMAGENET_TEMPLATES
+        ]
+    mean = torch.stack(features).mean(0)
+    mean = mean / mean.norm(dim=-1, keepdim=True)
+    found = torch.cat([scores for _, scores in cosines(clip, blocks.val, blocks.vocabulary, POLICY, ensemble=True)])
+    crops = torch.stack(
+        [torch.from_numpy(SegmentCrops(blocks.val, POLICY).crop(i).copy()) for i in range(len(blocks.val))]
+    )
+    with torch.no_grad():
+        expected = clip.model.encode_image(normalise(crops), normalize=True) @ mean.T
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)

@@ -16,12 +16,13 @@ from opendas_plugin import methods
 from opendas_plugin.crops import normalise
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.predict import predict
+from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.train.config import RegulationConfig, TrainConfig
 from opendas_plugin.train.objective import Batch, Objective
 from opendas_plugin.train.recipe import read_recipe
-from opendas_plugin.train.regulation import Regulation, frozen_names
+from opendas_plugin.train.regulation import Regulation
 from opendas_plugin.train.run import train
 from opendas_plugin.train.schedules import epoch_shares, rate_by_step
 
@@ -84,7 +85,7 @@ def test_the_learnt_weights_are_mixed_after_the_stage_and_not_in_it(data, tiny_b
 
 def test_promptsrc_adds_its_three_pulls(data, new_clip) -> None:
     clip, vocabulary = new_clip(), data.vocabulary
-    anchor = frozen_names(clip, vocabulary.base)
+    anchor = ensemble_features(clip, vocabulary.base)
     objective = Objective(
         clip,
         vocabulary.texts(vocabulary.base),
