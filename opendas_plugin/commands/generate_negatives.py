@@ -7,7 +7,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from opendas_plugin.commands.common import (
     Options,
@@ -46,7 +48,7 @@ class GenerateNegatives(Options):
     language model; its key is read from the environment variable OPENAI_API_KEY alone."""
     domain: str = "everyday scenes"
     """What is annotated, for the question to a language model: names that an annotator of DOMAIN could confuse."""
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Annotated[Sampling, tyro.conf.arg(name="")] = field(default_factory=Sampling)
     """The language model."""
     base_url: str | None = None
     """Address of a server that speaks OpenAI's API (vLLM, Ollama), such as http://localhost:11434/v1."""

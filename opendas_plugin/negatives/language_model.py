@@ -30,17 +30,14 @@ class LanguageModelError(OpenDASError, ConnectionError):
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which model answers, and how it draws.
-
-    Attributes:
-        model: its name on the server.
-        temperature: 0 for the likeliest answer; None leaves it to the server, as reasoning models demand.
-        seed: of the server's draws, where it has one; None sends none.
-    """
+    """Which model answers, and how it draws."""
 
     model: str = "gpt-4o"
+    """Language model, by its name on the server."""
     temperature: float | None = 0.0
+    """0 for the likeliest answer; None leaves it to the server, as reasoning models demand."""
     seed: int | None = 0
+    """Seed of the server's draws, where it takes one; None sends none."""
 
 
 @dataclass
