@@ -1,0 +1,196 @@
+"""The real OpenMask3D at ``OPENMASK3D_ROOT``, on a small room, with a small random SAM and CLIP.
+
+``OPENMASK3D_PYTHON`` names an interpreter with what it imports (clip, segment_anything, hydra, open3d, plyfile ...),
+if it is not the one that runs the tests.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from opendas_plugin.model.openai_format import save_openai_clip
+from tests.integrations.openmask3d.conftest import EVALUATION, FEATURES, ROOT, scene_arguments
+from tests.integrations.ovseg.conftest import adapted, clip_state
+
+OPENMASK3D = Path(os.environ.get("OPENMASK3D_ROOT", "/nonexistent"))
+PYTHON = os.environ.get("OPENMASK3D_PYTHON", sys.executable)
+RUN_STOCK = """
+import os, runpy, sys
+import numpy
+sys.argv = sys.argv[1:]
+sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
+numpy.random.seed(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+SMALL_SAM = """
+import importlib.abc, importlib.util, sys
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "segment_anything":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+
+        def exec_module(module):
+            run(module)
+            from segment_anything.build_sam import _build_sam
+
+            module.sam_model_registry["tiny"] = lambda checkpoint=None: _build_sam(32, 2, 2, [1], checkpoint)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+sys.meta_path.insert(0, Finder())
+"""
+MAKE_SAM = """
+import sys, torch, segment_anything
+torch.manual_seed(0)
+state = segment_anything.sam_model_registry["tiny"]().state_dict()
+torch.save(state, sys.argv[1] + "/sam_shy.pth")  # no score above 0: nothing is found
+state["mask_decoder.iou_prediction_head.layers.2.bias"] += 0.2
+torch.save(state, sys.argv[1] + "/sam.pth")
+"""
+READ_TEXTS = """
+import sys, numpy
+from pathlib import Path
+host, output, *names = sys.argv[1:]
+sys.path[0:0] = [host + "/openmask3d/evaluation", host]
+from integrations.openmask3d import launcher
+from integrations.openmask3d.install import install
+
+clips, texts = install([]), []
+
+
+def read(names):
+    launcher._accept_any_width(names, clips)
+    texts.append(names["InstSegEvaluator"]("scannet200", "ViT-L/14@336px", "a {} in a scene").text_query_embeddings)
+    raise InterruptedError
+
+
+for clips.always in names:
+    try:
+        launcher.run_script(Path(host, "openmask3d/evaluation/run_eval_close_vocab_inst_seg.py"), read)
+    except InterruptedError:
+        pass
+numpy.save(output, texts)
+"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif("OPENMASK3D_ROOT" not in os.environ, reason="OPENMASK3D_ROOT names no checkout of OpenMask3D"),
+]
+
+
+@pytest.fixture(scope="module")
+def room(room):
+    """The scene with a CLIP of width 768, adapters on it, and a small SAM."""
+    torch.save(clip_state(embed_dim=768), room / "wide_state.pt")
+    save_openai_clip(str(room / "wide_state.pt"), room / "wide.pt")
+    adapted(room / "wide.pt", visual_tokens=0, text_tokens=0).save_pretrained(room / "wide_identity")
+    adapted(room / "wide.pt").save_pretrained(room / "wide_both")
+    (room / "site").mkdir()
+    (room / "site" / "sitecustomize.py").write_text(SMALL_SAM)
+    run(room, "-c", MAKE_SAM, room)
+    return room
+
+
+def run(room, *arguments, expect=0, **variables):
+    paths = [room / "site", ROOT, ROOT / "integrations" / "openmask3d", OPENMASK3D]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([*map(str, paths), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        **variables,
+    }
+    command = [PYTHON, "-W", "ignore", *map(str, arguments)]
+    done = subprocess.run(command, cwd=OPENMASK3D / "openmask3d", env=environment, capture_output=True, text=True)
+    assert done.returncode == expect, done.stdout + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def arguments(room, output, clip, *more):
+    small = ("external.sam_model_type=tiny", "openmask3d.top_k=2", "openmask3d.num_random_rounds=2")
+    more = (
+        "openmask3d.frequency=1",
+        "data.camera.intrinsic_resolution=[60,80]",
+        *small,
+        f"hydra.run.dir={output}",
+        *more,
+    )
+    return scene_arguments(room, output, clip, *more)
+
+
+def features(folder):
+    return np.load(folder / "room_openmask3d_features.npy")
+
+
+def unchanged():
+    done = subprocess.run(["git", "status", "--short"], cwd=OPENMASK3D, capture_output=True, text=True, check=True)
+    return done.stdout == ""
+
+
+def test_identity_features_are_the_untouched_hosts(room, tmp_path):
+    stock = arguments(room, tmp_path / "stock", room / "wide.pt")
+    (tmp_path / "stock").mkdir()
+    run(room, "-c", RUN_STOCK, FEATURES, *stock, TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1")
+    for name in ("identity", "both"):
+        ours = arguments(room, tmp_path / name, f"opendas:{room / f'wide_{name}'}", "+opendas.seed=0")
+        run(room, "-m", "integrations.openmask3d", FEATURES, *ours)
+    np.testing.assert_allclose(features(tmp_path / "identity"), features(tmp_path / "stock"), atol=1e-6, rtol=0)
+    assert np.abs(features(tmp_path / "both") - features(tmp_path / "stock")).max() > 1e-3
+    assert not features(tmp_path / "both")[4].any()
+    assert unchanged()
+
+
+def test_sam_may_find_nothing(room, tmp_path):
+    for name in ("host", "ours"):
+        more = (f"external.sam_checkpoint={room / 'sam_shy.pth'}", f"+opendas.extractor={name}", "+opendas.seed=0")
+        overrides = arguments(room, tmp_path / name, room / "wide_state.pt", *more)
+        run(room, "-m", "integrations.openmask3d", FEATURES, *overrides)
+    np.testing.assert_allclose(features(tmp_path / "ours"), features(tmp_path / "host"), atol=1e-6, rtol=0)
+    assert unchanged()
+
+
+def test_the_hydra_plugin_alone_is_enough(room, tmp_path):
+    more = ("+opendas.predictor=boxes", "+opendas.crops=adapter")
+    run(room, FEATURES, *arguments(room, tmp_path / "plugin", f"opendas:{room / 'both'}", *more))
+    overrides = arguments(room, tmp_path / "launcher", f"opendas:{room / 'both'}", *more)
+    run(room, "-m", "integrations.openmask3d", FEATURES, *overrides)
+    np.testing.assert_array_equal(features(tmp_path / "plugin"), features(tmp_path / "launcher"))
+    assert features(tmp_path / "plugin").shape == (5, 48)
+
+
+def test_texts_of_the_hosts_200_sentences(room, tmp_path):
+    names = (room / "wide.pt", *(f"opendas:{room / f'wide_{name}'}" for name in ("identity", "both")))
+    run(room, "-c", READ_TEXTS, OPENMASK3D, tmp_path / "texts.npy", *names)
+    stock, identity, both = np.load(tmp_path / "texts.npy")
+    assert stock.shape == (200, 768)
+    np.testing.assert_allclose(identity, stock, atol=1e-6, rtol=0)
+    assert np.abs(both - stock).max() > 1e-2
+
+
+def test_the_hosts_evaluation_runs_and_refuses_mixed_pairs(room, tmp_path):
+    overrides = arguments(room, tmp_path, f"opendas:{room / 'both'}", "+opendas.predictor=boxes")
+    run(room, "-m", "integrations.openmask3d", FEATURES, *overrides)
+    masks = torch.load(room / "room_masks.pt", weights_only=False) > 0
+    truth = np.select(list(masks.T), [2001, 4002, 5003, 7004, 8005])  # the first class, chair, must be there
+    np.savetxt(tmp_path / "room.txt", truth, fmt="%d")
+    (tmp_path / "scenes.txt").write_text("room\n")
+    flags = ["--gt_dir", tmp_path, "--mask_pred_dir", room, "--mask_features_dir", tmp_path]
+    flags += ["--scene_list_file", tmp_path / "scenes.txt"]
+    program = ["-m", "integrations.openmask3d", EVALUATION, *flags, "--clip-model"]
+    assert "average" in run(room, *program, f"opendas:{room / 'both'}")
+    assert "must come from the same CLIP" in run(room, *program, f"opendas:{room / 'identity'}", expect=1)
+    assert unchanged()
