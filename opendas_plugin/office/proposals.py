@@ -1,8 +1,8 @@
 """Masks without classes for a domain's pictures, as a mask proposer that knows no class might give them.
 
-Half of the recipe spoils the ground truth: every instance is split, merged with a neighbour or eroded. The other half
-never sees it: an over-segmentation of colour and, where it is known, depth. The overlap of both with the ground truth
-is measured and written down.
+Most of them are spoilt ground truth: every instance is split, merged with a neighbour or eroded. One for every two of
+these never saw it: the largest regions of an over-segmentation of colour and, where it is known, depth. The overlap of
+both with the ground truth is measured and written down.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def labelled_pictures(segments: Sequence[Segment], vocabulary: Vocabulary, image
         MissingFileError, DataError: a picture cannot be read, or there are more names than label maps hold.
     """
     if len(vocabulary.names) > NO_CLASS:
-        raise DataError(f"expected up to {NO_CLASS} names, as many as 8-bit label maps hold, got {len(vocabulary.names)}")
+        raise DataError(f"expected up to {NO_CLASS} names, for 8-bit label maps, got {len(vocabulary.names)}")
     for path, own in groupby(segments, key=lambda segment: segment.image):
         ordered = sorted(own, key=lambda segment: -segment.area)
         instances = np.zeros(ordered[0].size, dtype=np.int64)
@@ -119,10 +119,9 @@ def write_proposals(pictures: Iterable[Picture], output: Path, *, seed: int = 0)
     proposals, oracle = [], []
     with atomic_folder(output) as folder:
         for number, picture in enumerate(tqdm(pictures, desc="propose masks", unit="picture", disable=None)):
-            for kind, masks in (
-                ("spoilt ground truth", spoil(picture.instances, np.random.default_rng([seed, number]))),
-                ("over-segmentation", oversegment(picture.colour, picture.depth)),
-            ):
+            spoilt = spoil(picture.instances, np.random.default_rng([seed, number]))
+            regions = oversegment(picture.colour, picture.depth)[: max(1, len(spoilt) // 2)]
+            for kind, masks in (("spoilt ground truth", spoilt), ("over-segmentation", regions)):
                 found[kind] += [best_iou(mask, picture.instances) for mask in masks]
                 proposals += [_entry(picture.name, mask) for mask in masks]
             oracle += [_entry(picture.name, picture.instances == one) for one in _large(picture.instances)]
@@ -185,7 +184,10 @@ def oversegment(colour: NDArray[np.uint8], depth: NDArray[np.float64] | None) ->
 
     Args:
         colour: (H, W, 3).
-        depth: (H, W), metres, 0 where there is none.
+        depth: (H, W), metres, 0 where there is none; None: unknown.
+
+    Returns:
+        The regions, the largest first.
     """
     smooth = ndimage.gaussian_filter(colour.astype(np.float64), (_BLUR, _BLUR, 0))
     steps = np.sqrt(sum(ndimage.sobel(smooth, axis=axis) ** 2 for axis in (0, 1)).sum(axis=-1)) / 8
@@ -200,7 +202,8 @@ def oversegment(colour: NDArray[np.uint8], depth: NDArray[np.float64] | None) ->
         return []
     rows, columns = ndimage.distance_transform_edt(small, return_distances=False, return_indices=True)
     regions = numbered[rows, columns]
-    return [regions == number for number in np.unique(regions)]
+    numbers, areas = np.unique(regions, return_counts=True)
+    return [regions == number for number in numbers[np.argsort(-areas, kind="stable")]]
 
 
 def best_iou(mask: Mask, instances: NDArray[np.int64]) -> float:
