@@ -69,3 +69,11 @@ def test_unequal_results_of_methods_are_an_error(tiny_backbone):
 
     with pytest.raises(SystemExit, match="the results differ"):
         benchmark.main(["--backbone", tiny_backbone, "--names", "5", "--images", "1", "--tolerance", "-1"])
+
+
+def test_mask_features_are_measured(capsys, monkeypatch):
+    monkeypatch.delenv("OPENMASK3D_ROOT", raising=False)
+    import mask_features
+
+    mask_features.main(["--views", "3", "--masks", "2", "--points", "20000", "--height", "48", "--width", "64"])
+    assert "OpenMask3D's arrays" in capsys.readouterr().out
