@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.instance3d import Instance
 from opendas_plugin.files import read_json
-from opendas_plugin.vocabulary import fold_name
 
 Protocol = Literal["scannet", "scannetpp"]
 
@@ -40,11 +39,10 @@ class Classes:
         Raises:
             DataError: one of ``names`` is no class.
         """
-        wanted = {fold_name(name): name for name in names}
-        unknown = set(wanted) - {fold_name(name) for name in self.names}
+        unknown = sorted(set(names) - set(self.names))
         if unknown:
-            raise DataError(f"{wanted[sorted(unknown)[0]]!r} is not one of the {len(self.names)} classes")
-        kept = [(number, name) for number, name in zip(self.ids, self.names, strict=True) if fold_name(name) in wanted]
+            raise DataError(f"{unknown[0]!r} is not one of the {len(self.names)} classes")
+        kept = [(number, name) for number, name in zip(self.ids, self.names, strict=True) if name in names]
         return Classes(*(tuple(part) for part in zip(*kept, strict=True)))
 
 
