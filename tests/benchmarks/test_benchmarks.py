@@ -71,6 +71,7 @@ def test_unequal_results_of_methods_are_an_error(tiny_backbone):
         benchmark.main(["--backbone", tiny_backbone, "--names", "5", "--images", "1", "--tolerance", "-1"])
 
 
+@pytest.mark.slow  # two processes, which import all anew
 def test_mask_features_are_measured(capsys, monkeypatch):
     monkeypatch.delenv("OPENMASK3D_ROOT", raising=False)
     import mask_features

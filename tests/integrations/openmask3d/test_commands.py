@@ -79,7 +79,6 @@ def test_crops_of_an_adapter(room, tmp_path, capsys):
         (("--scene", "/nowhere"), "/nowhere/pose holds no poses"),
         (("--predictor", "sam"), "choose the predictor boxes"),
         (("--every", 0), "every must be 1 or more"),
-        (("--how.top-k", 0), "top_k must be 1 or more"),
     ],
 )
 def test_bad_input_is_one_line(room, tmp_path, capsys, flags, message):
@@ -94,12 +93,8 @@ def test_a_scene_is_made_of_frames(room, tmp_path):
     frames = tmp_path / "frames"
     frames.mkdir()
     for number in range(6):
-        for kind, suffix, name in (
-            ("color", "jpg", "color.jpg"),
-            ("depth", "png", "depth.png"),
-            ("pose", "txt", "pose.txt"),
-        ):
-            shutil.copyfile(folder / kind / f"{number}.{suffix}", frames / f"frame-{10 * number:06}.{name}")
+        for kind, suffix in (("color", "jpg"), ("depth", "png"), ("pose", "txt")):
+            shutil.copyfile(folder / kind / f"{number}.{suffix}", frames / f"frame-{10 * number:06}.{kind}.{suffix}")
     np.savetxt(tmp_path / "k.txt", INTRINSIC)
     arguments = ["--frames", frames, "--intrinsics", tmp_path / "k.txt", "--output", tmp_path / "kitchen"]
     assert main(["scene", *map(str, arguments), "--every", "2"]) == 0
