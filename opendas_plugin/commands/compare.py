@@ -58,6 +58,8 @@ class Compare(Options):
     of one title are its seeds."""
     pictures: int = 4
     """Validation images in the figure of masks coloured by each row's names."""
+    crop_cache: Path | None = None
+    """Folder that keeps crops for all runs, 3 bytes a pixel of each; unused where crops are augmented."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -131,6 +133,7 @@ def seed_jobs(
             output_dir=folder,
             recipe=recipe,
             negatives=negatives,
+            crop_cache=options.crop_cache,
             device=options.device,
             config=config,
         )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import multiprocessing
-import resource
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -16,11 +14,11 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 
 from opendas_plugin.commands.common import RunRecord, pick_device, plain
-from opendas_plugin.commands.train_prompts import BEFORE, Stopwatch, TrainPrompts, adapt, score_folders
+from opendas_plugin.commands.meters import Meter
+from opendas_plugin.commands.train_prompts import BEFORE, TrainPrompts, adapt, score_folders
 from opendas_plugin.data.registry import load_domain
 from opendas_plugin.errors import ConfigError, TrainingError
 from opendas_plugin.eval.comparison import System
@@ -31,7 +29,7 @@ from opendas_plugin.train.state import fingerprint
 
 PROGRAM = "opendas-compare"
 COST = "cost.json"
-WITHOUT_EFFECT = ("data", "output_dir", "debug", "resume", "device")
+WITHOUT_EFFECT = ("data", "output_dir", "crop_cache", "debug", "resume", "device")
 """Options of a run that another machine or folder may have otherwise."""
 
 logger = logging.getLogger(__name__)
@@ -100,43 +98,6 @@ def run_one(job: Job, before: Path | None) -> None:
         "peak_memory_mb": meter.peak,
     }
     write_json(job.folder / COST, cost)
-
-
-class Meter(Stopwatch):
-    """The time of a process, and the peak of its memory in MB: a GPU's own, or all of the process on a CPU.
-
-    Where the system cannot set the peak back (other than Linux), what happens while it is paused counts for memory.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        super().__init__()
-        self.peak = 0.0
-        self._cuda = device if device.type == "cuda" else None
-        self._reset()
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Counts neither time nor memory of the ``with`` block."""
-        self.peak = max(self.peak, self._read())
-        with super().paused():
-            yield
-        self._reset()
-
-    def _reset(self) -> None:
-        if self._cuda is not None:
-            torch.cuda.reset_peak_memory_stats(self._cuda)
-        else:
-            with contextlib.suppress(OSError):
-                Path("/proc/self/clear_refs").write_text("5")
-
-    def _read(self) -> float:
-        if self._cuda is not None:
-            return torch.cuda.max_memory_allocated(self._cuda) / 2**20
-        try:
-            lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-        except OSError:
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def systems_of(jobs: Sequence[Job]) -> list[System]:

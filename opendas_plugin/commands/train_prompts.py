@@ -7,10 +7,8 @@ import contextlib
 import dataclasses
 import logging
 import shutil
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,24 +18,19 @@ import tyro
 from opendas_plugin import methods
 from opendas_plugin.commands.calibration import fold_domains, judge
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device, run_command
-from opendas_plugin.commands.generate_negatives import describe_leaks
-from opendas_plugin.crops import CropPolicy
+from opendas_plugin.commands.meters import Stopwatch
+from opendas_plugin.commands.training_data import crop_policy, learning_segments, related_names
 from opendas_plugin.data.manifest import SegmentCrops, write_manifest
 from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.data.registry import Domain, load_domain
-from opendas_plugin.data.segments import Segment
-from opendas_plugin.data.subsets import few_shots, jitter_masks, match_proposals
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.eval.calibration import choose_constant
-from opendas_plugin.eval.masks import read_proposals
 from opendas_plugin.eval.report import compare_reports, evaluate_classification, format_table
 from opendas_plugin.files import read_json
 from opendas_plugin.methods import Tower
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import Interpolation
 from opendas_plugin.negatives.database import NegativeDatabase
-from opendas_plugin.negatives.generate import offline
-from opendas_plugin.negatives.words import word_list
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.train.inputs import TrainingData
@@ -127,25 +120,6 @@ def read_options(argv: Sequence[str]) -> TrainPrompts:
         return parse(TrainPrompts, argv, prog=PROGRAM, default=default)
     except (ConfigError, MissingFileError) as error:
         raise UsageError(str(error)) from error
-
-
-class Stopwatch:
-    """Seconds since it was made, less those that it was paused."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """So far."""
-        return time.monotonic() - self._start
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Does not count the time of the ``with`` block."""
-        begin = time.monotonic()
-        yield
-        self._start += time.monotonic() - begin
 
 
 def adapt(
@@ -271,65 +245,6 @@ def calibrate(options: TrainPrompts, domain: Domain, output: Path, device: torch
         calibrated=True,
         about={"backbone": clip.backbone.title, "prompts": ("visual", "text")},
     )
-
-
-def learning_segments(options: TrainPrompts, domain: Domain) -> Sequence[Segment]:
-    """The segments to learn from: the domain's own, or what the recipe and the flags make of them.
-
-    Raises:
-        UsageError: proposals without the folder of their pictures, or the folder alone.
-        DataError: the proposals do not fit the domain.
-    """
-    wanted, segments, seed = options.config.segments, domain.train, options.config.seed
-    if (options.proposals is None) != (options.proposal_images is None):
-        raise UsageError("--proposals and --proposal-images go together; give both or neither")
-    if options.proposals is not None and options.proposal_images is not None:
-        proposals = read_proposals(options.proposals, options.proposal_images)
-        segments = match_proposals(proposals, segments, wanted.min_overlap)
-        logger.info("learning from %d of %d proposed masks", len(segments), len(proposals))
-    if wanted.shots is not None:
-        segments = few_shots(segments, wanted.shots, seed)
-    return jitter_masks(segments, wanted.mask_jitter, seed) if wanted.mask_jitter else segments
-
-
-def crop_policy(config: TrainConfig, clip: OpenDASCLIP) -> CropPolicy:
-    """The recipe's crop policy at the backbone's image size.
-
-    Raises:
-        ConfigError: the recipe asks for another size.
-    """
-    if config.crops.size not in (CropPolicy().size, clip.image_size):
-        raise ConfigError(f"{config.backbone} takes {clip.image_size} pixels, got crops.size {config.crops.size}")
-    return dataclasses.replace(config.crops, size=clip.image_size)
-
-
-def related_names(options: TrainPrompts, domain: Domain, clip: OpenDASCLIP) -> NegativeDatabase | None:
-    """The related names to train with: from the file, the office domain's own, or found offline; None if none are used.
-
-    Raises:
-        UsageError: names are given to a run that uses none.
-        DataError: the names do not fit the classes.
-    """
-    triplet, vocabulary = options.config.triplet, domain.vocabulary
-    mines = any(stage.triplet for stage in methods.get(options.config.method).stages)
-    if not mines or not triplet.enabled or triplet.mining == "training":
-        if options.negatives is not None:
-            raise UsageError(
-                "--negatives has no effect with methods that have no triplet loss, without that loss, or with "
-                "--triplet.mining training"
-            )
-        return None
-    if options.negatives is not None:
-        database = NegativeDatabase.load(options.negatives)
-    elif domain.info.get("name") == "office":
-        database = NegativeDatabase.load(Path(str(resources.files("opendas_plugin.office") / "negatives.json")))
-    else:
-        logger.info("no --negatives given: the related names are the nearest words by the text tower of the backbone")
-        database = offline(vocabulary, clip, word_list())
-    database.validate(vocabulary)
-    if leaks := database.leaks(vocabulary):
-        logger.info("%s", describe_leaks(leaks, dropped=options.drop_novel))
-    return database.without_novel(vocabulary) if options.drop_novel else database
 
 
 def training_summary(

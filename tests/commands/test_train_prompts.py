@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from opendas_plugin.commands import train_prompts
-from opendas_plugin.commands.train_prompts import main, read_options, related_names
+from opendas_plugin.commands.train_prompts import main, read_options
+from opendas_plugin.commands.training_data import related_names
 from opendas_plugin.data.registry import Domain, load_domain
 from opendas_plugin.errors import TrainingError
 from opendas_plugin.eval.predict import predict
@@ -141,7 +142,7 @@ def test_related_names_from_a_file_and_without_the_novel_ones(flags, tmp_path, c
 
 def test_the_office_domain_has_related_names_of_its_own(tiny_backbone) -> None:
     office = Domain([], [], Vocabulary(names.BASE + names.NOVEL_TEST, novel=names.NOVEL_TEST), {"name": "office"})
-    options = read_options(["--data", "office"])
+    options = read_options(["--data", "office", "--triplet.mining", "hardest"])
     database = related_names(options, office, OpenDASCLIP.from_backbone(tiny_backbone))
     assert {item.source for items in database.entries.values() for item in items} == {"hand"}
     by_training = read_options(["--data", "office", "--triplet.mining", "training"])
