@@ -94,6 +94,13 @@ def test_crops_may_be_the_adapters(room, runs, tmp_path):
     assert np.abs(read(tmp_path) - read(runs[0] / "both"))[:4].max() > 1e-3
 
 
+def test_crops_are_kept_and_the_models_take_turns_where_the_host_says_so(room, runs, tmp_path):
+    more = ("+opendas.seed=0", "output.save_crops=true", "gpu.optimize_gpu_usage=true")
+    launch(FEATURES, *scene_arguments(room, tmp_path, f"opendas:{room / 'both'}", *more))
+    np.testing.assert_array_equal(read(tmp_path), read(runs[0] / "both"))
+    assert len(list((tmp_path / "crops").glob("crop*.png"))) == 4 * 3 * 3  # masks, pictures, levels
+
+
 def test_a_complete_scene_is_left_out_when_resuming(room, runs, tmp_path):
     arguments = scene_arguments(room, tmp_path, f"opendas:{room / 'both'}", "+opendas.seed=0", "+opendas.resume=true")
     assert "is complete and stays" not in launch(FEATURES, *arguments)
