@@ -9,8 +9,9 @@ tokens in the sequence behind masks, with gradients through the frozen stream (R
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import open_clip
@@ -113,14 +114,13 @@ def sweep(clip: OpenDASCLIP, tokens: torch.Tensor, pixels: torch.Tensor) -> list
     return scores
 
 
-def contests(options: Options) -> dict[str, dict[str, Callable[[], Any]]]:
-    """What is timed: title -> the plain way and the package's, each checked against the other.
+def contests(options: Options) -> Iterator[tuple[str, dict[str, Callable[[], Any]]]]:
+    """What is timed: a title, and the plain way and the package's, each checked against the other.
 
     Raises:
         SystemExit: they differ.
     """
     vocabulary = Vocabulary(names=tuple(dict.fromkeys(open_clip.IMAGENET_CLASSNAMES))[: options.names])
-    races: dict[str, dict[str, Callable[[], Any]]] = {}
     for which in options.which:
         clip = build({"wise_ft": "wise_ft_text"}.get(which, which), options)
         device, size = torch.device(options.device), clip.image_size
@@ -153,8 +153,7 @@ def contests(options: Options) -> dict[str, dict[str, Callable[[], Any]]]:
             check(torch.stack(sweep(clip, tokens, pixels)), expected, options.tolerance)
             pair = {"both towers at each alpha": (plain_sweep, clip, tokens, pixels)}
             pair |= {"what is frozen once": (sweep, clip, tokens, pixels)}
-        races[which] = {name: lambda call=call: call[0](*call[1:]) for name, call in pair.items()}
-    return races
+        yield which, {name: partial(*call) for name, call in pair.items()}
 
 
 def check(own: torch.Tensor, rival: torch.Tensor, tolerance: float) -> None:
@@ -170,12 +169,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(
         f"{options.backbone}, {options.names} names, {options.images} images, {describe(torch.device(options.device))}"
     )
-    rows = [["", "", "median ms", "min - max ms", "speed"]]
-    for which, pair in contests(options).items():
+    for which, pair in contests(options):
         times = race(pair, repeats=options.repeats, device=torch.device(options.device))
         first = next(iter(times.values())).median
-        rows += [[which, name, *time.cells(), f"{first / time.median:.1f}x"] for name, time in times.items()]
-    print(align(rows))
+        rows = [[name, *time.cells(), f"{first / time.median:.1f}x"] for name, time in times.items()]
+        print(align([[which, "median ms", "min - max ms", "speed"], *rows]), flush=True)
 
 
 if __name__ == "__main__":
