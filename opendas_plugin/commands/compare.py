@@ -208,7 +208,7 @@ def write_runs(path: Path, systems: Sequence[comparison.System]) -> None:
         writer.writerow(["method", "parameters", "seed", *comparison.METRICS, "macro_f1", "seconds", "peak_memory_mb"])
         for system in systems:
             for place, (seed, scores) in enumerate(system.scores.items()):
-                costs = [f"{costs[place]:.1f}" if costs else "" for costs in (system.seconds, system.memory)]
+                costs = [f"{c[place]:.1f}" if place < len(c) else "" for c in (system.seconds, system.memory)]
                 values = [scores[metric] for metric in (*comparison.METRICS, "macro_f1")]
                 writer.writerow([system.title, system.parameters, "" if seed is None else seed, *values, *costs])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import multiprocessing
 import shutil
 from collections.abc import Mapping, Sequence
@@ -95,7 +96,7 @@ def run_one(job: Job, before: Path | None) -> None:
         "identity": _identity(job),
         "parameters": _count(job.folder / "adapter" / WEIGHTS_FILE),
         "seconds": meter.seconds,
-        "peak_memory_mb": meter.peak,
+        "peak_memory_mb": None if math.isnan(meter.peak) else meter.peak,
     }
     write_json(job.folder / COST, cost)
 
@@ -114,7 +115,8 @@ def systems_of(jobs: Sequence[Job]) -> list[System]:
         if last[0] == BEFORE:
             scores = {None: next(iter(scores.values()))}
         seconds = tuple(cost["seconds"] for cost in costs) if last[0] != BEFORE else ()
-        memory = tuple(cost["peak_memory_mb"] for cost in costs) if last[0] != BEFORE else ()
+        memory = tuple(cost["peak_memory_mb"] for cost in costs if cost["peak_memory_mb"] is not None)
+        memory = memory if last[0] != BEFORE else ()
         systems.append(System(title, sum(costs[0]["parameters"].values()), scores, seconds, memory))
     return systems
 

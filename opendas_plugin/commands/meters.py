@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +32,7 @@ class Stopwatch:
 class Meter(Stopwatch):
     """The time of a process, and the peak of its memory in MB: a GPU's own, or all of the process on a CPU.
 
-    Where the system cannot set the peak back (other than Linux), what happens while it is paused counts for memory.
+    A process's memory is known on Linux alone; elsewhere the peak is not a number.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -45,7 +44,7 @@ class Meter(Stopwatch):
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Counts neither time nor memory of the ``with`` block."""
-        self.peak = max(self.peak, self._read())
+        self.peak = max(self._read(), self.peak)  # in this order: not a number stays
         with super().paused():
             yield
         self._reset()
@@ -63,5 +62,5 @@ class Meter(Stopwatch):
         try:
             lines = Path("/proc/self/status").read_text("utf-8").splitlines()
         except OSError:
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            return float("nan")
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
