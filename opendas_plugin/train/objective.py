@@ -80,8 +80,11 @@ class Objective(nn.Module):
         self.names = ("loss", "cross_entropy", "accuracy", *(("triplet", "active") if candidates else ()))
         self.names += (*(("drift",) if consistency else ()), *(("regulation",) if regulation else ()))
         self.conditional = clip.is_conditional
-        if self.conditional and (candidates or consistency or regulation):
-            raise ConfigError("prompts that depend on the image learn by cross-entropy alone; leave other losses out")
+        form = clip.config.prompts.form
+        if (self.conditional and candidates) or (form in ("conditional", "read_only") and (consistency or regulation)):
+            raise ConfigError(
+                f"{form} prompts have no features beside plain CLIP's; leave the losses that need them out"
+            )
         self.classifier: Tensor | None = None
         if "text" not in learns:  # encoded once, so in full precision
             with torch.no_grad(), clip.prompts_disabled(**self.disabled):

@@ -175,8 +175,9 @@ def test_the_gradient_is_clipped_as_a_whole(data, tiny_backbone, tmp_path) -> No
     assert 0 < (end - start).norm() <= 3 * 0.01 + 1e-5
 
 
-def test_prompts_that_depend_on_the_image_learn_by_cross_entropy_alone(data, tiny_backbone, tmp_path) -> None:
-    config = recipe(tmp_path, "cocoop", tiny_backbone)
-    config = dataclasses.replace(config, text=dataclasses.replace(config.text, consistency=1.0))
-    with pytest.raises(ConfigError, match="learn by cross-entropy alone"):
+@pytest.mark.parametrize(("method", "stage"), [("cocoop", "text"), ("rpo", "joint")])
+def test_losses_that_a_methods_features_cannot_have_are_refused(method, stage, data, tiny_backbone, tmp_path) -> None:
+    config = recipe(tmp_path, method, tiny_backbone)
+    config = dataclasses.replace(config, **{stage: dataclasses.replace(getattr(config, stage), consistency=1.0)})
+    with pytest.raises(ConfigError, match="prompts have no features beside plain CLIP's"):
         train(build(config), data, config, tmp_path / "run")
