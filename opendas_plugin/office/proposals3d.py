@@ -50,7 +50,7 @@ def write_proposals_3d(data: Path, scenes: Sequence[str], output: Path, *, seed:
             points, _ = read_ply(data / "scenes" / scene / f"{scene}.ply")
             instances = _instances(data / "ground_truth" / f"{scene}.txt")
             spoilt = spoil(points, instances, np.random.default_rng([seed, number]))
-            regions = list(geometric_masks(points, fewest=MIN_POINTS).T)
+            regions = list(geometric_masks(points, fewest=MIN_POINTS).T)[: max(1, len(spoilt) // 2)]
             for kind, masks in (("spoilt ground truth", spoilt), ("over-segmentation", regions)):
                 found[kind] += [best_iou(mask, instances) for mask in masks]
             oracle = [instances == one for one in _large(instances)]
