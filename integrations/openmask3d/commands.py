@@ -138,7 +138,10 @@ def scene(argv: Sequence[str]) -> None:
     with atomic_folder(options.output) as folder:
         views = copy_frames(options, stems[:: options.every], folder)
         points, colours = fuse(
-            views, tqdm(range(len(views)), desc="fuse", unit="picture"), voxel=options.voxel, farthest=options.farthest
+            views,
+            tqdm(range(len(views)), desc="fuse", unit="picture", disable=None),
+            voxel=options.voxel,
+            farthest=options.farthest,
         )
         write_ply(folder / f"{options.output.name}.ply", points, colours)
         masks = geometric_masks(points)

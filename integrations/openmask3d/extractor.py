@@ -112,7 +112,7 @@ class Extractor:
         )
         self.load_sam = functools.partial(load_sam, host["device"], host["sam_model_type"], host["sam_checkpoint"])
         self.model, self.preprocess = clips(host["clip_model"], host["device"])
-        self.clip = FeatureSource(host["clip_model"], self.model)
+        self.clip = clips.loaded or FeatureSource(host["clip_model"], self.model)
         self.described: dict[str, Any] = {}
 
     def extract(

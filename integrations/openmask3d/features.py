@@ -102,7 +102,7 @@ class Extraction:
             DataError: no mask is seen, or the points lie nowhere near the surfaces of the depth maps.
         """
         views = len(self.projector.views)
-        counts = self.projector.counts(tqdm(range(views), desc="visible points", unit="picture"))
+        counts = self.projector.counts(tqdm(range(views), desc="visible points", unit="picture", disable=None))
         unseen = int((counts.max(axis=0) == 0).sum())
         if unseen == counts.shape[1]:
             raise DataError("no mask is seen in any picture; check that masks, cloud and pictures are of one scene")
@@ -110,7 +110,7 @@ class Extraction:
             logger.warning("%d of %d masks are seen in no picture: their features are 0", unseen, counts.shape[1])
         best = best_views(counts, self.settings.top_k)
         draws = draw_points(best, counts, self.settings.rounds, self.settings.points, rng)
-        order = tqdm(draws, desc="boxes" if predictor is None else "SAM", unit="picture")
+        order = tqdm(draws, desc="boxes" if predictor is None else "SAM", unit="picture", disable=None)
         return list(find_regions(self.projector, draws, predictor, order))
 
     def features(
@@ -143,7 +143,7 @@ class Extraction:
         by_view: dict[int, list[Region]] = {}
         for region in regions:
             by_view.setdefault(region.view, []).append(region)
-        for view, own in tqdm(by_view.items(), desc="CLIP", unit="picture"):
+        for view, own in tqdm(by_view.items(), desc="CLIP", unit="picture", disable=None):
             image = self.projector.views.read_colour(view)
             for region in own:
                 for level, pixels in enumerate(crop(image, region)):

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from integrations.openmask3d import hostfixes
 from integrations.openmask3d.clips import ClipLoader
 from integrations.openmask3d.extractor import Extractor, Overrides, random_state, read_overrides
-from opendas_plugin.data.mask_features import check_pair, save_features
+from opendas_plugin.data.mask_features import FeatureSource, check_pair, describe, save_features, sparse_masks
 from opendas_plugin.errors import MissingDependencyError
 
 FEATURES = "_openmask3d_features.npy"
@@ -64,14 +65,14 @@ def _install_features(clips: ClipLoader, overrides: Overrides, host_fixes: bool)
     _import("segment_anything", "segment-anything")
     load = importlib.import_module("openmask3d.data.load")
     host: Any = importlib.import_module("openmask3d.mask_features_computation.features_extractor")
-    kept: list[Extractor] = []
+    described: dict[str, Any] = {}
     if host_fixes:
         host.run_sam = hostfixes.accept_empty_masks(host.run_sam)
     if overrides.extractor == "ours":
         load.Images.load_images = lambda images, indices: _Undecoded(images, indices)
     _remember_path(load.InstanceMasks3D)
-    _replace_extractor(host, overrides, clips, kept, host_fixes)
-    np.save = _recording_save(np.save, kept)
+    _replace_extractor(host, overrides, clips, described, host_fixes)
+    np.save = _recording_save(np.save, described)
 
 
 class _Undecoded(Sequence[Any]):
@@ -84,8 +85,6 @@ class _Undecoded(Sequence[Any]):
         return len(self.paths)
 
     def __getitem__(self, index: Any) -> Any:
-        from PIL import Image
-
         return Image.open(self.paths[index]).convert("RGB")
 
 
@@ -101,7 +100,7 @@ def _remember_path(kind: type) -> None:
 
 
 def _replace_extractor(
-    host: Any, overrides: Overrides, clips: ClipLoader, kept: list[Extractor], host_fixes: bool
+    host: Any, overrides: Overrides, clips: ClipLoader, described: dict[str, Any], host_fixes: bool
 ) -> None:
     kind = host.FeaturesExtractor
     construct, extract = kind.__init__, kind.extract_features
@@ -110,11 +109,17 @@ def _replace_extractor(
 
     @functools.wraps(construct)
     def construct_ours(self: Any, *args: Any, **kwargs: Any) -> None:
+        arguments = names.bind(self, *args, **kwargs).arguments
         if overrides.extractor == "host":
             construct(self, *args, **kwargs)
+            masks, source = (
+                arguments["masks"].masks,
+                clips.loaded or FeatureSource(arguments["clip_model"], self.clip_model),
+            )
+            settings = {"extractor": "host", "seed": overrides.seed}
+            described.update(describe(source, sparse_masks(masks, len(masks)), settings))
         else:
-            arguments = names.bind(self, *args, **kwargs).arguments
-            kept[:] = [Extractor(overrides, clips, load_sam, arguments)]
+            self.opendas = Extractor(overrides, clips, load_sam, arguments)
 
     @functools.wraps(extract)
     def extract_ours(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -126,18 +131,20 @@ def _replace_extractor(
                 random_state(None).seed(overrides.seed)
             return extract(self, *args, **kwargs)
         bound.arguments.pop("self")
-        return kept[0].extract(**bound.arguments)
+        features = self.opendas.extract(**bound.arguments)
+        described.update(self.opendas.described)
+        return features
 
     kind.__init__, kind.extract_features = construct_ours, extract_ours
 
 
-def _recording_save(save: Callable[..., None], kept: list[Extractor]) -> Callable[..., None]:
+def _recording_save(save: Callable[..., None], described: dict[str, Any]) -> Callable[..., None]:
     """``np.save`` that writes features whole or not at all, with their record; other files as before."""
 
     @functools.wraps(save)
     def save_recorded(file: Any, array: Any, *args: Any, **kwargs: Any) -> None:
-        if kept and isinstance(file, str | Path) and str(file).endswith(FEATURES):
-            save_features(file, array, kept[0].described)
+        if described and isinstance(file, str | Path) and str(file).endswith(FEATURES):
+            save_features(file, array, described)
         else:
             save(file, array, *args, **kwargs)
 

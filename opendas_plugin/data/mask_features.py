@@ -150,7 +150,7 @@ def check_pair(path: str | Path, features: NDArray, clip: FeatureSource) -> None
     """Checks that text features of ``clip`` may be compared with the mask features (M, D) of a file.
 
     Raises:
-        DataError: another width, another adapter, or no record where one side has an adapter.
+        DataError: another width, another adapter, or no record of just this file where one side has an adapter.
     """
     if features.ndim != 2 or features.shape[1] != clip.width:
         raise DataError(
@@ -164,7 +164,10 @@ def check_pair(path: str | Path, features: NDArray, clip: FeatureSource) -> None
             f"{path} has no record beside it ({record_path(path).name}), so that nothing says it is of {clip}; compute "
             f"it again with external.clip_model={clip.name}"
         )
-    own = read_json(record_path(path)).get("clip", {})
+    record = read_json(record_path(path))
+    if record.get("features_sha256") != hashlib.sha256(Path(path).read_bytes()).hexdigest():
+        raise DataError(f"{path} has changed since {record_path(path).name} was written beside it; compute it again")
+    own = record.get("clip", {})
     plain = own.get("adapter") is None and clip.adapter is None
     if not plain and own.get("sha256") != clip.sha256:
         theirs = f"plain CLIP {own.get('name')}" if own.get("adapter") is None else f"the adapter {own['adapter']}"

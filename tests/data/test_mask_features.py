@@ -114,6 +114,14 @@ def test_features_without_a_record_are_plain_clips(tmp_path, clips):
         check_pair(tmp_path / "room.npy", features[:, 1:], clips["plain"])
 
 
+def test_features_that_were_written_over_are_refused(tmp_path, clips):
+    path, features = tmp_path / "room.npy", np.ones((2, clips["learnt"].width))
+    save_features(path, features, describe(clips["learnt"], sparse_masks(MASKS, 3), {}))
+    np.save(path, 2 * features)
+    with pytest.raises(DataError, match=r"has changed since room\.json"):
+        check_pair(path, 2 * features, clips["learnt"])
+
+
 def test_bad_feature_files_are_one_sentence(tmp_path):
     with pytest.raises(MissingFileError, match="compute the features first"):
         read_features(tmp_path / "room.npy", 2)

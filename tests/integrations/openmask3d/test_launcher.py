@@ -67,6 +67,14 @@ def test_the_record_says_what_computed_the_features(runs, room):
     assert identity["clip"]["sha256"] != record["clip"]["sha256"]
 
 
+def test_the_hosts_own_features_replace_an_earlier_record(room, runs, tmp_path):
+    launch(FEATURES, *scene_arguments(room, tmp_path, f"opendas:{room / 'both'}", "+opendas.predictor=boxes"))
+    launch(FEATURES, *scene_arguments(room, tmp_path, room / "clip.pt"))
+    record = json.loads((tmp_path / "room_openmask3d_features.json").read_text())
+    assert record["clip"]["adapter"] is None
+    assert record["settings"]["extractor"] == "host"
+
+
 def test_the_checkout_stays_as_it_is(runs):
     assert not list(CHECKOUT.rglob("*.npy")) + list(CHECKOUT.rglob("*.pt"))
 
@@ -140,7 +148,7 @@ def test_features_and_texts_of_two_clips_are_refused(runs, room, tmp_path):
     log, _ = evaluate(runs, room, "both", "--clip-model", room / "clip.pt", expect=1)
     assert "must come from the same CLIP" in one_error(log)
     log, _ = evaluate(runs, room, "plain", "--clip-model", f"opendas:{room / 'both'}", expect=1)
-    assert "has no record beside it" in one_error(log)
+    assert "was computed with plain CLIP" in one_error(log)
 
 
 def one_error(log):
