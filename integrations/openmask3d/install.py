@@ -112,10 +112,8 @@ def _replace_extractor(
         arguments = names.bind(self, *args, **kwargs).arguments
         if overrides.extractor == "host":
             construct(self, *args, **kwargs)
-            masks, source = (
-                arguments["masks"].masks,
-                clips.loaded or FeatureSource(arguments["clip_model"], self.clip_model),
-            )
+            masks = arguments["masks"].masks
+            source = clips.loaded or FeatureSource(arguments["clip_model"], self.clip_model)
             settings = {"extractor": "host", "seed": overrides.seed}
             described.update(describe(source, sparse_masks(masks, len(masks)), settings))
         else:
