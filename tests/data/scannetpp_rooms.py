@@ -54,7 +54,7 @@ def write_scene(root, name, vertices, faces, things, views, *, colours=None, sou
 
 def box(centre, size):
     """Vertices (V, 3) and faces (F, 3) of a finely cut box."""
-    mesh = trimesh.creation.box(size).subdivide().subdivide()
+    mesh = trimesh.creation.box(size).subdivide().subdivide().subdivide()
     return mesh.vertices + np.array(centre), mesh.faces
 
 
