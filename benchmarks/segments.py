@@ -2,7 +2,8 @@
 
 Synthetic pictures of 100 segments each are prepared by the command, with one worker and with two; the domain is loaded;
 its crops are made, kept in a packed cache, and read from it, in random order. Every row is a process of its own; its
-peak is what the process took at most, less what it held before the work began.
+peak is what the process took at most, less what it held before the work began; of a packed cache it counts the pages
+of the mapped file, which the system takes back when it needs them.
 
     python benchmarks/segments.py --folder runs/segments
 """
