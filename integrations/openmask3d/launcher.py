@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Runs a script of an OpenMask3D checkout, unmodified, with an OpenDAS adapter: "
         "external.clip_model=opendas:ADAPTER where features are computed, --clip-model opendas:ADAPTER in evaluation "
         "and visualisation. `features` computes mask features without a checkout, `scene` makes a scene of RGB-D "
-        "frames; both have --help.",
+        "frames, `experiment` compares adapters with plain CLIP on the office domain; each has --help.",
         add_help=False,  # --help is the script's too
         allow_abbrev=False,
     )
