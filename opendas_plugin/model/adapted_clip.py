@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any
 
 import torch
 from huggingface_hub import HfApi
@@ -20,13 +20,11 @@ from opendas_plugin.errors import AdapterError, ConfigError, DataError, MissingF
 from opendas_plugin.model import adapter, towers
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone, build_tokenizer
 from opendas_plugin.model.config import AdapterConfig, BackboneConfig, Interpolation, PromptConfig, WeightConfig
-from opendas_plugin.model.packing import PackedTexts, pack
+from opendas_plugin.model.encoder import Encoder
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
 from opendas_plugin.model.views import VisualView
 from opendas_plugin.model.weights import new_weights
 from opendas_plugin.version import __version__
-
-Memory: TypeAlias = list[tuple[torch.Tensor, torch.Tensor]]
 
 _METADATA = ("method", "template", "crop_policy", "base_names", "training", "calibration")
 
@@ -75,7 +73,7 @@ class OpenDASCLIP(nn.Module):
         self.visual_weights = new_weights(model, "visual", weights, generator)
         self.text_weights = new_weights(model, "text", weights, generator)
         self.weight_mix = weights.mix
-        self._memory: tuple[torch.Tensor, PackedTexts, Memory] | None = None
+        self._encoder = Encoder(self)
         self.config = AdapterConfig(
             backbone=backbone.name,
             pretrained=backbone.pretrained,
@@ -191,7 +189,7 @@ class OpenDASCLIP(nn.Module):
         expected = (3, *self.image_shape)
         if image.ndim != 4 or tuple(image.shape[1:]) != expected:
             raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
-        features = self._interpolated("visual", lambda: self._image_features(image))
+        features = self._interpolated("visual", lambda: self._encoder.image(image, self._prompts_on["visual"]))
         return to_unit_length(features, dim=-1) if normalize else features
 
     def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
@@ -215,7 +213,7 @@ class OpenDASCLIP(nn.Module):
                 f"the text features of the {self.config.method} adapter depend on the image, so there are none to "
                 "keep; score images with classifier(), or choose another method"
             )
-        features = self._interpolated("text", lambda: self._text_features(text))
+        features = self._interpolated("text", lambda: self._encoder.text(text, self._prompts_on["text"]))
         return to_unit_length(features, dim=-1) if normalize else features
 
     def classifier(self, text: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -224,7 +222,7 @@ class OpenDASCLIP(nn.Module):
         The texts are encoded once, except where they depend on the image (CoCoOp): then once for each image.
         """
         if self.is_conditional:
-            return partial(self._conditional_cosines, text)
+            return partial(self._encoder.cosines, text)
         features = self.encode_text(text, normalize=True).float()
         return lambda image: to_unit_length(image.float(), dim=-1) @ features.T
 
@@ -257,51 +255,8 @@ class OpenDASCLIP(nn.Module):
         mixed = share * to_unit_length(encode(), dim=-1) + (1 - share) * to_unit_length(frozen, dim=-1)
         return to_unit_length(mixed, dim=-1)
 
-    def _image_features(self, image: torch.Tensor) -> torch.Tensor:
-        if not self._prompts_on["visual"]:
-            return towers.encode_image(self.model, image)
-        tokens, weights = self.visual_prompts.tokens, self.visual_weights.merged(self.model, self.weight_mix)
-        if tokens is not None and self.config.prompts.form == "read_only":
-            return _end_to_end(towers.read_image(self.model, image, tokens[0]))
-        return towers.with_weights(self.model, weights, towers.encode_image, image, tokens)
-
-    def _text_features(self, text: torch.Tensor) -> torch.Tensor:
-        if not self._prompts_on["text"]:
-            return towers.encode_text(self.model, self._pack(text))
-        tokens, weights = self.text_prompts.tokens, self.text_weights.merged(self.model, self.weight_mix)
-        if tokens is not None and self.config.prompts.form == "read_only":
-            packed, memory = self._remember(text)
-            return _end_to_end(towers.read_text(self.model, packed, memory, tokens[0]))
-        packed = self._pack(text, placed=tokens is not None)
-        return towers.with_weights(self.model, weights, towers.encode_text, packed, tokens)
-
-    def _conditional_cosines(self, text: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """Cosines (B, N) of image features (B, D) with texts that each image has its own tokens for."""
-        prompts = cast(ConditionalPrompts, self.text_prompts)
-        packed, image = self._pack(text, placed=True), to_unit_length(image.float(), dim=-1)
-        rows = [
-            to_unit_length(towers.encode_text(self.model, packed, tokens).float(), dim=-1) @ feature
-            for feature, tokens in zip(image, prompts.of(image), strict=True)
-        ]
-        return torch.stack(rows)
-
-    def _pack(self, text: torch.Tensor, placed: bool = False) -> PackedTexts:
-        """Packs token ids, with room for the learnt tokens where they are to be ``placed``."""
-        tokens = text.to("cpu", torch.int64)
-        ends = towers.text_ends(self.model, tokens)
-        if placed:
-            tokens, ends = self.text_prompts.place(tokens, ends, self.context_length, self._decode)
-        return pack(tokens, ends).to(self.logit_scale.device)
-
-    def _remember(self, text: torch.Tensor) -> tuple[PackedTexts, Memory]:
-        """The texts packed and what read-only tokens read of them, kept for the next time the same texts come."""
-        if self._memory is None or not torch.equal(self._memory[0], text):
-            packed = self._pack(text)
-            self._memory = text, packed, towers.text_memory(self.model, packed)
-        return self._memory[1:]
-
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> OpenDASCLIP:
-        self._memory = None  # of the device and type from before
+        self._encoder.forget()  # what is of the device and type from before
         return super()._apply(fn, recurse)
 
     def forward(self, image: torch.Tensor | None = None, text: torch.Tensor | None = None) -> Any:
@@ -451,11 +406,3 @@ class OpenDASCLIP(nn.Module):
     def preprocess(self) -> Callable[..., torch.Tensor]:
         """open_clip's transform of a PIL image into pixels (3, S, S)."""
         return image_transform_v2(PreprocessCfg(**self.model.visual.preprocess_cfg), is_train=False)
-
-    def _decode(self, ids: torch.Tensor) -> str:
-        return getattr(self.tokenizer, "tokenizer", self.tokenizer).decode(ids.tolist()).strip()
-
-
-def _end_to_end(features: torch.Tensor) -> torch.Tensor:
-    """Lays (B, n, D) features out as (B, n * D), so that cosines become the means of n cosines."""
-    return (to_unit_length(features, dim=-1) / features.shape[1] ** 0.5).flatten(1)
