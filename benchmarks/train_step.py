@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from opendas_plugin.crops import CropPolicy, normalise
 from opendas_plugin.data.augment import Augmentation
-from opendas_plugin.data.manifest import SegmentCrops
+from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.eval.report import align
 from opendas_plugin.model.adapted_clip import OpenDASCLIP

@@ -20,7 +20,8 @@ from opendas_plugin.commands.calibration import fold_domains, judge
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device, run_command
 from opendas_plugin.commands.meters import Stopwatch
 from opendas_plugin.commands.training_data import crop_policy, learning_segments, related_names
-from opendas_plugin.data.manifest import SegmentCrops, write_manifest
+from opendas_plugin.data.loader import SegmentCrops
+from opendas_plugin.data.manifest import write_manifest
 from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.data.registry import Domain, load_domain
 from opendas_plugin.errors import ConfigError, MissingFileError

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize as unit
 from tqdm import tqdm
 
 from opendas_plugin.crops import CropPolicy, normalise
-from opendas_plugin.data.manifest import CropLoader, SegmentCrops
+from opendas_plugin.data.loader import CropLoader, SegmentCrops
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.classification import confusion_matrix, summarise

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from opendas_plugin.crops import CropPolicy, normalise
-from opendas_plugin.data.manifest import CropLoader, SegmentCrops
+from opendas_plugin.data.loader import CropLoader, SegmentCrops
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
 from opendas_plugin.methods.zero_shot import ensemble_features

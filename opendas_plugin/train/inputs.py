@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from opendas_plugin.data.augment import Augmentation
-from opendas_plugin.data.manifest import CropCache, CropLoader, SegmentCrops
+from opendas_plugin.data.loader import CropCache, CropLoader, SegmentCrops
 from opendas_plugin.errors import DataError
 from opendas_plugin.vocabulary import Vocabulary
 

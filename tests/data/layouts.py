@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from opendas_plugin.data.segments import Segment
+
 
 def picture(rng, height, width, base=90):
     return rng.integers(base, base + 60, (height, width, 3), dtype=np.uint8)
@@ -72,3 +74,21 @@ def make_kitti360(root: Path, train: int = 4, val: int = 2) -> Path:
     for part, lines in lists.items():
         (root / "data_2d_semantics" / "train" / f"2013_05_28_drive_{part}_frames.txt").write_text("".join(lines))
     return root
+
+
+SEGMENTS_AN_IMAGE = 3
+
+
+def make_segments(folder: Path, count: int = 4) -> list[Segment]:
+    """Pictures of noise with three segments each, in the pictures' order."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    found = []
+    for number in range(count):
+        path = folder / f"{number}.png"
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+        for place in range(SEGMENTS_AN_IMAGE):
+            mask = np.zeros((40, 50), bool)
+            mask[5 + place : 20 + place, 3 : 10 + 9 * place] = rng.random((15, 7 + 9 * place)) < 0.7
+            found.append(Segment.from_mask(path, mask, f"class {place}", f"room {number % 2}"))
+    return found

@@ -12,7 +12,7 @@ from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data import images
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.data.images import read_image
-from opendas_plugin.data.manifest import CropLoader, SegmentCrops
+from opendas_plugin.data.loader import CropLoader, SegmentCrops
 from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import OutputError

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from opendas_plugin.data.augment import Augmentation
-from opendas_plugin.data.manifest import SegmentCrops
+from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.errors import ConfigError, DataError, OutputError, TrainingError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
