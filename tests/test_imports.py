@@ -35,6 +35,7 @@ ONE_FILE = {
     "embreex": "data/raycast.py",
 }
 
+
 @functools.cache
 def imports(path):
     """(module, whether it is imported when the file is) for every import in a source file."""
