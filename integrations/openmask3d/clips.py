@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from opendas_plugin.data.mask_features import PREFIX, FeatureSource
+from opendas_plugin.model.checkpoint import is_torchscript, read_state
 
 logger = logging.getLogger(__name__)
 
@@ -48,22 +48,13 @@ class ClipLoader:
             model, preprocess = load(name, device)
             logger.info("adapter %s, learnt on %s", name.removeprefix(PREFIX), model.config.backbone)
             return model, preprocess
-        if self.host_fixes and _holds_state_dict(Path(name)):
+        if self.host_fixes and Path(name).is_file() and not is_torchscript(Path(name)):
             return self._load_state_dict(Path(name), device)
         return self.original(name, device, *args, **kwargs)
 
     def _load_state_dict(self, path: Path, device: str | torch.device) -> Any:
         logger.info("host fix: clip.load cannot read state dicts by path (openai/CLIP #396): %s is read for it", path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        model = self.package.clip.build_model(dict(state.get("state_dict", state))).to(device)
+        model = self.package.clip.build_model(read_state(path)).to(device)
         if str(device) == "cpu":
             model.float()
         return model, self.package.clip._transform(model.visual.input_resolution)
-
-
-def _holds_state_dict(path: Path) -> bool:
-    """Whether a file was written by ``torch.save`` and not by TorchScript, whose archives OpenAI publishes."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return not any(name.endswith("/constants.pkl") for name in archive.namelist())

@@ -158,7 +158,7 @@ def _named_model(name: str, pretrained: str | None, seed: int, shapes_only: bool
         return _construct(config)
     tag = open_clip.get_pretrained_cfg(key, pretrained) or {}
     path = _download(tag, name, pretrained) if tag else _weight_file(key, pretrained)
-    state = _read_state(path)
+    state = read_state(path)
     from_openai = _OPENAI_EXTRAS[0] in state
     if tag.get("quick_gelu") or from_openai:
         config["quick_gelu"] = True
@@ -183,7 +183,7 @@ def _construct(config: dict[str, Any], preprocessing: Mapping[str, Any] | None =
 def _office_tiny() -> OpenCLIP:
     model = _construct(read_json(_OFFICE_TINY_FOLDER / "config.json"))
     path = _OFFICE_TINY_FOLDER / "weights.safetensors"
-    state = {key: value.float() if value.is_floating_point() else value for key, value in _read_state(path).items()}
+    state = {key: value.float() if value.is_floating_point() else value for key, value in read_state(path).items()}
     vocab_size, width = model.token_embedding.weight.shape
     table = rebuild_token_table(state.pop("token_rows"), state.pop("token_values"), vocab_size, width)
     _load_state(model, state | {"token_embedding.weight": table}, path, OFFICE_TINY)
@@ -192,7 +192,7 @@ def _office_tiny() -> OpenCLIP:
 
 def _openai_model(path: Path) -> OpenCLIP:
     """Reads OpenAI's format as ``clip.load`` does: sizes from the tensors, QuickGELU, matrices rounded to half."""
-    state = _read_state(path)
+    state = read_state(path)
     try:
         model = build_model_from_openai_state_dict(state, cast_dtype=None)
     except (KeyError, IndexError, RuntimeError, ValueError, AssertionError, ZeroDivisionError) as error:
@@ -223,14 +223,18 @@ def _weight_file(name: str, pretrained: str) -> Path:
     raise MissingFileError(f"{pretrained} is neither a file nor a tag of {name} (tags: {tags}); check the path")
 
 
-def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Reads tensors by name from safetensors, a TorchScript archive or a torch file; nothing else is unpickled."""
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Reads tensors by name from safetensors, a TorchScript archive or a torch file; nothing else is unpickled.
+
+    Raises:
+        MissingFileError, BackboneError: it is not there, or cannot be read.
+    """
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist; check the path")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        if _is_torchscript(path):
+        if is_torchscript(path):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # torch.jit is deprecated; OpenAI's files are not
                 return dict(torch.jit.load(path, map_location="cpu").state_dict())
@@ -244,7 +248,8 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def _is_torchscript(path: Path) -> bool:
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is an archive of torch.jit, as OpenAI publishes its weights."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

@@ -165,6 +165,7 @@ def one_error(log):
         ("data.depths.depth_scale=5000", "check depth_scale"),
         ("data.masks.masks_path={room}/none_masks.pt", "holds no masks"),
         ("external.clip_model=opendas:/nowhere", "/nowhere is neither a folder nor an adapter"),
+        ("external.clip_model={room}/damaged.pt", "could not be read as weights"),
         ("+opendas.crop=adapter", "expected one of opendas.extractor"),
         ("+opendas.crops=mine", "expected upstream or adapter"),
         ("data.camera.poses_path={room}/padded", "0.txt is missing"),
@@ -174,6 +175,7 @@ def test_bad_input_is_one_sentence_before_the_work(room, tmp_path, override, mes
     from opendas_plugin.data.mask_features import save_masks
 
     save_masks(room / "none_masks.pt", np.zeros((3020, 0)))
+    (room / "damaged.pt").write_bytes(b"PK")
     (room / "padded").mkdir(exist_ok=True)
     (room / "padded" / "0000.txt").write_text((room / "pose" / "0.txt").read_text())
     arguments = scene_arguments(room, tmp_path, f"opendas:{room / 'identity'}", override.format(room=room))
