@@ -137,7 +137,7 @@ def compute_features(
     extraction = Extraction(open_scene(folder), points, masks, settings)
     described = {
         contestant.title: describe(
-            contestant.source, extraction.projector.masks, {"regions": "depth", "crop": policy.to_dict()}
+            contestant.source, extraction.projector.masks, {"regions": "depth of every pixel", "crop": policy.to_dict()}
         )
         for contestant in contestants
     }

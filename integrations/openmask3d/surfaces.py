@@ -13,7 +13,6 @@ from integrations.openmask3d.regions import Region
 from opendas_plugin.crops import mask_box
 from opendas_plugin.data.views import Projector
 
-_STEP = 2  # every n-th row and column is looked up
 _REACH = 0.15  # metres from a pixel's surface to the nearest point of the cloud
 
 
@@ -34,7 +33,7 @@ def fill_regions(projector: Projector, regions: Iterable[Region]) -> Iterator[Re
             view, nearest = region.view, _nearest_points(projector, region.view, tree)
         inside = np.zeros(projector.masks.shape[0] + 1, dtype=bool)  # the last one: no point is near
         inside[members.indices[members.indptr[region.mask] : members.indptr[region.mask + 1]]] = True
-        mask = inside[nearest].repeat(_STEP, axis=0).repeat(_STEP, axis=1)[: region.size[0], : region.size[1]]
+        mask = inside[nearest]
         if not mask.any():
             yield region
             continue
@@ -43,9 +42,9 @@ def fill_regions(projector: Projector, regions: Iterable[Region]) -> Iterator[Re
 
 
 def _nearest_points(projector: Projector, view: int, tree: cKDTree) -> NDArray[np.int64]:
-    """The row of the cloud's point nearest to what every n-th pixel shows; the number of points where none is near."""
-    depth = projector.views.read_depth(view)[::_STEP, ::_STEP]
-    row, column = np.indices(depth.shape) * _STEP
+    """The row of the cloud's point nearest to what each pixel shows; the number of points where none is near."""
+    depth = projector.views.read_depth(view)
+    row, column = np.indices(depth.shape)
     pixels = np.stack([column + 0.5, row + 0.5, np.ones(depth.shape)], axis=-1)
     rays = pixels @ np.linalg.inv(projector.views.scaled_intrinsic).T
     pose = projector.views.poses[view]

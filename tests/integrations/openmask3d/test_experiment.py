@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,7 +60,25 @@ def test_regions_by_depth_are_the_pixels_of_the_things(room):
             picture = scene.views.read_colour(region.view) / 255
             expected = np.abs(picture - COLOURS[region.mask + 1]).sum(axis=2) < 0.3
             found = region.whole_mask()
-            assert (found & expected).sum() / (found | expected).sum() > 0.75
+            assert (found & expected).sum() / (found | expected).sum() > 0.85
+
+
+def test_regions_by_depth_are_exact_to_the_pixel(room):
+    views = replace(
+        room[1].views, colour=room[1].views.colour[:1], depth=room[1].views.depth[:1], poses=np.eye(4)[None]
+    )
+    depth = views.read_depth(0)
+    row, column = np.nonzero(depth)
+    pixels = np.column_stack([column + 0.5, row + 0.5, np.ones(len(row))])
+    points = pixels @ np.linalg.inv(views.intrinsic).T * depth[row, column, None]  # one for each pixel
+    masks = np.column_stack([(row + column) % 2 == 0, row % 3 == 0])
+    extraction = Extraction(views, points, masks, Settings())
+    regions = list(fill_regions(extraction.projector, extraction.regions(None, np.random.RandomState(0))))
+    assert [region.mask for region in regions] == [0, 1]
+    for region in regions:
+        expected = np.zeros(depth.shape, dtype=bool)
+        expected[row, column] = masks[:, region.mask]
+        np.testing.assert_array_equal(region.whole_mask(), expected)
 
 
 def run(room, adapters, output, *more):
