@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from opendas_plugin.data.mask_features import save_masks
 from opendas_plugin.data.pointcloud import geometric_masks, read_ply
 from opendas_plugin.errors import MissingFileError
-from opendas_plugin.files import atomic_folder, write_json, write_text
+from opendas_plugin.files import read_json, write_json, write_text
 from opendas_plugin.office.proposals import Mask, best_iou, describe
 
 MIN_POINTS = 100
@@ -26,7 +27,8 @@ def write_proposals_3d(data: Path, scenes: Sequence[str], output: Path, *, seed:
     """Writes proposals and oracle masks for the clouds of some scenes of an office domain.
 
     ``proposals/<scene>_masks.pt`` and ``oracle/<scene>_masks.pt`` are OpenMask3D's: (points, masks), in the order of
-    the points of ``scenes/<scene>/<scene>.ply``; ``quality.json`` has what is returned, ``scenes.txt`` the names.
+    the points of ``scenes/<scene>/<scene>.ply``; ``quality.json`` has what is returned, ``scenes.txt`` the names. A
+    scene is made from its own files and the seed alone, and kept if ``output`` has it so.
 
     Args:
         data: the domain's folder.
@@ -43,22 +45,12 @@ def write_proposals_3d(data: Path, scenes: Sequence[str], output: Path, *, seed:
         OutputError: the folder cannot be written.
     """
     found: dict[str, list[float]] = {"spoilt ground truth": [], "over-segmentation": []}
-    with atomic_folder(output) as folder:
-        for kind in ("proposals", "oracle"):
-            (folder / kind).mkdir()
-        for number, scene in enumerate(tqdm(scenes, desc="propose masks", unit="scene", disable=None)):
-            points, _ = read_ply(data / "scenes" / scene / f"{scene}.ply")
-            instances = _instances(data / "ground_truth" / f"{scene}.txt")
-            spoilt = spoil(points, instances, np.random.default_rng([seed, number]))
-            regions = list(geometric_masks(points, fewest=MIN_POINTS).T)[: max(1, len(spoilt) // 2)]
-            for kind, masks in (("spoilt ground truth", spoilt), ("over-segmentation", regions)):
-                found[kind] += [best_iou(mask, instances) for mask in masks]
-            oracle = [instances == one for one in _large(instances)]
-            for kind, masks in (("proposals", [*spoilt, *regions]), ("oracle", oracle)):
-                save_masks(folder / kind / f"{scene}_masks.pt", np.stack(masks, axis=1))
-        quality = describe(found)
-        write_json(folder / "quality.json", quality)
-        write_text(folder / "scenes.txt", "".join(f"{scene}\n" for scene in scenes))
+    for scene in tqdm(scenes, desc="propose masks", unit="scene", disable=None):
+        for kind, ious in _write_scene(data, scene, output, seed).items():
+            found[kind] += ious
+    quality = describe(found)
+    write_json(output / "quality.json", quality)
+    write_text(output / "scenes.txt", "".join(f"{scene}\n" for scene in scenes))
     return quality
 
 
@@ -108,11 +100,35 @@ def erode(points: NDArray[np.float64], mask: Mask, share: float) -> Mask:
     return eroded
 
 
-def _instances(path: Path) -> NDArray[np.int64]:
-    """The instance of each point, whatever its class: class * 1000 + instance, 0 for none."""
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; expected a domain that prepare_data.py office wrote")
-    return np.loadtxt(path, dtype=np.int64)
+def _write_scene(data: Path, scene: str, output: Path, seed: int) -> dict[str, list[float]]:
+    """Writes a scene's masks, unless they are there; returns the IoUs of each kind of proposals."""
+    cloud, truth = data / "scenes" / scene / f"{scene}.ply", data / "ground_truth" / f"{scene}.txt"
+    record, source = output / "scenes" / f"{scene}.json", _identity(cloud, truth, seed)
+    files = {kind: output / kind / f"{scene}_masks.pt" for kind in ("proposals", "oracle")}
+    if record.is_file() and all(file.is_file() for file in files.values()):
+        known = read_json(record)
+        if known["source"] == source:
+            kept: dict[str, list[float]] = known["ious"]
+            return kept
+    record.unlink(missing_ok=True)
+    points, _ = read_ply(cloud)
+    instances = np.loadtxt(truth, dtype=np.int64)
+    spoilt = spoil(points, instances, np.random.default_rng([seed, *scene.encode()]))
+    regions = list(geometric_masks(points, fewest=MIN_POINTS).T)[: max(1, len(spoilt) // 2)]
+    save_masks(files["proposals"], np.stack([*spoilt, *regions], axis=1))
+    save_masks(files["oracle"], np.stack([instances == one for one in _large(instances)], axis=1))
+    found = {"spoilt ground truth": spoilt, "over-segmentation": regions}
+    ious = {kind: [best_iou(mask, instances) for mask in masks] for kind, masks in found.items()}
+    write_json(record, {"source": source, "ious": ious})
+    return ious
+
+
+def _identity(cloud: Path, truth: Path, seed: int) -> dict[str, Any]:
+    """What a scene's masks are made from: the seed and its files' hashes; the truth has class * 1000 + instance."""
+    for path in (cloud, truth):
+        if not path.is_file():
+            raise MissingFileError(f"{path} does not exist; expected a domain that prepare_data.py office wrote")
+    return {"seed": seed, **{path.suffix: hashlib.sha256(path.read_bytes()).hexdigest() for path in (cloud, truth)}}
 
 
 def _large(instances: NDArray[np.int64]) -> list[int]:

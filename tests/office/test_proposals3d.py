@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,38 @@ def test_the_files_are_openmask3ds_and_their_quality_is_stated(data, room, tmp_p
     )
     assert quality["over-segmentation"]["masks"] >= 2
     assert (tmp_path / "out" / "scenes.txt").read_text() == "office_test_000\n"
+
+
+def test_finished_scenes_are_kept_and_no_scene_depends_on_others(data, tmp_path):
+    pytest.importorskip("open3d", exc_type=ImportError)
+    (first, second), out = ("office_test_000", "office_test_001"), tmp_path / "out"
+    (data / "scenes" / second).mkdir()
+    for name in ("scenes/{0}/{0}.ply", "ground_truth/{0}.txt"):
+        shutil.copy(data / name.format(first), data / name.format(second))
+
+    def files(scene, folder=out):
+        return [folder / kind / f"{scene}_masks.pt" for kind in ("proposals", "oracle")]
+
+    def times(scene):
+        return [path.stat().st_mtime_ns for path in files(scene)]
+
+    quality = write_proposals_3d(data, [second], out)
+    before = times(second)
+    both = write_proposals_3d(data, [first, second], out)
+    assert times(second) == before
+    assert both["all"]["masks"] > quality["all"]["masks"]
+    write_proposals_3d(data, [first], tmp_path / "afresh")
+    for path, afresh in zip(files(first), files(first, tmp_path / "afresh"), strict=True):
+        np.testing.assert_array_equal(read_masks(path), read_masks(afresh))
+    assert files(first)[0].read_bytes() != files(second)[0].read_bytes()  # another name, other chances
+
+    truth = data / "ground_truth" / f"{second}.txt"
+    truth.write_text(truth.read_text().replace("2002", "0"))
+    write_proposals_3d(data, [second], out)
+    assert np.asarray(read_masks(files(second)[1])).shape[1] == 3
+    before = times(first)
+    write_proposals_3d(data, [first], out, seed=1)
+    assert times(first) != before
 
 
 def test_a_domain_without_its_ground_truth_is_an_error(data, tmp_path):
