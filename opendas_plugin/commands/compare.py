@@ -62,6 +62,9 @@ class Compare(Options):
     """Folder that keeps crops for all runs, 3 bytes a pixel of each; unused where crops are augmented."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+    jobs: int = 1
+    """Runs at once, each in a process with its share of the CPU's threads and memory of its own. On a CPU as many as
+    cores are much faster than one, because small steps gain little from more threads."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,10 +79,12 @@ def compare(argv: Sequence[str]) -> None:
     host_summaries(options.hosts)  # a file that is not there is said now
     if options.seeds < 1:
         raise UsageError(f"--seeds must be 1 or more, got {options.seeds}")
+    if options.jobs < 1:
+        raise UsageError(f"--jobs must be 1 or more, got {options.jobs}")
     domain = load_domain(options.data)
     open_output(options.output)
     jobs = plan(options, domain)
-    run_all(jobs)
+    run_all(jobs, options.jobs)
     write_results(options, domain, jobs)
     record.write(options.output)
 

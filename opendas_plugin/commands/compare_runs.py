@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
-import multiprocessing
 import shutil
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 
 from opendas_plugin.commands.common import RunRecord, pick_device, plain
 from opendas_plugin.commands.meters import Meter
+from opendas_plugin.commands.processes import Task, run_in_processes
 from opendas_plugin.commands.train_prompts import BEFORE, TrainPrompts, adapt, score_folders
 from opendas_plugin.data.registry import load_domain
-from opendas_plugin.errors import ConfigError, TrainingError
+from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.comparison import System
 from opendas_plugin.files import read_json, write_json
 from opendas_plugin.model.adapter import WEIGHTS_FILE
@@ -56,36 +55,40 @@ class Job:
         return self.options.config.method
 
 
-def run_all(jobs: Sequence[Job]) -> None:
-    """Trains what is not done yet, one run after the other; a run that was interrupted is started again.
+def run_all(jobs: Sequence[Job], at_once: int = 1) -> None:
+    """Trains what is not done yet, in the order of the jobs; a run that was interrupted is started again.
+
+    Args:
+        jobs: all runs.
+        at_once: how many train at a time; they share the CPU's threads evenly.
 
     Raises:
         ConfigError: a folder holds a run of something else.
         TrainingError: a run's process was killed, such as for its memory.
         OpenDASError: what training raises.
     """
-    done: list[Job] = []
-    for number, job in enumerate(jobs, start=1):
-        if not _is_done(job):
+    waiting = [(number, job) for number, job in enumerate(jobs, start=1) if not _is_done(job)]
+    threads = max(1, torch.get_num_threads() // at_once)
+
+    def tasks() -> Iterator[Task]:
+        for number, job in waiting:
             logger.info("run %d of %d: %s, seed %d", number, len(jobs), job.title, job.options.config.seed)
             shutil.rmtree(job.folder, ignore_errors=True)
-            with ProcessPoolExecutor(1, mp_context=_new_processes()) as pool:
-                try:
-                    pool.submit(run_one, job, _known_before(job, done)).result()
-                except BrokenProcessPool as error:
-                    raise TrainingError(
-                        f"the run in {job.folder} was killed, perhaps for want of memory; start again to go on"
-                    ) from error
-        done.append(job)
+            work = functools.partial(run_one, job, _known_before(job, jobs), threads)
+            yield Task(f"the run in {job.folder}", work)
+
+    run_in_processes(tasks(), at_once, preload=__name__)
 
 
-def run_one(job: Job, before: Path | None) -> None:
+def run_one(job: Job, before: Path | None, threads: int) -> None:
     """Trains and scores one run in this process, and notes what it cost.
 
     Args:
         job: the run.
         before: the report of its backbone without an adapter, where it is known.
+        threads: of this process on the CPU.
     """
+    torch.set_num_threads(threads)
     logging.getLogger("opendas_plugin").setLevel(logging.WARNING)
     record = RunRecord(PROGRAM, (), job.options, seed=job.options.config.seed)
     device, domain = pick_device(job.options.device), load_domain(job.options.data)
@@ -127,15 +130,6 @@ def predictions_of(job: Job) -> list[str]:
     return [json.loads(line)["prediction"] for line in lines.splitlines()]
 
 
-def _new_processes() -> BaseContext:
-    """Clean processes that have the package imported; where the system cannot fork, each imports it itself."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
 def _scores(jobs: Sequence[Job], folder: str) -> dict[int | None, Mapping[str, Any]]:
     return {job.options.config.seed: read_json(job.folder / folder / "summary.json") for job in jobs}
 
@@ -146,13 +140,17 @@ def _is_done(job: Job) -> bool:
     Raises:
         ConfigError: it is another one.
     """
-    if not (job.folder / COST).exists():
+    if not _is_finished(job):
         return False
     if read_json(job.folder / COST)["identity"] != _identity(job):
         raise ConfigError(
             f"{job.folder} holds a run with another recipe, or on other data; choose another output folder"
         )
     return True
+
+
+def _is_finished(job: Job) -> bool:
+    return (job.folder / COST).exists()  # what a run writes last
 
 
 def _identity(job: Job) -> dict[str, Any]:
@@ -162,14 +160,14 @@ def _identity(job: Job) -> dict[str, Any]:
     return {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
 
 
-def _known_before(job: Job, done: Sequence[Job]) -> Path | None:
-    """Plain CLIP's report on the same crops by a run that is done."""
+def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:
+    """Plain CLIP's report on the same crops by a run that is done by now."""
 
     def same(other: Job) -> bool:
         fields = ("backbone", "pretrained", "backbone_seed", "crops")
         return all(getattr(job.options.config, name) == getattr(other.options.config, name) for name in fields)
 
-    return next((other.folder / BEFORE for other in done if same(other)), None)
+    return next((other.folder / BEFORE for other in jobs if _is_finished(other) and same(other)), None)
 
 
 def _count(path: Path) -> dict[str, int]:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from opendas_plugin.commands.ablations import ABLATIONS
 from opendas_plugin.commands.compare import Compare, main, plan
@@ -36,7 +37,7 @@ def finished(domain, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare")
     (folder / "quick.yaml").write_text(RECIPE)
     flags = ["--data", str(domain), "--output", str(folder / "out"), "--recipe", str(folder / "quick.yaml")]
-    flags += ["--seeds", "2", "--device", "cpu", "--methods", "zero_shot", "vpt", "opendas"]
+    flags += ["--seeds", "2", "--device", "cpu", "--jobs", "2", "--methods", "zero_shot", "vpt", "opendas"]
     assert main(flags) == 0
     return folder / "out", flags
 
@@ -91,6 +92,26 @@ def test_what_is_done_is_not_done_again_and_what_was_killed_is(finished, tmp_pat
     assert stamps == {path: path.stat().st_mtime_ns for path in stamps} and (run / COST).exists()
     same = "runs/vpt/seed1/adapter/adapter.safetensors"
     assert (tmp_path / "out" / same).read_bytes() == (out / same).read_bytes()
+
+
+def test_runs_in_turn_give_what_runs_at_once_give(finished, tmp_path) -> None:
+    out, flags = finished
+    flags = [str(tmp_path) if flag == str(out) else flag for flag in flags[:-1]]  # without opendas
+    torch.set_num_threads(1)  # as two of two have
+    assert main([*flags, "--jobs", "1", "--seeds", "1"]) == 0
+    torch.set_num_threads(2)
+    results = {path.relative_to(tmp_path) for path in tmp_path.glob("runs/*/*/*/*")}
+    assert results == {path.relative_to(out) for path in out.glob("runs/[vz]*/seed0/*/*")}
+    assert [path for path in results if (tmp_path / path).read_bytes() != (out / path).read_bytes()] == []
+
+
+def test_a_run_that_fails_is_said_in_a_sentence_and_those_that_are_done_stay(domain, tmp_path, capsys) -> None:
+    (tmp_path / "quick.yaml").write_text(RECIPE + "vpt: {crops: {size: 100}}")
+    out = tmp_path / "out"
+    flags = ["--data", str(domain), "--output", str(out), "--recipe", str(tmp_path / "quick.yaml"), "--device", "cpu"]
+    assert main([*flags, "--methods", "zero_shot", "vpt"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "error: office-tiny takes 224 pixels, got crops.size 100"
+    assert [path.parent.parent.name for path in out.glob(f"runs/*/*/{COST}")] == ["zero_shot"]
 
 
 def test_runs_of_another_recipe_are_not_mixed_in(finished, tmp_path, capsys) -> None:
