@@ -7,13 +7,14 @@ from typing import Any
 
 from opendas_plugin.commands.common import RunRecord, parse_subcommand, run_command
 from opendas_plugin.commands.prepare_files import Ade20k, Coco, Folders, Kitti360, prepare_files
-from opendas_plugin.commands.prepare_office import Office, prepare_office
+from opendas_plugin.commands.prepare_office import Office, OfficeBench, prepare_office, prepare_office_bench
 from opendas_plugin.commands.prepare_proposals import Proposals, prepare_proposals
 from opendas_plugin.commands.prepare_scannetpp import OpenMask3D, ScanNetPP, export_openmask3d, prepare_scannetpp
 
 PROGRAM = "opendas-prepare"
 KINDS: dict[str, tuple[type, Callable[[Any, RunRecord], str]]] = {
     "office": (Office, prepare_office),
+    "office-bench-v1": (OfficeBench, prepare_office_bench),
     "folders": (Folders, prepare_files),
     "coco": (Coco, prepare_files),
     "ade20k": (Ade20k, prepare_files),

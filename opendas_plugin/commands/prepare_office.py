@@ -1,4 +1,4 @@
-"""``prepare_data.py office``: the built-in domain."""
+"""``prepare_data.py office`` and ``office-bench-v1``: the built-in domain, and what is frozen of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 from opendas_plugin.commands.common import Options, RunRecord
 from opendas_plugin.commands.prepare_files import DEFAULT_WORKERS, check_ranges, read_names
 from opendas_plugin.data.registry import describe
+from opendas_plugin.office import bench
 from opendas_plugin.office.rooms import Pictures
 from opendas_plugin.office.rooms import prepare as prepare_rooms
 
@@ -61,3 +62,21 @@ def prepare_office(options: Office, record: RunRecord) -> str:
     )
     record.write(options.output)
     return describe(domain)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfficeBench(Options):
+    """The office domain frozen as a benchmark: made where it is not there yet, and compared with its checksums."""
+
+    output: Path
+    """Folder for tune/, to make choices on, and test/, for results; both are folders to train on. Say it again to check
+    what lies there."""
+    workers: int = DEFAULT_WORKERS
+    """Processes that render."""
+
+
+def prepare_office_bench(options: OfficeBench, record: RunRecord) -> str:
+    """Makes the parts that are not there, and says whether they are the benchmark."""
+    bench.make(options.output, options.workers)
+    record.write(options.output)
+    return bench.check(options.output)

@@ -44,12 +44,13 @@ def end():
     os._exit(3)
 '''
 WAITS = """
-import functools, sys
+import functools, signal, sys
 from pathlib import Path
 from opendas_plugin.commands.processes import Task, run_in_processes
 import work_of_the_test as work
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     tasks = [Task(name, functools.partial(work.grow, Path(sys.argv[1]), name)) for name in ("a", "b")]
     run_in_processes(tasks, 2, preload="work_of_the_test")
 """
