@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 STAND_IN = ROOT / "tests" / "hosts" / "openmask3d"
 CHECKOUT = STAND_IN / "checkout" / "openmask3d"
 FEATURES = "compute_features_single_scene.py"
+SCANNET200 = "compute_features_scannet200.py"
 EVALUATION = "evaluation/run_eval_close_vocab_inst_seg.py"
 
 
@@ -39,6 +41,24 @@ def room(tmp_path_factory):
     save_openai_clip(str(folder / "clip.pt"), folder / "jit.pt")
     adapted(folder / "clip.pt", visual_tokens=0, text_tokens=0).save_pretrained(folder / "identity")
     adapted(folder / "clip.pt").save_pretrained(folder / "both", template="a {} in an office")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scans(room, tmp_path_factory):
+    """The room twice, as ScanNet lays its scans out, and masks/, those of the second without the first mask."""
+    folder = tmp_path_factory.mktemp("scannet")
+    masks = torch.load(room / "room_masks.pt", weights_only=False)
+    for scene, own in (("scene0000_00", masks), ("scene0011_01", masks[:, 1:])):
+        for name, place in (
+            ("pose", "data"),
+            ("intrinsic", "data"),
+            ("depth", "data_compressed"),
+            ("color", "data_compressed"),
+        ):
+            shutil.copytree(room / name, folder / "scans" / scene / place / name)
+        shutil.copy(room / "room.ply", folder / "scans" / scene / f"{scene}_vh_clean_2.ply")
+        save_masks(folder / "masks" / f"{scene}_masks.pt", own)
     return folder
 
 
@@ -95,6 +115,18 @@ def scene_arguments(room, output, clip, *more):
     ]
 
 
-def read(output):
+def scans_arguments(room, scans, output, clip, *more):
+    """The overrides of a feature run over all scans."""
+    return [
+        f"data.scans_path={scans / 'scans'}",
+        f"data.masks.masks_path={scans / 'masks'}",
+        f"external.sam_checkpoint={room / 'sam.pth'}",
+        f"external.clip_model={clip}",
+        f"output.output_directory={output}",
+        *more,
+    ]
+
+
+def read(output, scene="room"):
     """The features that a run wrote."""
-    return np.load(output / "room_openmask3d_features.npy")
+    return np.load(output / f"{scene}_openmask3d_features.npy")

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from tests.integrations.openmask3d.conftest import CHECKOUT, EVALUATION, FEATURES, launch, read, scene_arguments
+from tests.integrations.openmask3d.conftest import (
+    CHECKOUT,
+    EVALUATION,
+    FEATURES,
+    SCANNET200,
+    launch,
+    read,
+    scans_arguments,
+    scene_arguments,
+)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +127,37 @@ def test_a_complete_scene_is_left_out_when_resuming(room, runs, tmp_path):
     assert "is complete and stays" not in launch(FEATURES, *arguments, "+opendas.seed=1")
     (tmp_path / "room_openmask3d_features.npy").write_bytes(b"half a file")
     assert "is complete and stays" not in launch(FEATURES, *arguments, "+opendas.seed=1")
+
+
+@pytest.fixture(scope="module")
+def scan_runs(room, scans, tmp_path_factory):
+    """Features of both scans by plain CLIP and by adapters."""
+    folder = tmp_path_factory.mktemp("scan_runs")
+    clips = {"plain": room / "clip.pt", "identity": f"opendas:{room / 'identity'}", "both": f"opendas:{room / 'both'}"}
+    for name, clip in clips.items():
+        launch(SCANNET200, *scans_arguments(room, scans, folder / name, clip, "+opendas.seed=0"))
+    return folder
+
+
+@pytest.mark.parametrize(("scene", "masks"), [("scene0000_00", 5), ("scene0011_01", 4)])
+def test_all_scans_have_the_hosts_features(scan_runs, room, scene, masks):
+    plain, identity, both = (read(scan_runs / name, scene) for name in ("plain", "identity", "both"))
+    assert plain.shape == (masks, 48)
+    np.testing.assert_allclose(identity, plain, atol=1e-6, rtol=0)
+    assert np.abs(both - plain).max() > 1e-3
+    record = json.loads((scan_runs / "both" / f"{scene}_openmask3d_features.json").read_text())
+    assert record["clip"]["adapter"] == str(room / "both")
+    assert record["masks"]["count"] == masks
+
+
+def test_of_all_scans_only_those_are_computed_that_are_not_complete(room, scans, scan_runs, tmp_path):
+    shutil.copytree(scan_runs / "both", tmp_path / "both")
+    (tmp_path / "both" / "scene0000_00_openmask3d_features.npy").unlink()
+    more = ("+opendas.seed=0", "+opendas.resume=true")
+    log = launch(SCANNET200, *scans_arguments(room, scans, tmp_path / "both", f"opendas:{room / 'both'}", *more))
+    assert log.count("is complete and stays") == 1
+    for scene in ("scene0000_00", "scene0011_01"):
+        np.testing.assert_array_equal(read(tmp_path / "both", scene), read(scan_runs / "both", scene))
 
 
 def evaluate(runs, room, features, *flags, **more):

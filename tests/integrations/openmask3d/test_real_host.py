@@ -16,7 +16,15 @@ import pytest
 import torch
 
 from opendas_plugin.model.openai_format import save_openai_clip
-from tests.integrations.openmask3d.conftest import EVALUATION, FEATURES, ROOT, scene_arguments
+from tests.integrations.openmask3d.conftest import (
+    EVALUATION,
+    FEATURES,
+    ROOT,
+    SCANNET200,
+    read,
+    scans_arguments,
+    scene_arguments,
+)
 from tests.integrations.ovseg.conftest import adapted, clip_state
 
 OPENMASK3D = Path(os.environ.get("OPENMASK3D_ROOT", "/nonexistent"))
@@ -28,6 +36,13 @@ sys.argv = sys.argv[1:]
 sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
 numpy.random.seed(0)
 runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+RUN_OURS = """
+import sys
+import numpy
+from integrations.openmask3d.launcher import main
+numpy.random.seed(0)
+sys.exit(main(sys.argv[1:]))
 """
 SMALL_SAM = """
 import importlib.abc, importlib.util, sys
@@ -120,7 +135,7 @@ def run(room, *arguments, expect=0, **variables):
     return done.stdout + done.stderr
 
 
-def arguments(room, output, clip, *more):
+def arguments(room, output, clip, *more, scans=None):
     small = ("external.sam_model_type=tiny", "openmask3d.top_k=2", "openmask3d.num_random_rounds=2")
     more = (
         "openmask3d.frequency=1",
@@ -129,11 +144,9 @@ def arguments(room, output, clip, *more):
         f"hydra.run.dir={output}",
         *more,
     )
+    if scans is not None:
+        return scans_arguments(room, scans, output, clip, *more)
     return scene_arguments(room, output, clip, *more)
-
-
-def features(folder):
-    return np.load(folder / "room_openmask3d_features.npy")
 
 
 def unchanged():
@@ -148,9 +161,22 @@ def test_identity_features_are_the_untouched_hosts(room, tmp_path):
     for name in ("identity", "both"):
         ours = arguments(room, tmp_path / name, f"opendas:{room / f'wide_{name}'}", "+opendas.seed=0")
         run(room, "-m", "integrations.openmask3d", FEATURES, *ours)
-    np.testing.assert_allclose(features(tmp_path / "identity"), features(tmp_path / "stock"), atol=1e-6, rtol=0)
-    assert np.abs(features(tmp_path / "both") - features(tmp_path / "stock")).max() > 1e-3
-    assert not features(tmp_path / "both")[4].any()
+    np.testing.assert_allclose(read(tmp_path / "identity"), read(tmp_path / "stock"), atol=1e-6, rtol=0)
+    assert np.abs(read(tmp_path / "both") - read(tmp_path / "stock")).max() > 1e-3
+    assert not read(tmp_path / "both")[4].any()
+    assert unchanged()
+
+
+def test_all_scans_in_one_run(room, scans, tmp_path):
+    stock = arguments(room, tmp_path / "stock", room / "wide.pt", scans=scans)
+    run(room, "-c", RUN_STOCK, SCANNET200, *stock, TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1")
+    for name in ("identity", "both"):
+        ours = arguments(room, tmp_path / name, f"opendas:{room / f'wide_{name}'}", scans=scans)
+        run(room, "-c", RUN_OURS, SCANNET200, *ours)
+    for scene in ("scene0000_00", "scene0011_01"):
+        plain, identity, both = (read(tmp_path / name, scene) for name in ("stock", "identity", "both"))
+        np.testing.assert_allclose(identity, plain, atol=1e-6, rtol=0)
+        assert np.abs(both - plain).max() > 1e-3
     assert unchanged()
 
 
@@ -159,7 +185,7 @@ def test_sam_may_find_nothing(room, tmp_path):
         more = (f"external.sam_checkpoint={room / 'sam_shy.pth'}", f"+opendas.extractor={name}", "+opendas.seed=0")
         overrides = arguments(room, tmp_path / name, room / "wide_state.pt", *more)
         run(room, "-m", "integrations.openmask3d", FEATURES, *overrides)
-    np.testing.assert_allclose(features(tmp_path / "ours"), features(tmp_path / "host"), atol=1e-6, rtol=0)
+    np.testing.assert_allclose(read(tmp_path / "ours"), read(tmp_path / "host"), atol=1e-6, rtol=0)
     assert unchanged()
 
 
@@ -168,8 +194,8 @@ def test_the_hydra_plugin_alone_is_enough(room, tmp_path):
     run(room, FEATURES, *arguments(room, tmp_path / "plugin", f"opendas:{room / 'both'}", *more))
     overrides = arguments(room, tmp_path / "launcher", f"opendas:{room / 'both'}", *more)
     run(room, "-m", "integrations.openmask3d", FEATURES, *overrides)
-    np.testing.assert_array_equal(features(tmp_path / "plugin"), features(tmp_path / "launcher"))
-    assert features(tmp_path / "plugin").shape == (5, 48)
+    np.testing.assert_array_equal(read(tmp_path / "plugin"), read(tmp_path / "launcher"))
+    assert read(tmp_path / "plugin").shape == (5, 48)
 
 
 def test_texts_of_the_hosts_200_sentences(room, tmp_path):
