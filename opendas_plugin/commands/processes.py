@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from opendas_plugin.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ class _ElsewhereError(Exception):
 def _do(work: Callable[[], object], answer: Connection, beside_others: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one answers, and ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    tqdm.set_lock(threading.RLock())  # in place of one between processes, which a kill would leave behind
     if beside_others:
         sys.stderr = _NoTerminal(sys.stderr.buffer, line_buffering=True)
     try:
