@@ -10,6 +10,7 @@ from opendas_plugin.methods import (
     maple,
     opendas,
     opendas_joint,
+    opendas_plus,
     promptsrc,
     rpo,
     vpt,
@@ -24,6 +25,7 @@ __all__ = ["METHODS", "Method", "Stage", "Tower", "get", "parameter_count"]
 
 _MODULES = (
     opendas,
+    opendas_plus,
     zero_shot,
     cocoop,
     vpt,

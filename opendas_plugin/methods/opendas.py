@@ -6,6 +6,6 @@ prompts are frozen and at work.
 
 from __future__ import annotations
 
-from opendas_plugin.methods.stages import VISUAL, Method, Stage
+from opendas_plugin.methods.stages import TEXT_WITH_TRIPLET, VISUAL, Method
 
-METHOD = Method(stages=(VISUAL, Stage("text", learns=("text",), triplet=True)))
+METHOD = Method(stages=(VISUAL, TEXT_WITH_TRIPLET))

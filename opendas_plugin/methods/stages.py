@@ -28,6 +28,7 @@ class Stage:
 
 VISUAL = Stage("visual", learns=("visual",))
 TEXT = Stage("text", learns=("text",))
+TEXT_WITH_TRIPLET = Stage("text", learns=("text",), triplet=True)
 JOINT = Stage("joint", learns=("visual", "text"))
 
 NO_PROMPTS = {"visual_tokens": 0, "text_tokens": 0}

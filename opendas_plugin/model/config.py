@@ -12,7 +12,7 @@ FORMAT_VERSION = 2
 """1 for adapters of independent tokens alone; 2 for those that say more."""
 
 PromptForm = Literal["independent", "coupled", "read_only", "conditional"]
-WeightKind = Literal["frozen", "all", "norm_bias", "low_rank"]
+WeightKind = Literal["frozen", "all", "norm_bias", "low_rank", "low_rank_all"]
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,14 @@ class WeightConfig:
     """
 
     visual: WeightKind = "frozen"
-    """Of the visual tower: none, all of them, those of LayerNorms and all biases, or a low-rank update of matrices."""
+    """Of the visual tower: none, all of them, those of LayerNorms and all biases, or low-rank updates: of query, key and
+    value (low_rank), or of every matrix of the layers (low_rank_all)."""
     text: WeightKind = "frozen"
     """Likewise of the text tower."""
     rank: int = 2
     """Rank of each low-rank update."""
     alpha: float = 1.0
     """Low-rank updates are scaled by alpha / sqrt(rank)."""
-    matrices: Literal["query_key_value", "all"] = "query_key_value"
-    """What has low-rank updates: the projections to query, key and value, or every matrix of the layers."""
     mix: float = 1.0
     """Share of the learnt weights after training, the rest is the frozen ones (WiSE-FT's alpha)."""
 

@@ -106,5 +106,5 @@ def new_weights(
         vectors = [name for name, weight in weights.items() if weight.ndim == 1 and name.endswith(("weight", "bias"))]
         return WholeWeights(model, vectors)
     stacked = towers.block_matrices(model, tower)
-    chosen = {name: parts for name, parts in stacked.items() if config.matrices == "all" or parts == 3}
+    chosen = {name: parts for name, parts in stacked.items() if kind == "low_rank_all" or parts == 3}
     return LowRankWeights(model, chosen, config, generator)

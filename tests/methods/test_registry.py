@@ -25,6 +25,7 @@ def test_opendas_learns_what_the_paper_says_it_does() -> None:
         ("lora", 294_912 + 110_592),
         ("promptsrc", 233_472),
         ("opendas_joint", 233_472),
+        ("opendas_plus", 24 * (3 * 2048 + 2048 + 5120 + 5120) + 12 * 3 * 1536),
     ],
 )
 def test_rivals_learn_as_much_as_their_papers_say(method: str, count: int) -> None:
@@ -35,8 +36,9 @@ def test_other_backbones_by_the_same_rule() -> None:
     assert methods.parameter_count("opendas", "ViT-B-32-quickgelu") == 12 * 8 * 768 + 12 * 4 * 512
 
 
-def test_first_the_visual_prompts_then_the_text_prompts_with_the_triplet_loss() -> None:
-    first, second = methods.get("opendas").stages
+@pytest.mark.parametrize("method", ["opendas", "opendas_plus"])
+def test_first_the_visual_tower_then_the_text_tower_with_the_triplet_loss(method: str) -> None:
+    first, second = methods.get(method).stages
     assert (first.name, first.learns, first.triplet) == ("visual", ("visual",), False)
     assert (second.name, second.learns, second.triplet) == ("text", ("text",), True)
 

@@ -24,7 +24,7 @@ ADAPTERS = {
     "read_only": (READ_ONLY, None),
     "conditional": (CONDITIONAL, None),
     "low_rank": (NONE, LOW_RANK),
-    "low_rank_all": (PromptConfig(), WeightConfig(visual="low_rank", rank=1, matrices="all")),
+    "low_rank_all": (PromptConfig(), WeightConfig(visual="low_rank_all", text="low_rank", rank=1)),
     "norm_bias": (NONE, WeightConfig(visual="norm_bias", text="norm_bias")),
     "visual_tower": (NONE, WeightConfig(visual="all", mix=0.5)),
     "text_tower": (NONE, WeightConfig(text="all", mix=0.5)),
@@ -159,14 +159,25 @@ def test_conditional_tokens_are_moved_by_each_image() -> None:
         assert close(clip.encode_text(ids), clip.model.encode_text(ids))
 
 
-def test_low_rank_updates_are_those_of_separate_query_key_and_value_matrices() -> None:
-    clip = build(NONE, LOW_RANK)
+@pytest.mark.parametrize("kind", ["low_rank", "low_rank_all"])
+def test_low_rank_updates_are_those_of_separate_matrices(kind: str) -> None:
+    clip = build(NONE, WeightConfig(visual=kind, text=kind, rank=2))
     merged = copy.deepcopy(clip.model).requires_grad_(False)
     for tower, resblocks in (("visual", merged.visual.transformer.resblocks), ("text", merged.transformer.resblocks)):
         learnt = getattr(clip, f"{tower}_weights")
-        for block, down, up in zip(resblocks, learnt.down, learnt.up, strict=True):
-            for part, rows in enumerate(block.attn.in_proj_weight.chunk(3)):
-                rows.add_(up[part].detach() @ down[part].detach() / 2**0.5)
+        matrices = [m for b in resblocks for m in b.attn.in_proj_weight.chunk(3)]  # query, key, value
+        if kind == "low_rank_all":
+            matrices = [
+                m
+                for b in resblocks
+                for m in (
+                    *b.attn.in_proj_weight.chunk(3), b.attn.out_proj.weight, b.mlp.c_fc.weight, b.mlp.c_proj.weight,
+                )
+            ]  # fmt: skip
+        downs = [down for stacked in learnt.down for down in stacked]
+        ups = [up for stacked in learnt.up for up in stacked]
+        for matrix, down, up in zip(matrices, downs, ups, strict=True):
+            matrix.add_(up.detach() @ down.detach() / 2**0.5)
     images, ids = pixels(merged), clip.tokenize(TEXTS)
     assert close(clip.encode_image(images), merged.encode_image(images))
     assert close(clip.encode_text(ids), merged.encode_text(ids))
