@@ -71,8 +71,8 @@ class WeightConfig:
     """
 
     visual: WeightKind = "frozen"
-    """Of the visual tower: none, all of them, those of LayerNorms and all biases, or low-rank updates: of query, key and
-    value (low_rank), or of every matrix of the layers (low_rank_all)."""
+    """Of the visual tower: none, all of them, those of LayerNorms and all biases, or low-rank updates: of query, key
+    and value (low_rank), or of every matrix of the layers (low_rank_all)."""
     text: WeightKind = "frozen"
     """Likewise of the text tower."""
     rank: int = 2
