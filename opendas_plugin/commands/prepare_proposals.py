@@ -1,15 +1,16 @@
-"""``prepare_data.py proposals``: masks without classes for validation pictures, or for the clouds of office rooms."""
+"""``prepare_data.py proposals``: masks without classes for the pictures of a domain, or the clouds of office rooms."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from opendas_plugin.commands.common import Options, RunRecord
-from opendas_plugin.data.registry import Domain, load_domain
+from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
 from opendas_plugin.office.proposals import labelled_pictures, office_pictures, write_proposals
 from opendas_plugin.office.proposals3d import write_proposals_3d
@@ -20,11 +21,13 @@ class Proposals(Options):
     """Masks without classes: spoilt ground truth and an over-segmentation, and oracle masks beside."""
 
     data: Path
-    """Folder that prepare_data.py wrote; masks are made for its validation pictures."""
+    """Folder that prepare_data.py wrote."""
     output: Path
     """Folder to write, with quality.json; see docs/metric-protocols.md."""
     of: Literal["pictures", "clouds"] = "pictures"
     """Masks of the pictures (COCO run-length codes), or of office point clouds (OpenMask3D's files; needs open3d)."""
+    part: Literal["val", "train"] = "val"
+    """Whose pictures or clouds: those to score on, or those to learn from (train_prompts.py --proposals)."""
     seed: int = 0
     """Seed of what is split, merged and eroded."""
 
@@ -32,7 +35,8 @@ class Proposals(Options):
 def prepare_proposals(options: Proposals, record: RunRecord) -> str:
     """Makes the masks and says how good they are."""
     domain = load_domain(options.data)
-    scenes = sorted({segment.group for segment in domain.val})
+    segments = domain.val if options.part == "val" else domain.train
+    scenes = sorted({segment.group for segment in segments})
     office = (options.data / "scenes" / scenes[0]).is_dir()
     if options.of == "clouds":
         if not office:
@@ -40,11 +44,9 @@ def prepare_proposals(options: Proposals, record: RunRecord) -> str:
         quality = write_proposals_3d(options.data, scenes, options.output, seed=options.seed)
         lines = [describe_quality(quality)]
     else:
-        images = options.data / "scenes" if office else common_folder(domain)
+        images = options.data / "scenes" if office else common_folder(segments)
         pictures = (
-            office_pictures(options.data, scenes)
-            if office
-            else labelled_pictures(domain.val, domain.vocabulary, images)
+            office_pictures(options.data, scenes) if office else labelled_pictures(segments, domain.vocabulary, images)
         )
         quality = write_proposals(pictures, options.output, seed=options.seed)
         lines = [describe_quality(quality), f"--images {images}"]
@@ -52,9 +54,9 @@ def prepare_proposals(options: Proposals, record: RunRecord) -> str:
     return "\n".join(lines)
 
 
-def common_folder(domain: Domain) -> Path:
-    """The folder that all validation pictures lie in."""
-    return Path(os.path.commonpath([segment.image.resolve().parent for segment in domain.val]))
+def common_folder(segments: Sequence[Segment]) -> Path:
+    """The folder that all pictures lie in."""
+    return Path(os.path.commonpath([segment.image.resolve().parent for segment in segments]))
 
 
 def describe_quality(quality: Mapping[str, Mapping[str, Any]]) -> str:

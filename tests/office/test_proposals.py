@@ -155,6 +155,10 @@ def test_the_command_says_how_good_the_masks_are_and_where_the_pictures_lie(doma
         f"val{number}.png" for number in range(3)
     }
     assert (tmp_path / "out" / "labels" / "val0.png").exists()
+    assert main(["proposals", "--data", str(domain), "--part", "train", "--output", str(tmp_path / "learn")]) == 0
+    images = capsys.readouterr().out.splitlines()[-1].removeprefix("--images ")
+    learnt = {segment.image for segment in load_domain(domain).train}
+    assert {mask.image for mask in read_proposals(tmp_path / "learn" / "proposals.json", images)} <= learnt
     assert main(["proposals", "--of", "clouds", "--data", str(domain), "--output", str(tmp_path / "clouds")]) == 1
     assert "has no clouds" in capsys.readouterr().err
 
