@@ -77,11 +77,15 @@ def base_and_novel_table(systems: Sequence[System], about: str, quoted: bool = T
     ]
     if quoted:
         rows += [
-            (f"{row.method} *", row.parameters, *(Figure(v) for v in (row.w_f1, row.b_f1, row.n_f1)), None, None)
+            (f"{row.method} *", row.parameters, *map(_quoted, (row.w_f1, row.b_f1, row.n_f1)), None, None)
             for row in TABLE_1
         ]
     notes = (f"\\* {SOURCE}.",) if quoted else ()
     return Table(f"Base and novel names, {about}", columns, tuple(rows), notes)
+
+
+def _quoted(value: float | None) -> Figure | None:
+    return None if value is None else Figure(value)
 
 
 def accuracy_table(systems: Sequence[System], about: str) -> Table:

@@ -53,7 +53,7 @@ def test_every_row_is_there_with_every_seed(finished) -> None:
     assert [line[0] for line in lines if "*" not in line[0]] == [
         "zero_shot", "vpt", "opendas, visual stage alone", "opendas",
     ]  # fmt: skip
-    assert len([line for line in lines if line[0].endswith(" *")]) == 6
+    assert len([line for line in lines if line[0].endswith(" *")]) == 7
     runs = rows(out / "runs.csv")
     assert [(line[0], line[2]) for line in runs[1:]][:3] == [("zero_shot", ""), ("vpt", "0"), ("vpt", "1")]
     summary = json.loads((out / "runs" / "vpt" / "seed1" / "after" / "summary.json").read_text())
