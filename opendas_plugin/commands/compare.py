@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -108,6 +109,9 @@ def plan(options: Compare, domain: Domain) -> list[Job]:
     titles = dict.fromkeys(job.title for job in jobs)
     if options.against is not None and options.against not in titles:
         raise UsageError(f"--against {options.against!r} is no row; choose one of {', '.join(titles)}")
+    for one, other in itertools.combinations(titles, 2):
+        if folder_name(one) == folder_name(other):
+            raise UsageError(f"the rows {one!r} and {other!r} would share a folder; rename a recipe")
     if not jobs:
         raise UsageError("there is nothing to compare; name methods, or an ablation that can run here")
     return jobs
@@ -131,8 +135,7 @@ def seed_jobs(
         raise UsageError(str(error)) from error
 
     def job(config: TrainConfig) -> Job:
-        name = "".join(c if c.isalnum() or c in "-_@." else "_" for c in title)
-        folder = options.output / "runs" / name / f"seed{config.seed}"
+        folder = options.output / "runs" / folder_name(title) / f"seed{config.seed}"
         run = TrainPrompts(
             data=options.data,
             output_dir=folder,
@@ -145,6 +148,11 @@ def seed_jobs(
         return Job(title, folder, run)
 
     return [job(config) for config in configs]
+
+
+def folder_name(title: str) -> str:
+    """The folder of a row's runs."""
+    return "".join(c if c.isalnum() or c in "-_@." else "_" for c in title)
 
 
 def variant_jobs(options: Compare, domain: Domain, variant: Variant) -> list[Job]:

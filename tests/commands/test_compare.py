@@ -182,3 +182,12 @@ def test_a_method_may_have_a_recipe_of_its_own(domain, tmp_path) -> None:
 def test_what_cannot_be_compared_is_named(fields, message, domain, tmp_path) -> None:
     with pytest.raises(ConfigError, match=message):
         plan(options(domain, tmp_path, **fields), load_domain(domain))
+
+
+def test_rows_keep_folders_of_their_own(domain, tmp_path) -> None:
+    first, second = tmp_path / "a" / "b.yaml", tmp_path / "a_b.yaml"
+    first.parent.mkdir()
+    for file in (first, second):
+        file.write_text("batch_size: 8")
+    with pytest.raises(ConfigError, match="would share a folder; rename a recipe"):
+        plan(options(domain, tmp_path, methods=(f"vpt@{first}", f"vpt@{second}")), load_domain(domain))
