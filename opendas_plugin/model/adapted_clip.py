@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import HfApi
-from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import nn
 from torch.nn.functional import normalize as to_unit_length
 
 from opendas_plugin.errors import AdapterError, ConfigError, DataError, MissingFileError
 from opendas_plugin.model import adapter, towers
-from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone, build_tokenizer
+from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 from opendas_plugin.model.config import AdapterConfig, BackboneConfig, Interpolation, PromptConfig, WeightConfig
 from opendas_plugin.model.encoder import Encoder
+from opendas_plugin.model.frozen_parts import FrozenParts
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
 from opendas_plugin.model.views import VisualView
 from opendas_plugin.model.weights import new_weights
@@ -29,7 +29,7 @@ from opendas_plugin.version import __version__
 _METADATA = ("method", "template", "crop_policy", "base_names", "training", "calibration")
 
 
-class OpenDASCLIP(nn.Module):
+class OpenDASCLIP(FrozenParts):
     """CLIP with an adapter; made by :meth:`from_backbone` or :meth:`from_pretrained`.
 
     The open_clip model, frozen and in evaluation mode, is ``model``; what it was built from is ``backbone``; what is
@@ -270,19 +270,6 @@ class OpenDASCLIP(nn.Module):
             outputs["logit_bias"] = self.model.logit_bias
         return outputs if self.model.output_dict else tuple(outputs.values())
 
-    def tokenize(self, texts: str | Sequence[str]) -> torch.Tensor:
-        """Returns token ids (N, context length) int64.
-
-        Raises:
-            DataError: a text does not fit the context.
-        """
-        texts = [texts] if isinstance(texts, str) else list(texts)
-        tokens = self.tokenizer(texts, context_length=self.context_length + 1)
-        for text, end in zip(texts, towers.text_ends(self.model, tokens).tolist(), strict=True):
-            if end >= self.context_length:
-                raise DataError(f"{text!r} does not fit the context of {self.context_length} tokens; shorten it")
-        return tokens[:, : self.context_length]
-
     @contextlib.contextmanager
     def prompts_disabled(self, visual: bool = True, text: bool = True) -> Iterator[None]:
         """Switches what was learnt in the named towers off inside the ``with`` block: plain CLIP."""
@@ -355,54 +342,3 @@ class OpenDASCLIP(nn.Module):
     def visual(self) -> VisualView:
         """The visual tower, callable with pixels."""
         return VisualView(self)
-
-    @property
-    def logit_scale(self) -> torch.Tensor:
-        """Logarithm of the factor from cosine to logit."""
-        return self.model.logit_scale
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of the frozen model's matrices."""
-        return self.model.visual.conv1.weight.dtype
-
-    @property
-    def image_shape(self) -> tuple[int, int]:
-        """Height and width of the input, in pixels."""
-        return self.model.visual.image_size
-
-    @property
-    def image_size(self) -> int:
-        """Side of the square input, in pixels."""
-        return self.image_shape[0]
-
-    @property
-    def context_length(self) -> int:
-        """Longest text, in tokens, with start and end."""
-        return self.model.context_length
-
-    @property
-    def transformer(self) -> nn.Module:
-        """The text transformer, frozen and without learnt tokens; hosts read its ``width``."""
-        return towers.text_tower(self.model).transformer
-
-    @property
-    def token_embedding(self) -> nn.Embedding:
-        """The frozen token table."""
-        return towers.text_tower(self.model).token_embedding
-
-    @property
-    def text_projection(self) -> torch.Tensor | None:
-        """(width, D) projection of the text feature, if the model has one."""
-        projection = towers.text_tower(self.model).text_projection
-        return projection.weight.T if isinstance(projection, nn.Linear) else projection
-
-    @cached_property
-    def tokenizer(self) -> Any:
-        """open_clip's tokenizer of the backbone; it cuts long texts off, :meth:`tokenize` refuses them."""
-        return build_tokenizer(self.backbone.name, self.model)
-
-    @cached_property
-    def preprocess(self) -> Callable[..., torch.Tensor]:
-        """open_clip's transform of a PIL image into pixels (3, S, S)."""
-        return image_transform_v2(PreprocessCfg(**self.model.visual.preprocess_cfg), is_train=False)

@@ -1,0 +1,90 @@
+"""What programs that were written for open_clip or for OpenAI's package read of a CLIP beside its features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from torch import nn
+
+from opendas_plugin.errors import DataError
+from opendas_plugin.model import towers
+from opendas_plugin.model.checkpoint import build_tokenizer
+from opendas_plugin.model.config import BackboneConfig
+
+
+class FrozenParts(nn.Module):
+    """Sizes, types and parts of the frozen ``model``, what a text or a picture has to become for it, by their names.
+
+    ``backbone`` is what the model was built from.
+    """
+
+    model: towers.OpenCLIP
+    backbone: BackboneConfig
+
+    def tokenize(self, texts: str | Sequence[str]) -> torch.Tensor:
+        """Returns token ids (N, context length) int64.
+
+        Raises:
+            DataError: a text does not fit the context.
+        """
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        tokens = self.tokenizer(texts, context_length=self.context_length + 1)
+        for text, end in zip(texts, towers.text_ends(self.model, tokens).tolist(), strict=True):
+            if end >= self.context_length:
+                raise DataError(f"{text!r} does not fit the context of {self.context_length} tokens; shorten it")
+        return tokens[:, : self.context_length]
+
+    @property
+    def logit_scale(self) -> torch.Tensor:
+        """Logarithm of the factor from cosine to logit."""
+        return self.model.logit_scale
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the frozen model's matrices."""
+        return self.model.visual.conv1.weight.dtype
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of the input, in pixels."""
+        return self.model.visual.image_size
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input, in pixels."""
+        return self.image_shape[0]
+
+    @property
+    def context_length(self) -> int:
+        """Longest text, in tokens, with start and end."""
+        return self.model.context_length
+
+    @property
+    def transformer(self) -> nn.Module:
+        """The text transformer, frozen and without learnt tokens; hosts read its ``width``."""
+        return towers.text_tower(self.model).transformer
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        """The frozen token table."""
+        return towers.text_tower(self.model).token_embedding
+
+    @property
+    def text_projection(self) -> torch.Tensor | None:
+        """(width, D) projection of the text feature, if the model has one."""
+        projection = towers.text_tower(self.model).text_projection
+        return projection.weight.T if isinstance(projection, nn.Linear) else projection
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """open_clip's tokenizer of the backbone; it cuts long texts off, :meth:`tokenize` refuses them."""
+        return build_tokenizer(self.backbone.name, self.model)
+
+    @cached_property
+    def preprocess(self) -> Callable[..., torch.Tensor]:
+        """open_clip's transform of a PIL image into pixels (3, S, S)."""
+        return image_transform_v2(PreprocessCfg(**self.model.visual.preprocess_cfg), is_train=False)
