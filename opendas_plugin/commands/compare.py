@@ -40,7 +40,8 @@ class Compare(Options):
     output: Path
     """Folder for the runs, the tables (Markdown, CSV, LaTeX) and the figures."""
     methods: tuple[str, ...] = PAPER_METHODS
-    """What to compare, one row each; METHOD@RECIPE takes another recipe than the others. Default: the paper's."""
+    """What to compare, one row each; METHOD@RECIPE takes another recipe than the others, and has the name of its file
+    without folder and ending in the tables. Default: the paper's."""
     seeds: int = 3
     """Training seeds of each method: 0, 1 and so on. Zero-shot has none."""
     recipe: str = DEFAULT_RECIPE
@@ -99,22 +100,21 @@ def plan(options: Compare, domain: Domain) -> list[Job]:
     if options.ablate is not None and options.ablate not in ABLATIONS:
         raise UsageError(f"there is no ablation {options.ablate!r}; choose one of {', '.join(ABLATIONS)}")
     variants = [] if options.ablate is None else ABLATIONS[options.ablate]
-    jobs = []
-    for variant in variants:
-        jobs += variant_jobs(options, domain, variant)
+    rows = [variant_jobs(options, domain, variant) for variant in variants]
     if options.ablate is None:
-        for title in dict.fromkeys(options.methods):
-            method, _, recipe = title.partition("@")
-            jobs += seed_jobs(options, title, method, recipe or options.recipe)
-    titles = dict.fromkeys(job.title for job in jobs)
+        for row in dict.fromkeys(options.methods):
+            method, _, recipe = row.partition("@")
+            title = f"{method}@{Path(recipe).stem}" if recipe else method
+            rows.append(seed_jobs(options, title, method, recipe or options.recipe))
+    titles = [jobs[0].title for jobs in rows if jobs]
     if options.against is not None and options.against not in titles:
         raise UsageError(f"--against {options.against!r} is no row; choose one of {', '.join(titles)}")
     for one, other in itertools.combinations(titles, 2):
         if folder_name(one) == folder_name(other):
             raise UsageError(f"the rows {one!r} and {other!r} would share a folder; rename a recipe")
-    if not jobs:
+    if not titles:
         raise UsageError("there is nothing to compare; name methods, or an ablation that can run here")
-    return jobs
+    return list(itertools.chain.from_iterable(rows))
 
 
 def seed_jobs(

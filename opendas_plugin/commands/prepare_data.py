@@ -7,6 +7,7 @@ from typing import Any
 
 from opendas_plugin.commands.common import RunRecord, parse_subcommand, run_command
 from opendas_plugin.commands.prepare_files import Ade20k, Coco, Folders, Kitti360, prepare_files
+from opendas_plugin.commands.prepare_fold import Fold, prepare_fold
 from opendas_plugin.commands.prepare_office import Office, OfficeBench, prepare_office, prepare_office_bench
 from opendas_plugin.commands.prepare_proposals import Proposals, prepare_proposals
 from opendas_plugin.commands.prepare_scannetpp import OpenMask3D, ScanNetPP, export_openmask3d, prepare_scannetpp
@@ -21,6 +22,7 @@ KINDS: dict[str, tuple[type, Callable[[Any, RunRecord], str]]] = {
     "kitti360": (Kitti360, prepare_files),
     "scannetpp": (ScanNetPP, prepare_scannetpp),
     "openmask3d": (OpenMask3D, export_openmask3d),
+    "fold": (Fold, prepare_fold),
     "proposals": (Proposals, prepare_proposals),
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from opendas_plugin.data.images import read_image
 from opendas_plugin.data.segments import Segment
@@ -19,6 +20,8 @@ Colour = tuple[int, int, int]
 
 TINT = 0.65
 """How much of a mask's colour covers the picture."""
+NAMED = 0.01
+"""Share of the picture from which on a mask bears its name."""
 
 
 def name_colours(names: Sequence[str]) -> dict[str, Colour]:
@@ -58,8 +61,8 @@ def choose_images(segments: Sequence[Segment], count: int) -> list[Path]:
 def overlay_figure(
     path: Path, segments: Sequence[Segment], predictions: Mapping[str, Sequence[str]], names: Sequence[str], count: int
 ) -> bool:
-    """Draws ``count`` images as a PNG, where matplotlib is installed: a column each for the picture, the labels, and
-    every system's names.
+    """Draws ``count`` images as a PNG, where matplotlib is installed: the picture, the labels, and every
+    system's names side by side. Large masks bear their names, wrong ones in yellow.
 
     Args:
         path: the PNG.
@@ -79,12 +82,32 @@ def overlay_figure(
     for image in choose_images(segments, count):
         places = [place for place, segment in enumerate(segments) if segment.image == image]
         masks, picture = [segments[place].mask() for place in places], read_image(image)
-        row = [picture]
-        for given in columns.values():
-            used.update({given[place]: True for place in places})
-            row.append(paint(picture, masks, [colours[given[place]] for place in places]))
+        row = [plots.Panel("image", picture)]
+        for title, given in columns.items():
+            said = [given[place] for place in places]
+            right = [name == segments[place].label for name, place in zip(said, places, strict=True)]
+            used.update(dict.fromkeys(said, True))
+            painted = paint(picture, masks, [colours[name] for name in said])
+            row.append(plots.Panel(title, painted, name_notes(masks, said, right)))
         rows.append(row)
     legend = {name: colours[name] for name in names if used[name]}
     with atomic_file(path) as temporary:
-        plots.picture_grid(temporary, ["image", *columns], rows, legend)
+        plots.picture_grid(temporary, rows, legend)
     return True
+
+
+def name_notes(masks: Sequence[NDArray[np.bool_]], names: Sequence[str], right: Sequence[bool]) -> list[plots.Note]:
+    """The name of each mask that is large enough, where it is widest: white, and yellow where it is wrong.
+
+    Args:
+        masks: (H, W) each.
+        names: of the masks.
+        right: which names are right.
+    """
+    notes = []
+    for mask, name, is_right in zip(masks, names, right, strict=True):
+        if mask.mean() >= NAMED:
+            inside = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+            y, x = np.unravel_index(inside.argmax(), inside.shape)
+            notes.append(plots.Note(float(x), float(y), name, "white" if is_right else "yellow"))
+    return notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from opendas_plugin.errors import MissingDependencyError
 
 _LEGIBLE = 200  # class names beside a picture; more are left out
+_LINE = 5  # pictures side by side
 
 
 def available() -> bool:
@@ -91,37 +93,64 @@ def bars_figure(path: Path, series: Mapping[str, Mapping[str, tuple[float, float
     figure.savefig(path, dpi=120, format="png")
 
 
-def picture_grid(
-    path: Path,
-    titles: Sequence[str],
-    rows: Sequence[Sequence[NDArray[np.uint8]]],
-    legend: Mapping[str, tuple[int, int, int]],
-) -> None:
-    """Draws pictures in rows and titled columns as a PNG, with a legend of colours below.
+@dataclass(frozen=True)
+class Note:
+    """A word in a picture: where it is centred, in pixels, what it says, and in which colour of matplotlib's."""
+
+    x: float
+    y: float
+    text: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture (H, W, 3) with a title above it and words in it."""
+
+    title: str
+    picture: NDArray[np.uint8]
+    notes: Sequence[Note] = ()
+
+
+def picture_grid(path: Path, rows: Sequence[Sequence[Panel]], legend: Mapping[str, tuple[int, int, int]]) -> None:
+    """Draws rows of pictures as a PNG, long ones in several lines, with a legend of colours below.
 
     Args:
         path: where the PNG goes.
-        titles: of the columns.
-        rows: each a picture (H, W, 3) for each column.
+        rows: pictures that belong together, as many in each row.
         legend: entry -> its colour, 0 to 255.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    height, width = rows[0][0].shape[:2]
-    per_line = max(1, len(titles))
-    lines = -(-len(legend) // per_line)
-    side = 2.2
-    size = (side * len(titles), side * height / width * len(rows) + 0.3 + 0.22 * lines)
-    figure, grid = _subplots(size, len(rows), len(titles))
-    for axes, picture in zip(grid.flat, (picture for row in rows for picture in row), strict=True):
-        axes.imshow(picture)
+    per_row = len(rows[0])
+    lines = -(-per_row // _LINE)
+    columns = -(-per_row // lines)
+    height, width = rows[0][0].picture.shape[:2]
+    entries = max(1, 2 * columns)
+    side, legend_lines = 3.2, -(-len(legend) // entries)
+    size = (side * columns, (side * height / width + 0.2) * lines * len(rows) + 0.2 * legend_lines)
+    figure, grid = _subplots(size, lines * len(rows), columns)
+    for axes in grid.flat:
         axes.set_axis_off()
-    for axes, title in zip(grid[0], titles, strict=True):
-        axes.set_title(title, fontsize=8)
+    for place, row in enumerate(rows):
+        for axes, panel in zip(grid[place * lines :].flat, row, strict=False):
+            axes.imshow(panel.picture)
+            axes.set_title(panel.title, fontsize=8)
+            for note in panel.notes:
+                _note(axes, note)
     handles = [_patch(np.array(colour) / 255, name) for name, colour in legend.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=per_line, fontsize=7, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=entries, fontsize=7, frameon=False)
     figure.savefig(path, dpi=150, format="png")
+
+
+def _note(axes, note: Note) -> None:  # type: ignore[no-untyped-def]
+    """Writes the word with a dark edge, so that it can be read on any colour."""
+    from matplotlib.patheffects import withStroke
+
+    edge = [withStroke(linewidth=1.2, foreground="black")]
+    where = {"ha": "center", "va": "center", "clip_on": True}
+    axes.text(note.x, note.y, note.text, color=note.colour, fontsize=5, path_effects=edge, **where)
 
 
 def _patch(colour, label):  # type: ignore[no-untyped-def]

@@ -184,10 +184,13 @@ def test_what_cannot_be_compared_is_named(fields, message, domain, tmp_path) -> 
         plan(options(domain, tmp_path, **fields), load_domain(domain))
 
 
-def test_rows_keep_folders_of_their_own(domain, tmp_path) -> None:
-    first, second = tmp_path / "a" / "b.yaml", tmp_path / "a_b.yaml"
+def test_a_row_is_named_after_its_recipe_and_no_two_alike(domain, tmp_path) -> None:
+    first, second = tmp_path / "a" / "b.yaml", tmp_path / "b.yaml"
     first.parent.mkdir()
     for file in (first, second):
         file.write_text("batch_size: 8")
+    assert {job.title for job in plan(options(domain, tmp_path, methods=(f"vpt@{first}",)), load_domain(domain))} == {
+        "vpt@b"
+    }
     with pytest.raises(ConfigError, match="would share a folder; rename a recipe"):
         plan(options(domain, tmp_path, methods=(f"vpt@{first}", f"vpt@{second}")), load_domain(domain))

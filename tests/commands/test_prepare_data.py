@@ -18,7 +18,7 @@ from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.data.registry import load_domain
 from tests.data.layouts import make_ade20k, make_kitti360
 
-KINDS = ("office", "folders", "coco", "ade20k", "kitti360", "scannetpp", "openmask3d")
+KINDS = ("office", "folders", "coco", "ade20k", "kitti360", "scannetpp", "openmask3d", "fold")
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
@@ -60,6 +60,16 @@ def test_folders_become_a_domain(street, capsys):
     run = json.loads(Path("out/run.json").read_text())
     assert run["seed"] == 3
     assert run["config"]["val_fraction"] == 0.3
+
+
+def test_a_fold_is_a_domain_that_reads_the_same_pictures(street, capsys):
+    assert main([*street, "--seed", "3"]) == 0
+    assert main(["fold", "--data", "out", "--output", "folds/0", "--folds", "3"]) == 0
+    whole, fold = load_domain("out"), load_domain("folds/0")
+    assert fold.vocabulary.novel == ("sky",)
+    assert {segment.label for segment in fold.train} == {"road", "car"}
+    assert [segment.image.resolve() for segment in fold.val] == [segment.image.resolve() for segment in whole.val]
+    assert "name held out" in capsys.readouterr().out
 
 
 def test_a_seed_gives_the_same_files_again(street):

@@ -19,7 +19,7 @@ from opendas_plugin.eval.comparison import (
     host_table,
     paired_difference,
 )
-from opendas_plugin.eval.overlays import choose_images, name_colours, overlay_figure, paint
+from opendas_plugin.eval.overlays import choose_images, name_colours, name_notes, overlay_figure, paint
 from opendas_plugin.eval.tables import Figure, Table
 
 
@@ -95,6 +95,16 @@ def test_masks_are_painted_in_the_colours_of_their_names_the_smaller_on_top() ->
     painted = paint(picture, [small, large], [(200, 0, 0), (0, 200, 0)])
     assert painted[0, 0].tolist() == [165, 35, 35] and painted[3, 3].tolist() == [35, 165, 35]
     assert len(set(name_colours([str(i) for i in range(60)]).values())) == 60
+
+
+def test_large_masks_bear_their_names_where_they_are_widest_and_wrong_ones_in_yellow() -> None:
+    large, small = np.zeros((40, 60), dtype=bool), np.zeros((40, 60), dtype=bool)
+    large[10:31, 20:41] = True
+    large[10:12, :] = True  # an arm moves the middle, not the widest place
+    small[0, 0] = True
+    for right, colour in ((True, "white"), (False, "yellow")):
+        (note,) = name_notes([large, small], ["desk", "pen"], [right, right])
+        assert note.text == "desk" and note.colour == colour and abs(note.x - 30) <= 1 and abs(note.y - 20) <= 1
 
 
 def test_the_figure_has_a_row_an_image_and_a_column_a_system(domain, tmp_path) -> None:

@@ -1,0 +1,34 @@
+"""``prepare_data.py fold``: a domain with some of its base names held out, to choose settings by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from opendas_plugin.commands.common import Options, RunRecord
+from opendas_plugin.data.registry import describe, domain_folder, hold_out, load_domain, write_domain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold(Options):
+    """A domain with some of its base names held out: they are not learnt from and count as novel. So settings can be
+    chosen by what they do to names that were not trained, without a look at the domain's own novel names in results.
+    """
+
+    data: Path
+    """Folder that prepare_data.py wrote. Validation segments are taken as they are: give a part to choose on."""
+    output: Path
+    """Folder for the fold, to train on and to judge by as any other."""
+    folds: int = 3
+    """Every so many base names is held out."""
+    fold: int = 0
+    """Which one of them, from 0."""
+
+
+def prepare_fold(options: Fold, record: RunRecord) -> str:
+    """Writes the fold; pictures stay where they are."""
+    domain = hold_out(load_domain(options.data), options.folds, options.fold)
+    with domain_folder(options.output) as folder:
+        write_domain(folder, domain)
+        record.write(folder)
+    return describe(domain)
