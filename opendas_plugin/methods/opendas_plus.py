@@ -20,7 +20,7 @@ METHOD = Method(
         "triplet": {"mining": "training"},
         "optimiser": {
             "name": "adamw",
-            "lr": 3e-3,
+            "lr": 5e-3,
             "weight_decay": 0.01,
             "schedule": "cosine_steps",
             "warmup_epochs": 0,
