@@ -14,7 +14,7 @@ from opendas_plugin import methods
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.train.config import OptimiserConfig, TrainConfig, TripletConfig
-from opendas_plugin.train.recipe import FOLDER, read_recipe
+from opendas_plugin.train.recipe import FOLDER, build, read_recipe
 
 
 def recipe(folder: Path, text: str) -> TrainConfig:
@@ -51,7 +51,8 @@ def test_a_built_in_recipe_holds_only_what_differs(path: Path) -> None:
 
     check(values, dataclasses.asdict(read_recipe(path.stem)), defaults)
     for method, own in sections.items():
-        check(own, dataclasses.asdict(read_recipe(path.stem, method)), defaults)
+        published = build(TrainConfig, {**methods.get(method).recipe, "method": method}, method)
+        check(own, dataclasses.asdict(read_recipe(path.stem, method)), dataclasses.asdict(published))
 
 
 def test_a_method_has_what_it_is_published_with_and_a_recipe_goes_before_it(tmp_path: Path) -> None:
