@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,38 @@ def test_unequal_results_of_methods_are_an_error(tiny_backbone):
 
     with pytest.raises(SystemExit, match="the results differ"):
         benchmark.main(["--backbone", tiny_backbone, "--names", "5", "--images", "1", "--tolerance", "-1"])
+
+
+def test_the_best_two_settings_see_the_second_fold_and_the_better_mean_is_chosen(tmp_path, monkeypatch):
+    import tune
+
+    means = {"fold0": {"a": 50.0, "b": 40.0, "c": 45.0}, "fold1": {"a": 30.0, "b": 99.0, "c": 36.0}}
+    trained = []
+
+    def scores(data, output, rows, options):
+        names = [Path(row.partition("@")[2]).stem for row in rows]
+        trained.append(names)
+        return {name: {"mean": means[data.name][name]} for name in names}
+
+    monkeypatch.setattr(tune, "scores", scores)
+    options = tune.Options(data=tmp_path, output=tmp_path)
+    found = tune.tune("vpt", {"batch_size": 8}, {name: {} for name in "abc"}, options)
+    assert trained == [["a", "b", "c"], ["a", "c"]]
+    assert found["chosen"] == "c"
+
+
+@pytest.mark.slow  # five processes, which import all anew
+def test_methods_are_tuned_on_two_folds(domain, tmp_path, capsys):
+    import tune
+
+    settings = tmp_path / "settings.yaml"
+    quick = "{joint: {epochs: 1}, text: {epochs: 1}, batch_size: 8, workers: 0}"
+    settings.write_text(f"common: {quick}\nmethods:\n  wise_ft_text:\n    a: {{}}\n    b: {{seed: 1}}\n    c: {{}}\n")
+    tune.main(["--data", str(domain), "--output", str(tmp_path / "out"), "--settings", str(settings)])
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert [line.split()[:2] for line in lines] == [["wise_ft_text", name] for name in "abc"]
+    assert sum(line.endswith("yes") for line in lines) == 1
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["wise_ft_text"]["chosen"] in "abc"
 
 
 @pytest.mark.slow  # two processes, which import all anew
