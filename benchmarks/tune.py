@@ -22,6 +22,7 @@ import yaml
 from opendas_plugin.commands.compare import main as compare
 from opendas_plugin.commands.prepare_data import main as prepare
 from opendas_plugin.eval.classification import harmonic_mean
+from opendas_plugin.eval.comparison import METRICS
 from opendas_plugin.eval.report import align
 from opendas_plugin.files import write_json
 
@@ -29,7 +30,6 @@ FOLDS = 3
 SETTINGS = Path(__file__).with_suffix(".yaml")
 BOTH_FOLDS = 2
 """How many settings of a method are tried on the second fold."""
-METRICS = {"w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1"}
 
 
 @dataclass(frozen=True)

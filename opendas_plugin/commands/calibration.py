@@ -9,7 +9,7 @@ import torch
 
 from opendas_plugin.commands.common import UsageError
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.data.registry import Domain
+from opendas_plugin.data.registry import Domain, hold_out
 from opendas_plugin.data.splits import validation_groups
 from opendas_plugin.eval.calibration import HeldOut
 from opendas_plugin.eval.predict import cosines
@@ -35,14 +35,10 @@ def fold_domains(domain: Domain, folds: int, seed: int) -> list[Domain]:
     groups = {segment.group for segment in domain.train}
     images = {group: len({s.image for s in domain.train if s.group == group}) for group in groups}
     judged = validation_groups(images, JUDGED, seed)
-    domains = []
-    for fold in range(folds):
-        held = tuple(base[place] for place in sorted(order[fold::folds]))
-        train = [s for s in domain.train if s.group not in judged and s.label not in held]
-        val = [s for s in domain.train if s.group in judged]
-        vocabulary = Vocabulary(base, held, domain.vocabulary.template)
-        domains.append(Domain(train, val, vocabulary, domain.info))
-    return domains
+    train = [s for s in domain.train if s.group not in judged]
+    val = [s for s in domain.train if s.group in judged]
+    whole = Domain(train, val, Vocabulary(base, (), domain.vocabulary.template), domain.info)
+    return [hold_out(whole, [base[place] for place in order[fold::folds]]) for fold in range(folds)]
 
 
 def judge(adapter: Path, domain: Domain, device: torch.device) -> HeldOut:

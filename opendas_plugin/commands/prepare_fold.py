@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from opendas_plugin.commands.common import Options, RunRecord
+from opendas_plugin.commands.common import Options, RunRecord, UsageError
 from opendas_plugin.data.registry import describe, domain_folder, hold_out, load_domain, write_domain
 
 
@@ -27,7 +27,15 @@ class Fold(Options):
 
 def prepare_fold(options: Fold, record: RunRecord) -> str:
     """Writes the fold; pictures stay where they are."""
-    domain = hold_out(load_domain(options.data), options.folds, options.fold)
+    domain = load_domain(options.data)
+    base = domain.vocabulary.base
+    if not 2 <= options.folds <= len(base):
+        raise UsageError(f"--folds must be from 2 to the {len(base)} base names, got {options.folds}")
+    if not 0 <= options.fold < options.folds:
+        raise UsageError(f"--fold must be from 0 to {options.folds - 1}, got {options.fold}")
+    title = f"{domain.info.get('name', options.data.resolve().name)}, fold {options.fold} of {options.folds}"
+    domain = replace(domain, info={**domain.info, "name": title})
+    domain = hold_out(domain, base[options.fold :: options.folds])
     with domain_folder(options.output) as folder:
         write_domain(folder, domain)
         record.write(folder)

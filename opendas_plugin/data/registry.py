@@ -14,7 +14,7 @@ from opendas_plugin.data.manifest import read_manifest, write_manifest
 from opendas_plugin.data.reading import ImageReading, Reading
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.data.splits import draw_novel, match_novel, validation_groups
-from opendas_plugin.errors import ConfigError, DataError, MissingFileError, OutputError
+from opendas_plugin.errors import DataError, MissingFileError, OutputError
 from opendas_plugin.files import atomic_folder, read_json, write_json
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary
 
@@ -122,30 +122,21 @@ def build_domain(
     return domain
 
 
-def hold_out(domain: Domain, folds: int, fold: int) -> Domain:
-    """Holds out every ``folds``-th base name, from number ``fold`` on: its segments are not learnt from, and it counts
-    as novel beside the domain's novel names. What is judged stays.
+def hold_out(domain: Domain, names: Sequence[str]) -> Domain:
+    """Holds base names out: their segments are not learnt from, and they count as novel beside those that are.
+
+    What is judged stays.
 
     Raises:
-        ConfigError: fewer than 2 folds, more than base names, or no such fold.
         DataError: no segment is left for training.
     """
     vocabulary = domain.vocabulary
-    if not 2 <= folds <= len(vocabulary.base):
-        raise ConfigError(f"expected 2 folds up to the {len(vocabulary.base)} base names, got {folds}")
-    if not 0 <= fold < folds:
-        raise ConfigError(f"expected a fold from 0 to {folds - 1}, got {fold}")
-    held = set(vocabulary.base[fold::folds])
-    novel = tuple(name for name in vocabulary.names if name in held or name in vocabulary.novel)
+    held = {*names, *vocabulary.novel}
+    novel = tuple(name for name in vocabulary.names if name in held)
     train = [segment for segment in domain.train if segment.label not in held]
     dropped = dict(domain.info.get("dropped", {}))
     dropped["train"] = Counter(dropped.get("train", {})) + Counter({HELD_OUT: len(domain.train) - len(train)})
-    info = {
-        **domain.info,
-        "name": f"{domain.info.get('name', 'domain')}, fold {fold} of {folds}",
-        "kept": {"train": len(train), "val": len(domain.val)},
-        "dropped": dropped,
-    }
+    info = {**domain.info, "kept": {"train": len(train), "val": len(domain.val)}, "dropped": dropped}
     held_out = Domain(train, domain.val, Vocabulary(vocabulary.names, novel, vocabulary.template), info)
     _check(held_out)
     return held_out
