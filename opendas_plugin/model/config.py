@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from opendas_plugin.errors import AdapterError, ConfigError
 
@@ -12,7 +12,16 @@ FORMAT_VERSION = 2
 """1 for adapters of independent tokens alone; 2 for those that say more."""
 
 PromptForm = Literal["independent", "coupled", "read_only", "conditional"]
-WeightKind = Literal["frozen", "all", "norm_bias", "low_rank", "low_rank_all"]
+WeightKind = Literal[
+    "frozen",
+    "all",
+    "norm",
+    "norm_bias",
+    "low_rank",
+    "low_rank_all",
+    "low_rank_mlp_out",
+    "norm_bias+low_rank_mlp_out",
+]
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,13 @@ class WeightConfig:
     """Which of the towers' weights have learnt counterparts.
 
     Raises:
-        ConfigError: a rank below 1, or a mix outside 0 to 1.
+        ConfigError: a kind that does not exist, a rank below 1, or a mix outside 0 to 1.
     """
 
     visual: WeightKind = "frozen"
-    """Of the visual tower: none, all of them, those of LayerNorms and all biases, or low-rank updates: of query, key
-    and value (low_rank), or of every matrix of the layers (low_rank_all)."""
+    """Of the visual tower: none (frozen), all, those of LayerNorms (norm) and all biases (norm_bias), or low-rank
+    updates of query, key and value (low_rank), of every matrix of the layers (low_rank_all) or of the last one of each
+    MLP (low_rank_mlp_out); with a plus, of both kinds."""
     text: WeightKind = "frozen"
     """Likewise of the text tower."""
     rank: int = 2
@@ -83,6 +93,12 @@ class WeightConfig:
     """Share of the learnt weights after training, the rest is the frozen ones (WiSE-FT's alpha)."""
 
     def __post_init__(self) -> None:
+        for tower in ("visual", "text"):
+            if getattr(self, tower) not in get_args(WeightKind):
+                kinds = ", ".join(get_args(WeightKind))
+                raise ConfigError(
+                    f"expected weights of the {tower} tower to be one of {kinds}, got {getattr(self, tower)!r}"
+                )
         if self.rank < 1:
             raise ConfigError(f"expected rank to be 1 or more, got {self.rank}")
         if not 0 <= self.mix <= 1:

@@ -23,6 +23,7 @@ from opendas_plugin.model.packing import PackedTexts
 OpenCLIP: TypeAlias = Any
 """An open_clip ``CLIP`` or ``CustomTextCLIP``; open_clip ships no types."""
 Tower: TypeAlias = Literal["visual", "text"]
+Matrices: TypeAlias = Literal["all", "query_key_value", "mlp_out"]
 T = TypeVar("T")
 
 
@@ -90,9 +91,23 @@ def feature_width(model: OpenCLIP) -> int:
     return visual.positional_embedding.shape[1] if visual.proj is None else visual.proj.shape[1]
 
 
-def block_matrices(model: OpenCLIP, tower: Tower) -> dict[str, int]:
-    """Returns the names of the matrices in a tower's layers, and how many are stacked in each."""
-    names = [name for name, weight in tower_weights(model, tower).items() if ".resblocks." in name and weight.ndim == 2]
+def norm_names(model: OpenCLIP, tower: Tower) -> list[str]:
+    """Returns the names of the weights and biases of a tower's LayerNorms."""
+    norms = tuple(f"{name}." for name, module in model.named_modules() if isinstance(module, nn.LayerNorm))
+    return [name for name in tower_weights(model, tower) if name.startswith(norms)]
+
+
+def block_matrices(model: OpenCLIP, tower: Tower, which: Matrices = "all") -> dict[str, int]:
+    """Returns the names of matrices in a tower's layers, and how many are stacked in each.
+
+    Args:
+        model: the frozen model.
+        tower: which one.
+        which: all matrices, those of query, key and value, or the last one of each MLP.
+    """
+    end = {"all": "weight", "query_key_value": "in_proj_weight", "mlp_out": "mlp.c_proj.weight"}[which]
+    weights = tower_weights(model, tower).items()
+    names = [name for name, weight in weights if ".resblocks." in name and weight.ndim == 2 and name.endswith(end)]
     return {name: 3 if name.endswith("in_proj_weight") else 1 for name in names}
 
 

@@ -1,8 +1,10 @@
-"""Learnt counterparts of a tower's frozen weights: whole tensors, or low-rank updates of its matrices."""
+"""Learnt counterparts of a tower's frozen weights: whole tensors, low-rank updates of its matrices, or both."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import nn
@@ -10,6 +12,12 @@ from torch import nn
 from opendas_plugin.model import towers
 from opendas_plugin.model.config import WeightConfig
 from opendas_plugin.model.prompts import Learnt
+
+_MATRICES: dict[str, towers.Matrices] = {
+    "low_rank": "query_key_value",
+    "low_rank_mlp_out": "mlp_out",
+    "low_rank_all": "all",
+}
 
 
 class LearntWeights(Learnt):
@@ -92,6 +100,18 @@ class LowRankWeights(LearntWeights):
         return weights
 
 
+class JoinedWeights(LearntWeights):
+    """Several of the above, each of other weights."""
+
+    def __init__(self, parts: list[LearntWeights]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def _merge(self, model: towers.OpenCLIP, mix: float) -> dict[str, torch.Tensor]:
+        parts = cast(Iterable[LearntWeights], self.parts)
+        return {name: weight for part in parts for name, weight in part._merge(model, mix).items()}
+
+
 def new_weights(
     model: towers.OpenCLIP, tower: towers.Tower, config: WeightConfig, generator: torch.Generator
 ) -> LearntWeights:
@@ -99,12 +119,18 @@ def new_weights(
     kind = getattr(config, tower)
     if kind == "frozen":
         return LearntWeights()
-    weights = towers.tower_weights(model, tower)
-    if kind == "all":
-        return WholeWeights(model, list(weights))
+    parts = [_of_one_kind(model, tower, part, config, generator) for part in kind.split("+")]
+    return parts[0] if len(parts) == 1 else JoinedWeights(parts)
+
+
+def _of_one_kind(
+    model: towers.OpenCLIP, tower: towers.Tower, kind: str, config: WeightConfig, generator: torch.Generator
+) -> LearntWeights:
+    if kind in _MATRICES:
+        return LowRankWeights(model, towers.block_matrices(model, tower, _MATRICES[kind]), config, generator)
+    names, norms = list(towers.tower_weights(model, tower)), towers.norm_names(model, tower)
+    if kind == "norm":
+        return WholeWeights(model, norms)
     if kind == "norm_bias":
-        vectors = [name for name, weight in weights.items() if weight.ndim == 1 and name.endswith(("weight", "bias"))]
-        return WholeWeights(model, vectors)
-    stacked = towers.block_matrices(model, tower)
-    chosen = {name: parts for name, parts in stacked.items() if kind == "low_rank_all" or parts == 3}
-    return LowRankWeights(model, chosen, config, generator)
+        return WholeWeights(model, [name for name in names if name in norms or name.endswith("bias")])
+    return WholeWeights(model, names)

@@ -25,7 +25,8 @@ def test_opendas_learns_what_the_paper_says_it_does() -> None:
         ("lora", 294_912 + 110_592),
         ("promptsrc", 233_472),
         ("opendas_joint", 233_472),
-        ("opendas_plus", 24 * (3 * 2048 + 2048 + 5120 + 5120) + 12 * 3 * 1536),
+        ("ln_bias", 323_584 + 121_344),
+        ("opendas_plus", 323_584 + 24 * 5 * 1024 + 2 * 768 * (2 * 12 + 1)),
     ],
 )
 def test_rivals_learn_as_much_as_their_papers_say(method: str, count: int) -> None:

@@ -26,10 +26,11 @@ ADAPTERS = {
     "low_rank": (NONE, LOW_RANK),
     "low_rank_all": (PromptConfig(), WeightConfig(visual="low_rank_all", text="low_rank", rank=1)),
     "norm_bias": (NONE, WeightConfig(visual="norm_bias", text="norm_bias")),
+    "joined": (NONE, WeightConfig(visual="norm_bias+low_rank_mlp_out", text="norm", rank=1)),
     "visual_tower": (NONE, WeightConfig(visual="all", mix=0.5)),
     "text_tower": (NONE, WeightConfig(text="all", mix=0.5)),
 }
-STARTS_AS_PLAIN_CLIP = ("low_rank", "norm_bias", "visual_tower", "text_tower")
+STARTS_AS_PLAIN_CLIP = ("low_rank", "norm_bias", "joined", "visual_tower", "text_tower")
 
 
 def build(prompts: PromptConfig | None = None, weights: WeightConfig | None = None, noise: float = 0.3, **options):
@@ -159,7 +160,7 @@ def test_conditional_tokens_are_moved_by_each_image() -> None:
         assert close(clip.encode_text(ids), clip.model.encode_text(ids))
 
 
-@pytest.mark.parametrize("kind", ["low_rank", "low_rank_all"])
+@pytest.mark.parametrize("kind", ["low_rank", "low_rank_all", "low_rank_mlp_out"])
 def test_low_rank_updates_are_those_of_separate_matrices(kind: str) -> None:
     clip = build(NONE, WeightConfig(visual=kind, text=kind, rank=2))
     merged = copy.deepcopy(clip.model).requires_grad_(False)
@@ -174,6 +175,8 @@ def test_low_rank_updates_are_those_of_separate_matrices(kind: str) -> None:
                     *b.attn.in_proj_weight.chunk(3), b.attn.out_proj.weight, b.mlp.c_fc.weight, b.mlp.c_proj.weight,
                 )
             ]  # fmt: skip
+        if kind == "low_rank_mlp_out":
+            matrices = [b.mlp.c_proj.weight for b in resblocks]
         downs = [down for stacked in learnt.down for down in stacked]
         ups = [up for stacked in learnt.up for up in stacked]
         for matrix, down, up in zip(matrices, downs, ups, strict=True):
@@ -181,6 +184,25 @@ def test_low_rank_updates_are_those_of_separate_matrices(kind: str) -> None:
     images, ids = pixels(merged), clip.tokenize(TEXTS)
     assert close(clip.encode_image(images), merged.encode_image(images))
     assert close(clip.encode_text(ids), merged.encode_text(ids))
+
+
+def test_weights_of_two_kinds_are_learnt_side_by_side_and_mixed_alike() -> None:
+    both = build(NONE, WeightConfig(visual="norm_bias+low_rank_mlp_out", text="norm", rank=1, mix=0.4))
+    merged = copy.deepcopy(both.model).requires_grad_(False)
+    vectors, updates = both.visual_weights.parts
+    visual = {name for name, p in merged.named_parameters() if name.startswith("visual.") and p.ndim == 1}
+    assert {*vectors.names} == visual - {"visual.class_embedding"}
+    norms = ["ln_final", *(f"transformer.resblocks.{i}.ln_{n}" for i in range(3) for n in (1, 2))]
+    assert {*both.text_weights.names} == {f"{norm}.{part}" for norm in norms for part in ("weight", "bias")}
+    learnt = zip(vectors.names + both.text_weights.names, [*vectors.values, *both.text_weights.values], strict=True)
+    for name, value in learnt:
+        merged.get_parameter(name).mul_(0.6).add_(0.4 * value.detach())
+    for block, down, up in zip(merged.visual.transformer.resblocks, updates.down, updates.up, strict=True):
+        block.mlp.c_proj.weight.add_(0.4 * up[0].detach() @ down[0].detach())
+    images, ids = pixels(merged), both.tokenize(TEXTS)
+    assert close(both.encode_image(images), merged.encode_image(images))
+    assert close(both.encode_text(ids), merged.encode_text(ids))
+    assert not close(both.encode_image(images), both.model.encode_image(images))
 
 
 @pytest.mark.parametrize("tower", ["visual", "text"])
