@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,11 @@ from opendas_plugin.errors import DataError
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.vocabulary import Vocabulary, fold_name
+
+logger = logging.getLogger(__name__)
+
+SAME = 0.9999
+"""The cosine of two names' text features above which the backbone does not tell the names apart."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +115,7 @@ def cosines(
     The texts are encoded once. The arguments are those of :func:`predict`; the segments' labels are not looked at.
     """
     device = clip.logit_scale.device
-    classifier: Callable[[Tensor], Tensor]
-    if ensemble:
-        classifier = partial(_cosines, names=ensemble_features(clip, vocabulary.names))
-    else:
-        classifier = clip.classifier(clip.tokenize(vocabulary.texts()))
+    classifier = _classifier(clip, vocabulary, ensemble)
     autocast = device.type == "cuda" if autocast is None else autocast
     batches = [range(start, min(start + batch_size, len(segments))) for start in range(0, len(segments), batch_size)]
     loader = CropLoader(SegmentCrops(segments, policy), batches, workers=workers)
@@ -121,6 +123,21 @@ def cosines(
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
             features = clip.encode_image(normalise(crops.to(device, non_blocking=True)))
         yield index, classifier(features).cpu()
+
+
+def _classifier(clip: OpenDASCLIP, vocabulary: Vocabulary, ensemble: bool) -> Callable[[Tensor], Tensor]:
+    texts = clip.tokenize(vocabulary.texts())
+    if clip.is_conditional and not ensemble:
+        return clip.classifier(texts)
+    names = ensemble_features(clip, vocabulary.names) if ensemble else clip.encode_text(texts, normalize=True).float()
+    for first, second in ((names @ names.T).triu(diagonal=1) > SAME).nonzero().tolist():
+        logger.warning(
+            "%r and %r have the same text feature (cosine above %g): which of the two a segment gets is chance",
+            vocabulary.names[first],
+            vocabulary.names[second],
+            SAME,
+        )
+    return partial(_cosines, names=names)
 
 
 def _cosines(image: Tensor, names: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from opendas_plugin.data.registry import load_domain
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.predict import cosines, predict
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.vocabulary import Vocabulary
 
 POLICY = CropPolicy(size=32)
 
@@ -86,3 +87,12 @@ def test_an_ensemble_is_the_mean_over_clips_own_templates(clip, blocks):
     with torch.no_grad():
         expected = clip.model.encode_image(normalise(crops), normalize=True) @ mean.T
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_names_that_the_backbone_cannot_tell_apart_are_said(blocks, caplog):
+    clip = OpenDASCLIP.from_backbone("office-tiny")
+    names = Vocabulary(("door", "wall", "door frame", "picture frame"))
+    segments = [dataclasses.replace(blocks.val[0], label="wall")]
+    predict(clip, segments, names, CropPolicy())
+    said = [record.getMessage() for record in caplog.records if "same text feature" in record.getMessage()]
+    assert len(said) == 1 and said[0].startswith("'door' and 'door frame' have the same text feature")
