@@ -130,14 +130,22 @@ def _classifier(clip: OpenDASCLIP, vocabulary: Vocabulary, ensemble: bool) -> Ca
     if clip.is_conditional and not ensemble:
         return clip.classifier(texts)
     names = ensemble_features(clip, vocabulary.names) if ensemble else clip.encode_text(texts, normalize=True).float()
-    for first, second in ((names @ names.T).triu(diagonal=1) > SAME).nonzero().tolist():
+    _warn_of_equal(names, vocabulary.names)
+    return partial(_cosines, names=names)
+
+
+def _warn_of_equal(features: Tensor, names: Sequence[str]) -> None:
+    pairs = ((features @ features.T).triu(diagonal=1) > SAME).nonzero().tolist()
+    if pairs:
+        first, second = (names[place] for place in pairs[0])
+        others = f" (and {len(pairs) - 1} more pairs)" if pairs[1:] else ""
         logger.warning(
-            "%r and %r have the same text feature (cosine above %g): which of the two a segment gets is chance",
-            vocabulary.names[first],
-            vocabulary.names[second],
+            "%r and %r%s have the same text feature, to a cosine of %g: which of them a segment gets is chance",
+            first,
+            second,
+            others,
             SAME,
         )
-    return partial(_cosines, names=names)
 
 
 def _cosines(image: Tensor, names: Tensor) -> Tensor:

@@ -22,22 +22,6 @@ KINDS = ("office", "folders", "coco", "ade20k", "kitti360", "scannetpp", "openma
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
-@pytest.fixture
-def street(tmp_path, monkeypatch):
-    """Ten frames with label maps of sky, road and car, and the flags that read them."""
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    for folder in ("images", "labels"):
-        Path(folder).mkdir()
-    for number in range(10):
-        labels = np.zeros((40, 60), np.uint8)
-        labels[20:] = 1
-        labels[25:35, 5 * number : 5 * number + 12] = 2
-        Image.fromarray(labels).save(f"labels/{number:03d}.png")
-        Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(f"images/{number:03d}.png")
-    return ["folders", "--images", "images", "--labels", "labels", "--classes", "sky,road,car", "--output", "out"]
-
-
 def prepared(path="out"):
     return sorted(item.name for item in Path(path).iterdir())
 
@@ -60,37 +44,6 @@ def test_folders_become_a_domain(street, capsys):
     run = json.loads(Path("out/run.json").read_text())
     assert run["seed"] == 3
     assert run["config"]["val_fraction"] == 0.3
-
-
-def test_a_fold_is_a_domain_that_reads_the_same_pictures(street, capsys):
-    assert main([*street, "--seed", "3"]) == 0
-    assert main(["fold", "--data", "out", "--output", "folds/0", "--folds", "3"]) == 0
-    whole, fold = load_domain("out"), load_domain("folds/0")
-    assert fold.vocabulary.novel == ("sky",)
-    assert {segment.label for segment in fold.train} == {"road", "car"}
-    assert [segment.image.resolve() for segment in fold.val] == [segment.image.resolve() for segment in whole.val]
-    assert "name held out" in capsys.readouterr().out
-
-
-def test_folds_hold_out_every_base_name_once(street):
-    assert main([*street, "--novel-fraction", "0.34", "--seed", "3"]) == 0
-    whole, held = load_domain("out").vocabulary, []
-    for fold in ("0", "1"):
-        assert main(["fold", "--data", "out", "--output", f"folds/{fold}", "--folds", "2", "--fold", fold]) == 0
-        held += set(load_domain(f"folds/{fold}").vocabulary.novel) - set(whole.novel)
-    assert sorted(held) == sorted(whole.base)
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [(["--folds", "1"], "--folds must be from 2 to the 3 base names, got 1"),
-     (["--folds", "2", "--fold", "2"], "--fold must be from 0 to 1, got 2")],
-)  # fmt: skip
-def test_folds_that_cannot_be_are_named(street, capsys, flags, message):
-    assert main(street) == 0
-    assert main(["fold", "--data", "out", "--output", "folds", *flags]) == 2
-    assert message in capsys.readouterr().err
-    assert not Path("folds").exists()
 
 
 def test_a_seed_gives_the_same_files_again(street):

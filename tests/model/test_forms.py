@@ -205,6 +205,11 @@ def test_weights_of_two_kinds_are_learnt_side_by_side_and_mixed_alike() -> None:
     assert not close(both.encode_image(images), both.model.encode_image(images))
 
 
+def test_kinds_of_weights_that_do_not_exist_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"expected weights of the text tower to be one of .*'lowrank'"):
+        WeightConfig(text="lowrank")
+
+
 @pytest.mark.parametrize("tower", ["visual", "text"])
 @pytest.mark.parametrize("mix", [0.0, 0.3, 0.5, 1.0])
 def test_fine_tuned_weights_are_mixed_with_the_frozen_ones(tower, mix) -> None:
