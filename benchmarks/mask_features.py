@@ -26,8 +26,8 @@ from PIL import Image
 from torchvision import transforms
 
 from integrations.openmask3d.features import Extraction, LevelCrops, Settings
-from opendas_plugin.data.mask_features import save_masks
-from opendas_plugin.data.scenes import open_scene
+from opendas_plugin.scenes.folder import open_scene
+from opendas_plugin.scenes.mask_features import save_masks
 
 ROOM = np.array([6.0, 5.0, 3.0])
 WIDTH = 768

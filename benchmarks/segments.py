@@ -30,9 +30,9 @@ from tqdm import tqdm
 
 from opendas_plugin.commands.prepare_data import main as prepare_main
 from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.loader import CropLoader, SegmentCrops
 from opendas_plugin.data.packed import PackedCrops
-from opendas_plugin.data.registry import load_domain
 from opendas_plugin.eval.report import align
 
 CLASSES = 20

@@ -16,9 +16,12 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # Each part may import the parts in the rows below its own, and nothing beside or above; `model` knows nothing of data.
 LAYERS = (
     {"commands"},
-    {"train", "eval", "office"},
+    {"runs"},
+    {"train", "eval", "readers"},
+    {"labeller", "office"},
     {"methods"},
     {"negatives"},
+    {"scenes"},
     {"data"},
     {"crops", "vocabulary", "model"},
     {"files", "version"},
@@ -28,11 +31,11 @@ MODEL_KNOWS = {"model", "files", "version", "errors"}
 
 # Optional or brittle dependencies, and the one file that knows each.
 ONE_FILE = {
-    "cv2": "data/fisheye.py",
-    "open3d": "data/pointcloud.py",
+    "cv2": "scenes/fisheye.py",
+    "open3d": "scenes/pointcloud.py",
     "openai": "negatives/language_model.py",
     "matplotlib": "eval/plots.py",
-    "embreex": "data/raycast.py",
+    "embreex": "scenes/raycast.py",
 }
 
 

@@ -15,7 +15,11 @@ from integrations.openmask3d.features import Crop, Extraction, LevelCrops, Polic
 from integrations.openmask3d.predictors import Kind, load_predictor
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.data.mask_features import (
+from opendas_plugin.errors import MissingFileError
+from opendas_plugin.files import atomic_folder
+from opendas_plugin.model.loading import load
+from opendas_plugin.scenes.folder import find_cloud, open_scene, read_intrinsic
+from opendas_plugin.scenes.mask_features import (
     FeatureSource,
     describe,
     finished_features,
@@ -23,12 +27,8 @@ from opendas_plugin.data.mask_features import (
     save_features,
     save_masks,
 )
-from opendas_plugin.data.pointcloud import fuse, geometric_masks, read_ply, write_ply
-from opendas_plugin.data.scenes import find_cloud, open_scene, read_intrinsic
-from opendas_plugin.data.views import Intrinsics, Views
-from opendas_plugin.errors import MissingFileError
-from opendas_plugin.files import atomic_folder
-from opendas_plugin.model.loading import load
+from opendas_plugin.scenes.pointcloud import fuse, geometric_masks, read_ply, write_ply
+from opendas_plugin.scenes.views import Intrinsics, Views
 
 PROGRAM = "opendas-openmask3d"
 

@@ -21,16 +21,6 @@ from integrations.openmask3d.features import Extraction, PolicyCrops, Settings
 from integrations.openmask3d.surfaces import fill_regions
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, open_output, parse, pick_device
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.data.mask_features import (
-    PREFIX,
-    FeatureSource,
-    describe,
-    finished_features,
-    read_masks,
-    save_features,
-)
-from opendas_plugin.data.pointcloud import read_ply
-from opendas_plugin.data.scenes import find_cloud, open_scene
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.instance_files import Classes, read_classes, read_names, read_truth
 from opendas_plugin.eval.instance_report import Scene, evaluate_instances
@@ -39,6 +29,16 @@ from opendas_plugin.eval.oracle import OracleScores
 from opendas_plugin.eval.report import align
 from opendas_plugin.files import write_json, write_text
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.scenes.folder import find_cloud, open_scene
+from opendas_plugin.scenes.mask_features import (
+    PREFIX,
+    FeatureSource,
+    describe,
+    finished_features,
+    read_masks,
+    save_features,
+)
+from opendas_plugin.scenes.pointcloud import read_ply
 from opendas_plugin.vocabulary import Vocabulary
 
 PROGRAM = "opendas-openmask3d"

@@ -17,9 +17,9 @@ from integrations.openmask3d.clips import ClipLoader
 from integrations.openmask3d.features import Crop, Extraction, LevelCrops, PolicyCrops, Settings
 from integrations.openmask3d.predictors import Predictor
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.data.mask_features import PREFIX, FeatureSource, describe, finished_features
-from opendas_plugin.data.scenes import check_numbering, find_views
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.scenes.folder import check_numbering, find_views
+from opendas_plugin.scenes.mask_features import PREFIX, FeatureSource, describe, finished_features
 
 logger = logging.getLogger(__name__)
 

@@ -25,9 +25,9 @@ from integrations.openmask3d.predictors import Predictor
 from integrations.openmask3d.regions import Region, draw_points, find_regions, grown_box
 from opendas_plugin import crops
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.data.mask_features import sparse_masks
-from opendas_plugin.data.views import Projector, Views, best_views
 from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.scenes.mask_features import sparse_masks
+from opendas_plugin.scenes.views import Projector, Views, best_views
 
 logger = logging.getLogger(__name__)
 

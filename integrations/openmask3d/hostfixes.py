@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from opendas_plugin.data.mask_features import safe_kinds
+from opendas_plugin.scenes.mask_features import safe_kinds
 
 logger = logging.getLogger(__name__)
 _told: set[str] = set()

@@ -21,8 +21,8 @@ from PIL import Image
 from integrations.openmask3d import hostfixes
 from integrations.openmask3d.clips import ClipLoader
 from integrations.openmask3d.extractor import Extractor, Overrides, random_state, read_overrides
-from opendas_plugin.data.mask_features import FeatureSource, check_pair, describe, save_features, sparse_masks
 from opendas_plugin.errors import MissingDependencyError
+from opendas_plugin.scenes.mask_features import FeatureSource, check_pair, describe, save_features, sparse_masks
 
 FEATURES = "_openmask3d_features.npy"
 logger = logging.getLogger("integrations.openmask3d")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from integrations.openmask3d.predictors import Predictor
 from opendas_plugin.crops import Box, mask_box
-from opendas_plugin.data.views import Projector
+from opendas_plugin.scenes.views import Projector
 
 Draws = dict[int, list[tuple[int, int, NDArray[np.int64]]]]
 """For each needed picture: mask, the picture's rank among the mask's, and the rows (rounds, n) of its pixels."""

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from integrations.openmask3d.regions import Region
 from opendas_plugin.crops import mask_box
-from opendas_plugin.data.views import Projector
+from opendas_plugin.scenes.views import Projector
 
 _REACH = 0.15  # metres from a pixel's surface to the nearest point of the cloud
 

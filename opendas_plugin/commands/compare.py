@@ -13,16 +13,16 @@ from typing import Any
 
 from opendas_plugin import methods
 from opendas_plugin.commands import generate_negatives
-from opendas_plugin.commands.ablations import ABLATIONS, Variant
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, open_output, parse, run_command
-from opendas_plugin.commands.compare_runs import PROGRAM, Job, predictions_of, run_all, systems_of
 from opendas_plugin.commands.train_prompts import DEFAULT_RECIPE, TrainPrompts
-from opendas_plugin.data.registry import Domain, load_domain
+from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.errors import ConfigError, MissingFileError, OpenDASError
 from opendas_plugin.eval import comparison, plots
 from opendas_plugin.eval.overlays import overlay_figure
 from opendas_plugin.eval.tables import Figure
 from opendas_plugin.files import atomic_file, read_json, write_text
+from opendas_plugin.runs.ablations import ABLATIONS, Variant
+from opendas_plugin.runs.compare_runs import PROGRAM, Job, predictions_of, run_all, systems_of
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import read_recipe
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from opendas_plugin.commands.backbones import ModelOptions, crop_policy, load_clip, resolved
 from opendas_plugin.commands.common import UsageError, open_output, pick_device
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval.report import evaluate_classification, format_table
 from opendas_plugin.vocabulary import Vocabulary, fold_name
 

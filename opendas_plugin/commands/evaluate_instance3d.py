@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from opendas_plugin.commands.backbones import ModelOptions, load_clip
 from opendas_plugin.commands.common import UsageError, open_output, pick_device
-from opendas_plugin.data.mask_features import PREFIX, FeatureSource
 from opendas_plugin.errors import MissingFileError
 from opendas_plugin.eval.instance_files import (
     Classes,
@@ -25,6 +24,7 @@ from opendas_plugin.eval.instance_files import (
 from opendas_plugin.eval.instance_report import Scene, evaluate_instances, format_instance_table
 from opendas_plugin.eval.mask_names import MASKS, NamedScenes
 from opendas_plugin.eval.oracle import OracleScores, format_oracle
+from opendas_plugin.scenes.mask_features import PREFIX, FeatureSource
 from opendas_plugin.vocabulary import Vocabulary, fold_name
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from opendas_plugin.commands.backbones import ModelOptions, crop_policy, load_clip, resolved
 from opendas_plugin.commands.common import UsageError, open_output, pick_device
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval.interpolation import sweep_features, sweep_weights
 from opendas_plugin.eval.report import align
 from opendas_plugin.files import atomic_file, write_json

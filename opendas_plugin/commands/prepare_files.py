@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, plain
-from opendas_plugin.data.ade20k import read_ade20k
-from opendas_plugin.data.coco import read_instances, read_panoptic
-from opendas_plugin.data.folders import Grouping, Regions, read_folders
-from opendas_plugin.data.kitti360 import read_kitti360
+from opendas_plugin.data.domain import build_domain, describe, domain_folder, write_domain
 from opendas_plugin.data.reading import Reading
-from opendas_plugin.data.registry import build_domain, describe, domain_folder, write_domain
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import read_json, write_json
+from opendas_plugin.readers.ade20k import read_ade20k
+from opendas_plugin.readers.coco import read_instances, read_panoptic
+from opendas_plugin.readers.folders import Grouping, Regions, read_folders
+from opendas_plugin.readers.kitti360 import read_kitti360
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, check_names
 
 VAL_FRACTION = 0.2

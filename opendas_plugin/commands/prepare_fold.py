@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opendas_plugin.commands.common import Options, RunRecord, UsageError
-from opendas_plugin.data.registry import describe, domain_folder, hold_out, load_domain, write_domain
+from opendas_plugin.data.domain import describe, domain_folder, hold_out, load_domain, write_domain
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from opendas_plugin.commands.common import Options, RunRecord
 from opendas_plugin.commands.prepare_files import DEFAULT_WORKERS, check_ranges, read_names
-from opendas_plugin.data.registry import describe
+from opendas_plugin.data.domain import describe
 from opendas_plugin.office import bench
 from opendas_plugin.office.rooms import Pictures
 from opendas_plugin.office.rooms import prepare as prepare_rooms

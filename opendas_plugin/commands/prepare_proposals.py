@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opendas_plugin.commands.common import Options, RunRecord
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
+from opendas_plugin.data.proposals import labelled_pictures, office_pictures, write_proposals
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
-from opendas_plugin.office.proposals import labelled_pictures, office_pictures, write_proposals
-from opendas_plugin.office.proposals3d import write_proposals_3d
+from opendas_plugin.scenes.proposals3d import write_proposals_3d
 
 
 @dataclass(frozen=True, kw_only=True)

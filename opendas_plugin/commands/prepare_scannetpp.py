@@ -7,13 +7,13 @@ from pathlib import Path
 
 from opendas_plugin.commands.common import Options, RunRecord, UsageError
 from opendas_plugin.commands.prepare_files import Prepare, check_ranges, read_names
-from opendas_plugin.data.openmask3d_layout import export_masks, export_scene
-from opendas_plugin.data.registry import build_domain, describe, domain_folder, write_domain
-from opendas_plugin.data.scannetpp import Scene, Source, Split, choose_offices, read_scene_list
-from opendas_plugin.data.scannetpp_segments import Limits, read_scenes, split_names
-from opendas_plugin.data.scannetpp_truth import write_truth
+from opendas_plugin.data.domain import build_domain, describe, domain_folder, write_domain
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import atomic_folder
+from opendas_plugin.scenes.openmask3d_layout import export_masks, export_scene
+from opendas_plugin.scenes.scannetpp import Scene, Source, Split, choose_offices, read_scene_list
+from opendas_plugin.scenes.scannetpp_segments import Limits, read_scenes, split_names
+from opendas_plugin.scenes.scannetpp_truth import write_truth
 
 OFFICES = {"train": 14, "val": 16}
 """As many scenes as the paper takes."""

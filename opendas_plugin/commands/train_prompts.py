@@ -16,14 +16,11 @@ import torch
 import tyro
 
 from opendas_plugin import methods
-from opendas_plugin.commands.calibration import fold_domains, judge
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device, run_command
-from opendas_plugin.commands.meters import Stopwatch
-from opendas_plugin.commands.training_data import crop_policy, learning_segments, related_names
+from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.data.manifest import write_manifest
 from opendas_plugin.data.packed import PackedCrops
-from opendas_plugin.data.registry import Domain, load_domain
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.eval.calibration import choose_constant
 from opendas_plugin.eval.report import compare_reports, evaluate_classification, format_table
@@ -32,6 +29,9 @@ from opendas_plugin.methods import Tower
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import Interpolation
 from opendas_plugin.negatives.database import NegativeDatabase
+from opendas_plugin.runs.calibration import fold_domains, judge
+from opendas_plugin.runs.meters import Stopwatch
+from opendas_plugin.runs.training_data import crop_policy, learning_segments, related_names
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.train.inputs import TrainingData

@@ -10,14 +10,21 @@ from tqdm import tqdm
 
 from opendas_plugin.commands.backbones import DEFAULT_BACKBONE
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse_subcommand, pick_device, run_command
-from opendas_plugin.data.mask_features import PREFIX, FeatureSource, check_pair, read_features, read_masks, sparse_masks
-from opendas_plugin.data.pointcloud import read_ply, write_ply
-from opendas_plugin.data.scenes import find_cloud, open_scene
-from opendas_plugin.data.views import Intrinsics
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.queries import Match, best_masks, colour_masks, picture_matches
 from opendas_plugin.files import atomic_file, write_json
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.scenes.folder import find_cloud, open_scene
+from opendas_plugin.scenes.mask_features import (
+    PREFIX,
+    FeatureSource,
+    check_pair,
+    read_features,
+    read_masks,
+    sparse_masks,
+)
+from opendas_plugin.scenes.pointcloud import read_ply, write_ply
+from opendas_plugin.scenes.views import Intrinsics
 
 PROGRAM = "opendas-visualize"
 

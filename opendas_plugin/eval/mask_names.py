@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from opendas_plugin.data.mask_features import FeatureSource, check_pair, read_masks
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.instance3d import Instance
 from opendas_plugin.eval.instance_files import Classes
 from opendas_plugin.files import write_text
+from opendas_plugin.scenes.mask_features import FeatureSource, check_pair, read_masks
 
 MASKS, FEATURES = "{}_masks.pt", "{}_openmask3d_features.npy"
 """OpenMask3D's names for a scene's files."""

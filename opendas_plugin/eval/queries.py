@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from opendas_plugin.data.mask_features import sparse_masks
-from opendas_plugin.data.views import Projector, Views
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.scenes.mask_features import sparse_masks
+from opendas_plugin.scenes.views import Projector, Views
 
 BEST = np.array([(230, 40, 40), (240, 130, 30), (240, 210, 50)])
 """RGB of the first, the second, and all further masks."""

@@ -21,8 +21,8 @@ from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 from opendas_plugin.model.config import AdapterConfig, BackboneConfig, Interpolation, PromptConfig, WeightConfig
 from opendas_plugin.model.encoder import Encoder
 from opendas_plugin.model.frozen_parts import FrozenParts
+from opendas_plugin.model.interfaces import VisualView
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
-from opendas_plugin.model.views import VisualView
 from opendas_plugin.model.weights import new_weights
 from opendas_plugin.version import __version__
 

@@ -24,7 +24,7 @@ from opendas_plugin.model.config import BackboneConfig
 from opendas_plugin.model.towers import OpenCLIP, require_promptable, text_tower, unpromptable
 
 OFFICE_TINY = "office-tiny"
-_OFFICE_TINY_FOLDER = Path(__file__).parents[1] / "office" / "tiny"
+_OFFICE_TINY_FOLDER = Path(__file__).parent / "tiny"
 _WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 _OPENAI_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # scalars that OpenAI's archives hold too
 

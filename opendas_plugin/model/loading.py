@@ -10,7 +10,7 @@ import torch
 from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import OFFICE_TINY
-from opendas_plugin.model.views import OpenAIView
+from opendas_plugin.model.interfaces import OpenAIView
 
 _ADAPTER = "opendas:"
 _OPENAI_NAMES = {  # what clip.available_models() lists, under open_clip's names

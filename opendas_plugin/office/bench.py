@@ -14,8 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.data.images import read_image
-from opendas_plugin.data.registry import Domain, load_domain
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
 from opendas_plugin.office.look import Look

@@ -14,11 +14,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.data.raycast import RayCaster
 from opendas_plugin.office.geometry import Mesh, merge
 from opendas_plugin.office.kinds import KINDS
 from opendas_plugin.office.kinds.surfaces import ceiling_panel, floor_panel, wall_panel
 from opendas_plugin.office.render import Lighting
+from opendas_plugin.scenes.raycast import RayCaster
 
 _Bounds: TypeAlias = NDArray[np.floating]
 _QUARTER = np.pi / 2

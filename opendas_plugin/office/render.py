@@ -11,9 +11,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from opendas_plugin.data.camera import Camera
-from opendas_plugin.data.raycast import RayCaster
 from opendas_plugin.office.geometry import Mesh
+from opendas_plugin.scenes.camera import Camera
+from opendas_plugin.scenes.raycast import RayCaster
 
 _Floats: TypeAlias = NDArray[np.float32]
 

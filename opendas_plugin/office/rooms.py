@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
+from opendas_plugin.data.domain import Domain, build_domain, domain_folder, write_domain
 from opendas_plugin.data.reading import ImageReading, Reading, too_small
-from opendas_plugin.data.registry import Domain, build_domain, domain_folder, write_domain
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.data.splits import draw_novel, match_novel
 from opendas_plugin.errors import ConfigError
@@ -30,7 +30,7 @@ from opendas_plugin.office.look import Look
 from opendas_plugin.office.names import BASE, NOVEL_TEST, NOVEL_TUNE
 from opendas_plugin.office.render import render
 from opendas_plugin.office.scene3d import NO_CLASS, Frame, sample_points, visible_share, write_ground_truth, write_scene
-from opendas_plugin.office.views import choose_views
+from opendas_plugin.office.viewpoints import choose_views
 
 NOVEL = {"test": NOVEL_TEST, "tune": NOVEL_TUNE}
 SPLITS = ("train", "tune", "test")

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from opendas_plugin.data.camera import Camera
 from opendas_plugin.office.geometry import Mesh
 from opendas_plugin.office.layout import Room
+from opendas_plugin.scenes.camera import Camera
 
 NO_CLASS = 255
 _DENSITY, _FEWEST = 250, 300  # points a square metre, and at least this many a thing

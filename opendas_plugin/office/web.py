@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.data.camera import Camera
 from opendas_plugin.office.geometry import Mesh
 from opendas_plugin.office.kinds import KINDS, Kind
 from opendas_plugin.office.render import Light, Lighting, render
+from opendas_plugin.scenes.camera import Camera
 
 TEMPLATES: tuple[str, ...] = (
     "a photo of a {}.",

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from opendas_plugin.commands.ablations import ABLATIONS
 from opendas_plugin.commands.compare import Compare, main, plan
-from opendas_plugin.commands.compare_runs import COST
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.runs.ablations import ABLATIONS
+from opendas_plugin.runs.compare_runs import COST
 
 RECIPE = """
 backbone: office-tiny

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from opendas_plugin.commands import evaluate, prepare_data, train_prompts
-from opendas_plugin.data.raycast import load_mesh
-from opendas_plugin.data.registry import load_domain
-from opendas_plugin.data.scannetpp import Scene, read_things
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval import plots
+from opendas_plugin.scenes.raycast import load_mesh
+from opendas_plugin.scenes.scannetpp import Scene, read_things
 from opendas_plugin.train.recipe import read_recipe
 from tests.data.layouts import make_ade20k, make_kitti360
-from tests.data.scannetpp_rooms import offices
+from tests.scenes.scannetpp_rooms import offices
 
 DATASETS = {
     "ade20k": (make_ade20k, []),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from opendas_plugin.commands.evaluate import main
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.vocabulary import Vocabulary

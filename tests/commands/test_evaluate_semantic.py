@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from opendas_plugin.commands.evaluate import main
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.segments import encode
 from opendas_plugin.eval.masks import write_proposals
 from opendas_plugin.vocabulary import Vocabulary

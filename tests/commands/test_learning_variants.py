@@ -11,8 +11,8 @@ import pytest
 
 from opendas_plugin.commands.evaluate import main as evaluate
 from opendas_plugin.commands.train_prompts import main as train
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.manifest import read_manifest
-from opendas_plugin.data.registry import load_domain
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 
 

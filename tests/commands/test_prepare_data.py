@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from opendas_plugin.commands.prepare_data import main
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from tests.data.layouts import make_ade20k, make_kitti360
 
 KINDS = ("office", "folders", "coco", "ade20k", "kitti360", "scannetpp", "openmask3d", "fold")
@@ -251,7 +251,7 @@ def test_a_killed_run_goes_on_with_resume(street, tmp_path):
     program = (
         "import os, signal, sys\n"
         "from opendas_plugin.commands import prepare_data\n"
-        "from opendas_plugin.data import folders\n"
+        "from opendas_plugin.readers import folders\n"
         "read = folders.read_labels\n"
         "def kill(path):\n"
         "    return os.kill(os.getpid(), signal.SIGKILL) if '007' in str(path) else read(path)\n"

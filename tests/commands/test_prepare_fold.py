@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opendas_plugin.commands.prepare_data import main
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 
 
 def test_a_fold_is_a_domain_that_reads_the_same_pictures(street, capsys):

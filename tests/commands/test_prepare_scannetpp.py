@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from opendas_plugin.commands.prepare_data import main
-from opendas_plugin.data.mask_features import read_masks
-from opendas_plugin.data.raycast import load_mesh
-from opendas_plugin.data.registry import load_domain
-from tests.data.scannetpp_rooms import offices
+from opendas_plugin.data.domain import load_domain
+from opendas_plugin.scenes.mask_features import read_masks
+from opendas_plugin.scenes.raycast import load_mesh
+from tests.scenes.scannetpp_rooms import offices
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ import torch
 
 from opendas_plugin.commands import train_prompts
 from opendas_plugin.commands.train_prompts import main, read_options
-from opendas_plugin.commands.training_data import related_names
-from opendas_plugin.data.registry import Domain, load_domain
+from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.errors import TrainingError
 from opendas_plugin.eval.predict import predict
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.negatives.database import Negative, NegativeDatabase
 from opendas_plugin.office import names
+from opendas_plugin.runs.training_data import related_names
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import read_recipe
 from opendas_plugin.vocabulary import Vocabulary

@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 from opendas_plugin.commands.visualize import main
-from opendas_plugin.data.mask_features import FeatureSource, describe, save_features, save_masks, sparse_masks
-from opendas_plugin.data.pointcloud import read_ply, write_ply
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
+from opendas_plugin.scenes.mask_features import FeatureSource, describe, save_features, save_masks, sparse_masks
+from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from tests.integrations.openmask3d.scenes import SIZE, make_scene
 
 TEXT = "a door frame"

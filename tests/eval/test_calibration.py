@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.calibration import CANDIDATES, HeldOut, balance, choose_constant
 from opendas_plugin.eval.classification import confusion_matrix, summarise

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval import plots
 from opendas_plugin.eval.comparison import (
     System,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from opendas_plugin.crops import CropPolicy, crop, normalise
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.masks import classify_masks, fuse, map_entries, predict_maps, read_proposals, write_proposals
 from opendas_plugin.model.adapted_clip import OpenDASCLIP

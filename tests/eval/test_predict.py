@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from opendas_plugin.crops import CropPolicy, crop, normalise
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.loader import SegmentCrops
-from opendas_plugin.data.registry import load_domain
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.predict import cosines, predict
 from opendas_plugin.model.adapted_clip import OpenDASCLIP

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.predict import Predictions
 from opendas_plugin.eval.report import (

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from opendas_plugin.commands.prepare_data import main
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.manifest import write_manifest
-from opendas_plugin.data.registry import load_domain
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig

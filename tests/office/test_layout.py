@@ -11,7 +11,7 @@ from opendas_plugin.office.furnish import HOSTS, furnish
 from opendas_plugin.office.kinds import KINDS
 from opendas_plugin.office.layout import Room
 from opendas_plugin.office.names import CLASSES
-from opendas_plugin.office.views import choose_views
+from opendas_plugin.office.viewpoints import choose_views
 
 ROOMS = 8
 SURFACES = ("wall", "floor", "ceiling")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opendas_plugin.data.camera import Camera
 from opendas_plugin.office.geometry import box, merge, sphere
 from opendas_plugin.office.render import Light, Lighting, render
+from opendas_plugin.scenes.camera import Camera
 
 FLAT = Lighting(lights=(), ambient=(1.0, 1.0, 1.0))
 SCENE = merge(

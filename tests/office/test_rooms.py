@@ -12,7 +12,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from opendas_plugin.data.registry import load_domain
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.office.names import BASE, CLASSES, NOVEL_TEST, NOVEL_TUNE
 from opendas_plugin.office.rooms import Pictures, build_room, prepare

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.loader import SegmentCrops
-from opendas_plugin.data.registry import load_domain
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.negatives.database import Negative, NegativeDatabase

@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import TINY, make_domain
 
 from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.loader import SegmentCrops
-from opendas_plugin.data.registry import load_domain
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.inputs import TrainingData

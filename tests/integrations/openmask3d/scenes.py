@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from opendas_plugin.data.raycast import RayCaster
-from opendas_plugin.data.views import Views
 from opendas_plugin.office.geometry import box, merge
+from opendas_plugin.scenes.raycast import RayCaster
+from opendas_plugin.scenes.views import Views
 
 INTRINSIC = np.array([[60.0, 0, 39.5], [0, 60.0, 29.5], [0, 0, 1]])
 SIZE = (60, 80)

@@ -8,13 +8,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from tests.data.test_pointcloud import open3d_is_there
 
 from integrations.openmask3d.launcher import main
-from opendas_plugin.data.mask_features import read_masks, save_masks
-from opendas_plugin.data.pointcloud import read_ply, write_ply
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
-from tests.data.test_pointcloud import open3d_is_there
+from opendas_plugin.scenes.mask_features import read_masks, save_masks
+from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from tests.integrations.openmask3d import upstream
 from tests.integrations.openmask3d.scenes import INTRINSIC, make_scene
 

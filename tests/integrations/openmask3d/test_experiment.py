@@ -11,10 +11,10 @@ import pytest
 from integrations.openmask3d.features import Extraction, Settings
 from integrations.openmask3d.launcher import main
 from integrations.openmask3d.surfaces import fill_regions
-from opendas_plugin.data.mask_features import save_masks
-from opendas_plugin.data.pointcloud import write_ply
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
+from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.scenes.pointcloud import write_ply
 from opendas_plugin.vocabulary import Vocabulary
 from tests.integrations.openmask3d.scenes import COLOURS, make_scene
 

@@ -10,8 +10,8 @@ import torch
 
 from integrations.openmask3d.features import Extraction, LevelCrops, PolicyCrops, Settings
 from opendas_plugin.crops import CropPolicy, crop, mask_box
-from opendas_plugin.data.views import correct_intrinsic
 from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.scenes.views import correct_intrinsic
 from tests.integrations.openmask3d import upstream
 from tests.integrations.openmask3d.scenes import INTRINSIC, ColourSAM, make_scene, small_clip
 

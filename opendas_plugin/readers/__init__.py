@@ -1,0 +1,1 @@
+"""Readers of labelled datasets, a file each, by name."""

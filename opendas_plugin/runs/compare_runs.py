@@ -1,0 +1,179 @@
+"""The training runs of a comparison: each in a process of its own, and done once for all."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from opendas_plugin.commands.common import RunRecord, pick_device, plain
+from opendas_plugin.commands.train_prompts import BEFORE, TrainPrompts, adapt, score_folders
+from opendas_plugin.data.domain import load_domain
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.comparison import System
+from opendas_plugin.files import read_json, write_json
+from opendas_plugin.model.adapter import WEIGHTS_FILE
+from opendas_plugin.runs.meters import Meter
+from opendas_plugin.runs.processes import Task, run_in_processes
+from opendas_plugin.train.distributed import World
+from opendas_plugin.train.state import fingerprint
+
+PROGRAM = "opendas-compare"
+COST = "cost.json"
+WITHOUT_EFFECT = ("data", "output_dir", "crop_cache", "debug", "resume", "device")
+"""Options of a run that another machine or folder may have otherwise."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run.
+
+    Args:
+        title: of its row.
+        folder: where the run lies.
+        options: what ``train_prompts.py`` would be given.
+    """
+
+    title: str
+    folder: Path
+    options: TrainPrompts
+
+    @property
+    def method(self) -> str:
+        """How it learns."""
+        return self.options.config.method
+
+
+def run_all(jobs: Sequence[Job], at_once: int = 1) -> None:
+    """Trains what is not done yet, in the order of the jobs; a run that was interrupted is started again.
+
+    Args:
+        jobs: all runs.
+        at_once: how many train at a time; they share the CPU's threads evenly.
+
+    Raises:
+        ConfigError: a folder holds a run of something else.
+        TrainingError: a run's process was killed, such as for its memory.
+        OpenDASError: what training raises.
+    """
+    waiting = [(number, job) for number, job in enumerate(jobs, start=1) if not _is_done(job)]
+    threads = max(1, torch.get_num_threads() // at_once)
+
+    def tasks() -> Iterator[Task]:
+        for number, job in waiting:
+            logger.info("run %d of %d: %s, seed %d", number, len(jobs), job.title, job.options.config.seed)
+            shutil.rmtree(job.folder, ignore_errors=True)
+            work = functools.partial(run_one, job, _known_before(job, jobs), threads)
+            yield Task(f"the run in {job.folder}", work)
+
+    run_in_processes(tasks(), at_once, preload=__name__)
+
+
+def run_one(job: Job, before: Path | None, threads: int) -> None:
+    """Trains and scores one run in this process, and notes what it cost.
+
+    Args:
+        job: the run.
+        before: the report of its backbone without an adapter, where it is known.
+        threads: of this process on the CPU.
+    """
+    torch.set_num_threads(threads)
+    logging.getLogger("opendas_plugin").setLevel(logging.WARNING)
+    record = RunRecord(PROGRAM, (), job.options, seed=job.options.config.seed)
+    device, domain = pick_device(job.options.device), load_domain(job.options.data)
+    meter = Meter(device)
+    adapt(job.options, domain, job.folder, World(), device, before=before, watch=meter)
+    record.write(job.folder)
+    cost = {
+        "identity": _identity(job),
+        "parameters": _count(job.folder / "adapter" / WEIGHTS_FILE),
+        "seconds": meter.seconds,
+        "peak_memory_mb": None if math.isnan(meter.peak) else meter.peak,
+    }
+    write_json(job.folder / COST, cost)
+
+
+def systems_of(jobs: Sequence[Job]) -> list[System]:
+    """One row for each title, after a row for each earlier stage of it alone."""
+    systems = []
+    for title in dict.fromkeys(job.title for job in jobs):
+        own = [job for job in jobs if job.title == title]
+        costs = [read_json(job.folder / COST) for job in own]
+        *earlier, last = score_folders(own[0].method).items()
+        for name, folder in earlier[1:]:  # the first is plain CLIP
+            parameters = costs[0]["parameters"][name]
+            systems.append(System(f"{title}, {name} stage alone", parameters, _scores(own, folder)))
+        scores: Mapping[int | None, Mapping[str, Any]] = _scores(own, last[1])
+        if last[0] == BEFORE:
+            scores = {None: next(iter(scores.values()))}
+        seconds = tuple(cost["seconds"] for cost in costs) if last[0] != BEFORE else ()
+        memory = tuple(cost["peak_memory_mb"] for cost in costs if cost["peak_memory_mb"] is not None)
+        memory = memory if last[0] != BEFORE else ()
+        systems.append(System(title, sum(costs[0]["parameters"].values()), scores, seconds, memory))
+    return systems
+
+
+def predictions_of(job: Job) -> list[str]:
+    """The names that a finished run gives the validation segments."""
+    lines = (job.folder / list(score_folders(job.method).values())[-1] / "predictions.jsonl").read_text("utf-8")
+    return [json.loads(line)["prediction"] for line in lines.splitlines()]
+
+
+def _scores(jobs: Sequence[Job], folder: str) -> dict[int | None, Mapping[str, Any]]:
+    return {job.options.config.seed: read_json(job.folder / folder / "summary.json") for job in jobs}
+
+
+def _is_done(job: Job) -> bool:
+    """Whether the run is there, and is this one.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    if not _is_finished(job):
+        return False
+    if read_json(job.folder / COST)["identity"] != _identity(job):
+        raise ConfigError(
+            f"{job.folder} holds a run with another recipe, or on other data; choose another output folder"
+        )
+    return True
+
+
+def _is_finished(job: Job) -> bool:
+    return (job.folder / COST).exists()  # what a run writes last
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    domain = load_domain(job.options.data)
+    options = {name: value for name, value in plain(job.options).items() if name not in WITHOUT_EFFECT}
+    segments = [*domain.train, *domain.val]
+    return {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
+
+
+def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:
+    """Plain CLIP's report on the same crops by a run that is done by now."""
+
+    def same(other: Job) -> bool:
+        fields = ("backbone", "pretrained", "backbone_seed", "crops")
+        return all(getattr(job.options.config, name) == getattr(other.options.config, name) for name in fields)
+
+    return next((other.folder / BEFORE for other in jobs if _is_finished(other) and same(other)), None)
+
+
+def _count(path: Path) -> dict[str, int]:
+    """How many values an adapter's file holds for each tower."""
+    counts = {"visual": 0, "text": 0}
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 (it is no dict)
+            counts[name.partition("_")[0]] += file.get_tensor(name).numel()
+    return counts

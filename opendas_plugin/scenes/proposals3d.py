@@ -1,0 +1,136 @@
+"""Masks without classes for the office domain's point clouds; the 3D counterpart of :mod:`.proposals`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from tqdm import tqdm
+
+from opendas_plugin.data.proposals import Mask, best_iou, describe
+from opendas_plugin.errors import MissingFileError
+from opendas_plugin.files import read_json, write_json, write_text
+from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.scenes.pointcloud import geometric_masks, read_ply
+
+MIN_POINTS = 100
+"""Points of the smallest instance and of the smallest mask, as in ScanNet's evaluation."""
+_REACH = 0.1  # metres within which two instances are neighbours
+
+
+def write_proposals_3d(data: Path, scenes: Sequence[str], output: Path, *, seed: int = 0) -> dict[str, Any]:
+    """Writes proposals and oracle masks for the clouds of some scenes of an office domain.
+
+    ``proposals/<scene>_masks.pt`` and ``oracle/<scene>_masks.pt`` are OpenMask3D's: (points, masks), in the order of
+    the points of ``scenes/<scene>/<scene>.ply``; ``quality.json`` has what is returned, ``scenes.txt`` the names. A
+    scene is made from its own files and the seed alone, and kept if ``output`` has it so.
+
+    Args:
+        data: the domain's folder.
+        scenes: names of folders in ``data/scenes``.
+        output: the folder to write.
+        seed: of what is split, merged and eroded.
+
+    Returns:
+        As :func:`opendas_plugin.data.proposals.write_proposals`.
+
+    Raises:
+        MissingDependencyError: open3d is not there.
+        MissingFileError, DataError: the domain lacks its scenes.
+        OutputError: the folder cannot be written.
+    """
+    found: dict[str, list[float]] = {"spoilt ground truth": [], "over-segmentation": []}
+    for scene in tqdm(scenes, desc="propose masks", unit="scene", disable=None):
+        for kind, ious in _write_scene(data, scene, output, seed).items():
+            found[kind] += ious
+    quality = describe(found)
+    write_json(output / "quality.json", quality)
+    write_text(output / "scenes.txt", "".join(f"{scene}\n" for scene in scenes))
+    return quality
+
+
+def spoil(points: NDArray[np.float64], instances: NDArray[np.int64], rng: np.random.Generator) -> list[Mask]:
+    """Splits, merges or erodes every instance (number above 0) of a cloud with at least 100 points; each at random.
+
+    Args:
+        points: (N, 3), metres.
+        instances: (N,) the instance of each point.
+    """
+    masks = []
+    for number in _large(instances):
+        mask = instances == number
+        action = rng.choice(["split", "merge", "erode"])
+        if action == "split":
+            masks += split(points, mask, rng)
+        elif action == "merge":
+            masks.append(merge(points, mask, instances, rng))
+        else:
+            masks.append(erode(points, mask, rng.uniform(0.1, 0.5)))
+    return [mask for mask in masks if mask.sum() >= MIN_POINTS]
+
+
+def split(points: NDArray[np.float64], mask: Mask, rng: np.random.Generator) -> list[Mask]:
+    """Cuts a mask in two along a plane of random direction that leaves a quarter to three quarters on one side."""
+    rows = np.flatnonzero(mask)
+    along = points[rows] @ rng.normal(size=3)
+    first = np.zeros_like(mask)
+    first[rows] = along < np.quantile(along, rng.uniform(0.25, 0.75))
+    return [first, mask & ~first]
+
+
+def merge(points: NDArray[np.float64], mask: Mask, instances: NDArray[np.int64], rng: np.random.Generator) -> Mask:
+    """Joins a mask with one of the instances within ten centimetres of it; alone it stays as it is."""
+    others = np.flatnonzero(~mask & (instances > 0))
+    distance, _ = cKDTree(points[mask]).query(points[others], distance_upper_bound=_REACH)
+    neighbours = np.unique(instances[others[np.isfinite(distance)]])
+    return mask | (instances == rng.choice(neighbours)) if len(neighbours) else mask
+
+
+def erode(points: NDArray[np.float64], mask: Mask, share: float) -> Mask:
+    """Takes the ``share`` of the mask's points away that lie nearest to points of others."""
+    rows = np.flatnonzero(mask)
+    distance, _ = cKDTree(points[~mask]).query(points[rows])
+    eroded = np.zeros_like(mask)
+    eroded[rows[distance > np.quantile(distance, share)]] = True
+    return eroded
+
+
+def _write_scene(data: Path, scene: str, output: Path, seed: int) -> dict[str, list[float]]:
+    """Writes a scene's masks, unless they are there; returns the IoUs of each kind of proposals."""
+    cloud, truth = data / "scenes" / scene / f"{scene}.ply", data / "ground_truth" / f"{scene}.txt"
+    record, source = output / "scenes" / f"{scene}.json", _identity(cloud, truth, seed)
+    files = {kind: output / kind / f"{scene}_masks.pt" for kind in ("proposals", "oracle")}
+    if record.is_file() and all(file.is_file() for file in files.values()):
+        known = read_json(record)
+        if known["source"] == source:
+            kept: dict[str, list[float]] = known["ious"]
+            return kept
+    record.unlink(missing_ok=True)
+    points, _ = read_ply(cloud)
+    instances = np.loadtxt(truth, dtype=np.int64)
+    spoilt = spoil(points, instances, np.random.default_rng([seed, *scene.encode()]))
+    regions = list(geometric_masks(points, fewest=MIN_POINTS).T)[: max(1, len(spoilt) // 2)]
+    save_masks(files["proposals"], np.stack([*spoilt, *regions], axis=1))
+    save_masks(files["oracle"], np.stack([instances == one for one in _large(instances)], axis=1))
+    found = {"spoilt ground truth": spoilt, "over-segmentation": regions}
+    ious = {kind: [best_iou(mask, instances) for mask in masks] for kind, masks in found.items()}
+    write_json(record, {"source": source, "ious": ious})
+    return ious
+
+
+def _identity(cloud: Path, truth: Path, seed: int) -> dict[str, Any]:
+    """What a scene's masks are made from: the seed and its files' hashes; the truth has class * 1000 + instance."""
+    for path in (cloud, truth):
+        if not path.is_file():
+            raise MissingFileError(f"{path} does not exist; expected a domain that prepare_data.py office wrote")
+    return {"seed": seed, **{path.suffix: hashlib.sha256(path.read_bytes()).hexdigest() for path in (cloud, truth)}}
+
+
+def _large(instances: NDArray[np.int64]) -> list[int]:
+    numbers, sizes = np.unique(instances, return_counts=True)
+    return numbers[(sizes >= MIN_POINTS) & (numbers > 0)].tolist()

@@ -1,0 +1,133 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.config import PromptConfig
+from opendas_plugin.model.loading import load
+from opendas_plugin.scenes.mask_features import (
+    FeatureSource,
+    check_pair,
+    describe,
+    finished_features,
+    read_features,
+    read_masks,
+    save_features,
+    save_masks,
+    sparse_masks,
+)
+
+MASKS = np.array([[1, 0], [1, 1], [0, 0]], dtype=np.float16)
+
+
+@pytest.fixture
+def clips(tiny_backbone, tmp_path):
+    """Plain CLIP, an adapter of 0 tokens, and one that learnt, as sources of features."""
+    for name, tokens in (("identity", 0), ("learnt", 2)):
+        prompts = PromptConfig(visual_tokens=tokens, text_tokens=tokens)
+        OpenDASCLIP.from_backbone(tiny_backbone, prompts=prompts).save_pretrained(tmp_path / name)
+    sources = {name: f"opendas:{tmp_path / name}" for name in ("identity", "learnt")}
+    plain = FeatureSource(tiny_backbone, OpenDASCLIP.from_backbone(tiny_backbone))
+    return {"plain": plain} | {name: FeatureSource(source, load(source)[0]) for name, source in sources.items()}
+
+
+@pytest.mark.parametrize("masks", [MASKS, MASKS[:, :0]], ids=["some", "none"])
+def test_masks_come_back_as_openmask3d_writes_them(tmp_path, masks):
+    save_masks(tmp_path / "room_masks.pt", masks)
+    torch.save(masks, tmp_path / "theirs_masks.pt")
+    for name in ("room_masks.pt", "theirs_masks.pt"):
+        read = read_masks(tmp_path / name)
+        assert read.dtype == np.float16
+        np.testing.assert_array_equal(read, masks)
+    with pytest.raises(Exception, match=r"[Ww]eights"):
+        torch.load(tmp_path / "room_masks.pt")  # the permission ends with the call
+
+
+def test_masks_may_be_tensors_or_numpys_own_files(tmp_path):
+    torch.save(torch.from_numpy(MASKS), tmp_path / "masks.pt")
+    np.save(tmp_path / "masks.npy", MASKS)
+    for name in ("masks.pt", "masks.npy"):
+        np.testing.assert_array_equal(np.asarray(read_masks(tmp_path / name)), MASKS)
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("run",)
+
+
+@pytest.mark.parametrize(("content", "message"), [(Evil(), "it asks for print"), ({"a": 1}, "holds a dict")])
+def test_other_contents_are_refused_and_not_run(tmp_path, content, message, capsys):
+    torch.save(content, tmp_path / "masks.pt")
+    with pytest.raises(DataError, match=message):
+        read_masks(tmp_path / "masks.pt")
+    assert capsys.readouterr().out == ""
+
+
+def test_features_are_whole_and_known_by_what_computed_them(tmp_path, clips):
+    path, features = tmp_path / "room.npy", np.random.default_rng(0).random((2, clips["learnt"].width))
+    described = describe(clips["learnt"], sparse_masks(MASKS, 3), {"top_k": 5})
+    save_features(path, features, described)
+    np.testing.assert_array_equal(np.load(path), features)
+    np.testing.assert_array_equal(finished_features(path, described), features)
+    assert finished_features(path, describe(clips["plain"], sparse_masks(MASKS, 3), {"top_k": 5})) is None
+    assert finished_features(path, describe(clips["learnt"], sparse_masks(MASKS, 3), {"top_k": 4})) is None
+    assert finished_features(path, describe(clips["learnt"], sparse_masks(MASKS[:, ::-1], 3), {"top_k": 5})) is None
+    path.write_bytes(path.read_bytes()[:-8])
+    assert finished_features(path, described) is None
+    assert json.loads(path.with_suffix(".json").read_text())["versions"]["numpy"] == np.__version__
+
+
+def test_an_adapter_that_learnt_nothing_is_its_backbone(clips):
+    assert clips["identity"].sha256 == clips["plain"].sha256 != clips["learnt"].sha256
+
+
+@pytest.mark.parametrize(
+    ("images", "texts", "fits"),
+    [
+        ("plain", "plain", True),
+        ("plain", "identity", True),
+        ("learnt", "learnt", True),
+        ("learnt", "plain", False),
+        ("plain", "learnt", False),
+        ("learnt", "identity", False),
+    ],
+)
+def test_images_and_texts_must_be_of_one_clip(tmp_path, clips, images, texts, fits):
+    path, features = tmp_path / "room.npy", np.ones((2, clips["plain"].width))
+    save_features(path, features, describe(clips[images], sparse_masks(MASKS, 3), {}))
+    if fits:
+        check_pair(path, features, clips[texts])
+    else:
+        with pytest.raises(DataError, match="must come from the same CLIP"):
+            check_pair(path, features, clips[texts])
+
+
+def test_features_without_a_record_are_plain_clips(tmp_path, clips):
+    features = np.ones((2, clips["plain"].width))
+    check_pair(tmp_path / "room.npy", features, clips["plain"])
+    with pytest.raises(DataError, match="has no record beside it"):
+        check_pair(tmp_path / "room.npy", features, clips["learnt"])
+    with pytest.raises(DataError, match=r"gives \d+ values a text"):
+        check_pair(tmp_path / "room.npy", features[:, 1:], clips["plain"])
+
+
+def test_features_that_were_written_over_are_refused(tmp_path, clips):
+    path, features = tmp_path / "room.npy", np.ones((2, clips["learnt"].width))
+    save_features(path, features, describe(clips["learnt"], sparse_masks(MASKS, 3), {}))
+    np.save(path, 2 * features)
+    with pytest.raises(DataError, match=r"has changed since room\.json"):
+        check_pair(path, 2 * features, clips["learnt"])
+
+
+def test_bad_feature_files_are_one_sentence(tmp_path):
+    with pytest.raises(MissingFileError, match="compute the features first"):
+        read_features(tmp_path / "room.npy", 2)
+    np.save(tmp_path / "room.npy", np.ones((3, 4)))
+    with pytest.raises(DataError, match="for 2 masks"):
+        read_features(tmp_path / "room.npy", 2)
+    np.save(tmp_path / "room.npy", np.full((2, 4), np.nan))
+    with pytest.raises(DataError, match="not numbers"):
+        read_features(tmp_path / "room.npy", 2)
