@@ -72,6 +72,18 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def require_writable(folder: str | Path) -> None:
+    """Makes a folder and writes to it once, so that hours of work do not end at a folder that refuses them.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+    """
+    probe = Path(folder) / ".writable"
+    with atomic_file(probe) as temporary:
+        temporary.touch()
+    probe.unlink()
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Writes ``text`` as UTF-8 through :func:`atomic_file`."""
     with atomic_file(path) as temporary:

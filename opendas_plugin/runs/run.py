@@ -1,0 +1,120 @@
+"""What all runs share: settings that are checked before the work begins, and a function of plain arguments.
+
+A run is a frozen dataclass of its settings, each with a line that says what it is, and a method that does the work::
+
+    @dataclass(frozen=True)
+    class Semantic(Run[dict[str, Any]]):
+        '''Scores class maps.'''
+
+        ground_truth: Path
+        '''Folder of label PNGs.'''
+
+        def work(self, record: RunRecord) -> dict[str, Any]:
+            ...
+            record.write(self.output)
+            return summary
+
+    evaluate_semantic = function_of(Semantic)
+
+The function is for Python, and takes the settings as keywords. The command of the same work parses flags into the same
+dataclass and calls it, so both do the same to the bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints
+
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.runs.record import RunRecord
+
+Result = TypeVar("Result")
+Settings = ParamSpec("Settings")
+
+
+@dataclass(frozen=True)
+class Run(Generic[Result]):
+    """Settings, and the work that is done with them. Paths may be given as text.
+
+    Errors name a setting in backticks, as in "`oracle` needs `features`"; a command shows it as a flag.
+    """
+
+    def __post_init__(self) -> None:
+        hints = _hints(type(self))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, str) and hints[field.name] in (Path, Path | None):
+                object.__setattr__(self, field.name, Path(value))
+
+    def check(self) -> None:
+        """Looks whether the settings go together, before anything is read.
+
+        Raises:
+            ConfigError: they do not.
+        """
+
+    def unused(self) -> Mapping[str, str]:
+        """Settings that the others leave without effect, so that they must not be given, each with the reason.
+
+        A reason goes on where "`name` has no effect" ends, as in "without `features`".
+        """
+        return {}
+
+    def work(self, record: RunRecord) -> Result:
+        """Does the work, and writes ``record`` beside the results."""
+        raise NotImplementedError
+
+    def refuse_unused(self, given: Collection[str]) -> None:
+        """Checks that no setting was ``given`` that has no effect.
+
+        Raises:
+            ConfigError: one was.
+        """
+        for name, reason in self.unused().items():
+            if name in given:
+                raise ConfigError(f"`{name}` has no effect {reason}; leave it out")
+
+    def __call__(self, command: str | None = None) -> Result:
+        """Checks the settings and does the work.
+
+        Args:
+            command: the command line that asks for it, for ``run.json``.
+
+        Raises:
+            ConfigError: settings that do not go together, or that have no effect.
+            OpenDASError: what the work raises.
+        """
+        self.refuse_unused(changed(self))
+        self.check()
+        return self.work(RunRecord(self, command=command, seed=getattr(self, "seed", None)))
+
+
+def changed(run: Run[Any]) -> set[str]:
+    """Names of the settings that are not at their default."""
+    return {
+        field.name
+        for field in dataclasses.fields(run)
+        if getattr(run, field.name) != field.default
+        and (field.default_factory is dataclasses.MISSING or getattr(run, field.name) != field.default_factory())
+    }
+
+
+def function_of(run: Callable[Settings, Run[Result]]) -> Callable[Settings, Result]:
+    """Makes a run's function: its arguments are the settings, and it checks them and does the work."""
+
+    @functools.wraps(run, assigned=("__module__", "__doc__"), updated=())
+    def function(*args: Settings.args, **kwargs: Settings.kwargs) -> Result:
+        return run(*args, **kwargs)()
+
+    function.__signature__ = inspect.signature(run)  # type: ignore[attr-defined]
+    return function
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
