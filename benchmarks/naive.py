@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from opendas_plugin.crops import normalise
+from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.towers import text_blocks, text_ends, text_tower, visual_blocks
 
@@ -68,7 +68,7 @@ def second_stage_loss(
     """
     model, visual, text = clip.model, clip.visual_prompts.tokens, clip.text_prompts.tokens
     with torch.no_grad():
-        image = normalize(encode_image(model, normalise(crops), visual).float(), dim=-1)
+        image = normalize(encode_image(model, OPENAI_PIXELS.normalise(crops), visual).float(), dim=-1)
     own = normalize(encode_text(model, names, text).float(), dim=-1)
     others = normalize(encode_text(model, related[labels].flatten(0, 1), text).float(), dim=-1)
     others = others.unflatten(0, (len(labels), -1))  # (B, K, D)

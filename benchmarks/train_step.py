@@ -25,7 +25,7 @@ from PIL import Image
 from timing import Timing, describe, now, race
 from torch.utils.flop_counter import FlopCounterMode
 
-from opendas_plugin.crops import CropPolicy, normalise
+from opendas_plugin.crops import CropPolicy, OPENAI_PIXELS
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.data.segments import Segment
@@ -98,7 +98,7 @@ class Bench:
     def features(self, crops: torch.Tensor) -> torch.Tensor:
         """Image features (B, D), as the cache has them."""
         with torch.no_grad(), self.precision():
-            return self.clip.encode_image(normalise(crops)).float()
+            return self.clip.encode_image(OPENAI_PIXELS.normalise(crops)).float()
 
     def precision(self) -> torch.autocast:
         """The arithmetic of the towers."""
@@ -149,7 +149,7 @@ def first_stage(bench: Bench, size: int, repeats: int) -> dict[str, Timing]:
 
     def bare() -> None:
         with bench.precision():
-            naive.bare_visual_pass(bench.clip.model, normalise(crops), extra)
+            naive.bare_visual_pass(bench.clip.model, OPENAI_PIXELS.normalise(crops), extra)
 
     contestants = {"bare tower": bare, "stage 1": lambda: finish(bench.first(batch, 0.0)[0])}
     return race(contestants, repeats=repeats, device=bench.device)

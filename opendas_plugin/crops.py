@@ -6,7 +6,7 @@ Training, evaluation and both hosts call it, so that an adapter meets in use the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,9 +20,36 @@ from opendas_plugin.errors import ConfigError, DataError
 # OpenAI CLIP's pixel statistics, RGB in 0..1 (open_clip: constants.py).
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-MEAN_PIXEL = tuple(round(255 * value) for value in CLIP_MEAN)
-
 Box = tuple[int, int, int, int]
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """What a backbone takes as pixels, open_clip's ``preprocess_cfg``; the defaults are those of OpenAI's CLIPs.
+
+    Args:
+        mean, std: of each channel, RGB in 0..1; what pixels are normalised by.
+        interpolation: of the resizing to the backbone's size.
+    """
+
+    mean: Colour = CLIP_MEAN
+    std: Colour = CLIP_STD
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+
+    @property
+    def fill(self) -> tuple[int, ...]:
+        """The mean colour, RGB in 0..255."""
+        return tuple(round(255 * value) for value in self.mean)
+
+    def normalise(self, crops: torch.Tensor) -> torch.Tensor:
+        """uint8 (B, S, S, 3) RGB -> float32 (B, 3, S, S), by mean and std as ToTensor and Normalize do."""
+        mean, std = (torch.tensor(values, device=crops.device).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        pixels = crops.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        return pixels.div_(255).sub_(mean).div_(std)
+
+
+OPENAI_PIXELS = PixelFormat()
 
 
 @dataclass(frozen=True)
@@ -30,7 +57,7 @@ class CropPolicy:
     """How a mask becomes a CLIP input; stored in the adapter, because training and use must agree.
 
     Args:
-        background: "keep" leaves the pixels around the mask, "mean" fills them with CLIP's mean colour.
+        background: "keep" leaves the pixels around the mask, "mean" fills them with the backbone's mean colour.
         expand: how much wider and higher the mask's box is made, as a fraction of its side, half of it on each side.
         resize: "squash" maps the box to the square whatever its shape; "center" scales its short side and cuts the
             middle, as CLIP's own preprocessing does.
@@ -52,6 +79,16 @@ class CropPolicy:
         if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
             raise ConfigError(f"crop size must be a whole number of pixels above 0, got {self.size!r}")
 
+    def at(self, size: int) -> CropPolicy:
+        """The policy for a backbone that takes ``size`` pixels a side.
+
+        Raises:
+            ConfigError: it names another size than that and the default.
+        """
+        if self.size not in (size, CropPolicy.size):
+            raise ConfigError(f"the backbone takes {size} pixels, got crops of size {self.size}; leave the size out")
+        return replace(self, size=size)
+
     def to_dict(self) -> dict[str, Any]:
         """The policy as a plain dict, for JSON."""
         return asdict(self)
@@ -70,12 +107,14 @@ class CropPolicy:
         return cls(**values)
 
 
-def crop(image: np.ndarray, mask: np.ndarray, policy: CropPolicy) -> np.ndarray:
+def crop(image: np.ndarray, mask: np.ndarray, policy: CropPolicy, pixels: PixelFormat = OPENAI_PIXELS) -> np.ndarray:
     """Cuts the region of ``mask`` out of ``image`` as ``policy`` says.
 
     Args:
         image: uint8 (H, W, 3), RGB.
         mask: bool (H, W).
+        policy: how it is cut and resized.
+        pixels: of the backbone; its mean colour fills, its interpolation resizes.
 
     Returns:
         uint8 (S, S, 3), RGB, with S = ``policy.size``.
@@ -83,7 +122,7 @@ def crop(image: np.ndarray, mask: np.ndarray, policy: CropPolicy) -> np.ndarray:
     Raises:
         DataError: an empty mask, or image and mask of unequal sizes.
     """
-    return resize(cut(image, mask_box(mask), policy, mask), policy)
+    return resize(cut(image, mask_box(mask), policy, mask, pixels), policy, pixels)
 
 
 def mask_box(mask: np.ndarray) -> Box:
@@ -105,7 +144,13 @@ def expand_box(box: Box, expand: float, width: int, height: int) -> Box:
     return max(x0 - grow_x, 0), max(y0 - grow_y, 0), min(x1 + grow_x, width), min(y1 + grow_y, height)
 
 
-def cut(image: np.ndarray, box: Box, policy: CropPolicy, mask: np.ndarray | None = None) -> np.ndarray:
+def cut(
+    image: np.ndarray,
+    box: Box,
+    policy: CropPolicy,
+    mask: np.ndarray | None = None,
+    pixels: PixelFormat = OPENAI_PIXELS,
+) -> np.ndarray:
     """The pixels of the expanded ``box`` before any resizing: uint8 (h, w, 3), a view where the background is kept.
 
     ``mask``, bool (H, W), is needed only for the background "mean".
@@ -122,21 +167,14 @@ def cut(image: np.ndarray, box: Box, policy: CropPolicy, mask: np.ndarray | None
     if mask is None:
         raise DataError('the crop background "mean" needs the mask')
     region = region.copy()
-    region[~mask[y0:y1, x0:x1]] = MEAN_PIXEL
+    region[~mask[y0:y1, x0:x1]] = pixels.fill
     return region
 
 
-def resize(region: np.ndarray, policy: CropPolicy) -> np.ndarray:
-    """Scales uint8 (h, w, 3) to uint8 (S, S, 3), bicubic by Pillow; "center" is open_clip's ``image_transform``."""
+def resize(region: np.ndarray, policy: CropPolicy, pixels: PixelFormat = OPENAI_PIXELS) -> np.ndarray:
+    """Scales uint8 (h, w, 3) to uint8 (S, S, 3) by Pillow; "center" is open_clip's ``image_transform``."""
     picture, size = Image.fromarray(np.ascontiguousarray(region)), policy.size
     if policy.resize == "squash":
-        return np.array(picture.resize((size, size), Image.Resampling.BICUBIC))
-    picture = transforms.resize(picture, size, InterpolationMode.BICUBIC)
+        return np.array(picture.resize((size, size), Image.Resampling[pixels.interpolation.upper()]))
+    picture = transforms.resize(picture, size, InterpolationMode(pixels.interpolation))
     return np.array(transforms.center_crop(picture, [size, size]))
-
-
-def normalise(crops: torch.Tensor) -> torch.Tensor:
-    """uint8 (B, S, S, 3) RGB -> float32 (B, 3, S, S), normalised by CLIP's statistics as ToTensor and Normalize do."""
-    mean, std = (torch.tensor(values, device=crops.device).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
-    pixels = crops.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    return pixels.div_(255).sub_(mean).div_(std)

@@ -44,8 +44,7 @@ class Vocabulary:
             )
         if not self.base:
             raise DataError(f"expected at least one name that is not novel, got {len(self.names)} names, all novel")
-        if self.template.count("{}") != 1:
-            raise DataError(f'expected a template with one "{{}}" for the name, got {self.template!r}')
+        check_template(self.template)
 
     @cached_property
     def base(self) -> tuple[str, ...]:
@@ -59,8 +58,7 @@ class Vocabulary:
 
     def texts(self, names: Iterable[str] | None = None) -> list[str]:
         """The template filled with ``names`` (default: all of the vocabulary's), underscores read as spaces."""
-        names = self.names if names is None else names
-        return [self.template.replace("{}", name.replace("_", " ").strip()) for name in names]
+        return [fill(self.template, name) for name in (self.names if names is None else names)]
 
     def save(self, path: str | Path) -> None:
         """Writes the vocabulary as JSON."""
@@ -81,6 +79,17 @@ class Vocabulary:
             return cls(tuple(content.get("names", ())), tuple(content.get("novel", ())), str(template))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
+
+
+def fill(template: str, name: str) -> str:
+    """The text of a name: the template with the name in it, underscores read as spaces."""
+    return template.replace("{}", name.replace("_", " ").strip())
+
+
+def check_template(template: str) -> None:
+    """Raises DataError unless ``template`` has one ``{}``, where the name goes."""
+    if not isinstance(template, str) or template.count("{}") != 1:
+        raise DataError(f'expected a template with one "{{}}" for the name, got {template!r}')
 
 
 def fold_name(name: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from open_clip.transform import image_transform
 from PIL import Image
 
-from opendas_plugin.crops import CLIP_MEAN, CLIP_STD, CropPolicy, crop, expand_box, mask_box, normalise
+from opendas_plugin.crops import CLIP_MEAN, CLIP_STD, CropPolicy, crop, expand_box, mask_box, OPENAI_PIXELS
 from opendas_plugin.errors import ConfigError, DataError
 
 OPEN_CLIP_MODE = {"squash": "squash", "center": "shortest"}
@@ -44,7 +44,7 @@ def test_a_crop_equals_open_clips_transform_of_the_box(sized_box, resize, size):
     ours = crop(image, box_mask(shape, box), CropPolicy("keep", expand=0, resize=resize, size=size))
     transform = image_transform(size, is_train=False, resize_mode=OPEN_CLIP_MODE[resize])
     expected = transform(Image.fromarray(image).crop(box))
-    assert torch.equal(normalise(torch.from_numpy(ours)[None])[0], expected)
+    assert torch.equal(OPENAI_PIXELS.normalise(torch.from_numpy(ours)[None])[0], expected)
 
 
 @pytest.mark.parametrize("size", [224, 336])
@@ -52,7 +52,7 @@ def test_a_whole_image_under_center_is_clips_own_preprocessing(size):
     image = picture(300, 401)
     ours = crop(image, np.ones((300, 401), bool), CropPolicy("keep", 0, "center", size))
     expected = image_transform(size, is_train=False)(Image.fromarray(image))
-    assert torch.equal(normalise(torch.from_numpy(ours)[None])[0], expected)
+    assert torch.equal(OPENAI_PIXELS.normalise(torch.from_numpy(ours)[None])[0], expected)
 
 
 def test_the_statistics_are_openais():
@@ -93,7 +93,7 @@ def test_the_mean_background_is_clips_mean_and_the_segment_is_untouched():
     inside = np.eye(20, dtype=bool)
     assert np.array_equal(ours[inside], image[10:30, 20:40][inside])
     assert (ours[~inside] == [123, 117, 104]).all()
-    assert normalise(torch.from_numpy(ours)[None])[0][:, ~torch.from_numpy(inside)].abs().max() < 0.01
+    assert OPENAI_PIXELS.normalise(torch.from_numpy(ours)[None])[0][:, ~torch.from_numpy(inside)].abs().max() < 0.01
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1)])
@@ -110,7 +110,7 @@ def test_boxes_of_one_pixel_make_a_crop(shape, resize, background):
 def test_normalise_equals_torchvision_for_every_value():
     crops = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).repeat(2, 1, 1, 3)
     expected = image_transform(16, is_train=False)(Image.fromarray(crops[0].numpy()))
-    ours = normalise(crops)
+    ours = OPENAI_PIXELS.normalise(crops)
     assert ours.dtype == torch.float32
     assert ours.is_contiguous()
     assert torch.equal(ours[0], expected)

@@ -1,57 +1,42 @@
-"""What all commands share: flags from dataclasses, exit codes, one-line errors, the device, and ``run.json``.
+"""What all commands share: flags from a run's settings, exit codes, and errors in one line.
 
-A command is a frozen dataclass that extends :class:`Options`, a function that takes the arguments and does the work,
-and a door::
+A command parses its flags into a run and calls it::
 
     def main(argv: Sequence[str] | None = None) -> int:
         return run_command(evaluate, argv)
 
 
     def evaluate(argv: Sequence[str]) -> None:
-        options = parse(Evaluate, argv, prog="opendas-evaluate")
-        record = RunRecord("opendas-evaluate", argv, options)
-        ...
-        record.write(options.output)
+        run = parse(Semantic, argv, prog="opendas-semantic")
+        print(format_semantic_table({"": run(command_line("opendas-semantic", argv))}))
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import logging
 import os
-import platform
+import re
 import shlex
-import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
-import torch
 import tyro
 
 from opendas_plugin.errors import ConfigError, OpenDASError
-from opendas_plugin.files import atomic_file, write_json
-from opendas_plugin.version import __version__
+from opendas_plugin.runs.run import INLINE, Run
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
-T = TypeVar("T")
+R = TypeVar("R", bound=Run[Any])
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
-    """The flags that every command takes."""
-
-    debug: bool = False
-    """Show the traceback of an error."""
+_CONFIG = (tyro.conf.FlagCreatePairsOff,)
 
 
 class UsageError(ConfigError):
-    """Flags that contradict each other; the command exits with 2, as for a flag that does not exist."""
+    """Flags that contradict each other or have no effect; the command exits with 2, as for one that does not exist."""
 
 
 def run_command(command: Callable[[list[str]], None], argv: Sequence[str] | None = None) -> int:
@@ -90,126 +75,74 @@ def run_command(command: Callable[[list[str]], None], argv: Sequence[str] | None
     return DONE
 
 
-def parse(kind: type[T], argv: Sequence[str], *, prog: str, default: T | None = None) -> T:
-    """Reads a dataclass from flags.
+def parse(kind: type[R], argv: Sequence[str], *, prog: str, default: R | None = None) -> R:
+    """Reads a run from flags, and looks whether they go together.
 
     Args:
-        kind: the dataclass; its docstring and its fields' become ``--help``.
+        kind: the run; its docstring and its settings' become ``--help``.
         argv: the arguments after the program's name.
         prog: the program's name in ``--help``.
-        default: an instance whose values stand in for the dataclass's defaults, such as a recipe.
+        default: a run whose settings stand in for the defaults, such as a recipe's.
 
     Raises:
         SystemExit: with 0 after ``--help`` and 2 on bad usage, which is explained on stderr.
+        UsageError: flags that contradict each other, or have no effect.
     """
-    config = (tyro.conf.FlagCreatePairsOff,)
-    if default is None:
-        return tyro.cli(kind, args=list(argv), prog=prog, config=config)
-    return tyro.cli(kind, args=list(argv), prog=prog, default=default, config=config)
+    flags = _with_debug(kind)
+    start = None if default is None else flags(**_settings(default))
+    found: R = tyro.cli(flags, args=list(argv), prog=prog, config=_CONFIG, **({"default": start} if start else {}))
+    return _checked(kind, found, argv)
 
 
-def parse_subcommand(
-    kinds: Mapping[str, Callable[..., Any]], argv: Sequence[str], *, prog: str, description: str
-) -> Any:
-    """Reads one of several dataclasses; the first argument is its key in ``kinds``. Otherwise as :func:`parse`."""
-    return tyro.extras.subcommand_cli_from_dict(
-        dict(kinds), args=list(argv), prog=prog, description=description, config=(tyro.conf.FlagCreatePairsOff,)
+def parse_subcommand(kinds: Mapping[str, type[Run[Any]]], argv: Sequence[str], *, prog: str, description: str) -> Any:
+    """Reads one of several runs; the first argument is its key in ``kinds``. Otherwise as :func:`parse`."""
+    by_flags: dict[str, Any] = {name: _with_debug(kind) for name, kind in kinds.items()}
+    found = tyro.extras.subcommand_cli_from_dict(
+        by_flags, args=list(argv), prog=prog, description=description, config=_CONFIG
     )
+    name = next(name for name, flags in by_flags.items() if type(found) is flags)
+    return _checked(kinds[name], found, argv)
 
 
-def pick_device(name: str) -> torch.device:
-    """Turns ``--device`` into a device: ``auto`` is CUDA where there is a usable GPU and the CPU elsewhere.
+def command_line(prog: str, argv: Sequence[str]) -> str:
+    """The command as one would type it, for ``run.json``."""
+    return shlex.join([prog, *argv])
 
-    Raises:
-        ConfigError: torch knows no such device, or CUDA is asked for and not there.
-    """
-    available = torch.cuda.is_available()
-    if name == "auto":
-        return torch.device("cuda" if available else "cpu")
+
+def as_flags(message: str) -> str:
+    """A message of a run, which names settings in backticks, with the flags in their place."""
+    return re.sub(r"`([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)`", lambda found: "--" + found[1].replace("_", "-"), message)
+
+
+def _checked(kind: type[R], found: Any, argv: Sequence[str]) -> R:
+    run = kind(**{name: value for name, value in _settings(found).items() if name != "debug"})
+    given = {re.split(r"[=.]", argument[2:])[0].replace("-", "_") for argument in argv if argument.startswith("--")}
     try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"expected a device such as auto, cpu, cuda or cuda:1, got {name!r}") from error
-    if device.type == "cuda" and (not available or (device.index or 0) >= torch.cuda.device_count()):
-        count = torch.cuda.device_count()
-        raise ConfigError(f"device {name!r} is not usable, torch sees {count} CUDA devices; use --device cpu")
-    return device
+        run.refuse_unused(given)
+        run.check()
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+    return run
 
 
-def open_output(folder: Path) -> None:
-    """Makes the output folder and writes to it once, so that hours of work do not end at a folder that refuses them.
-
-    Raises:
-        OutputError: the folder cannot be made or written.
-    """
-    with atomic_file(folder / ".writable") as probe:
-        probe.touch()
-    (folder / ".writable").unlink()
-
-
-class RunRecord:
-    """What a command was run with; :meth:`write` leaves it as ``run.json`` beside the results."""
-
-    def __init__(self, prog: str, argv: Sequence[str], config: Any, *, seed: int | None = None) -> None:
-        self._start = time.monotonic()
-        self._facts = {
-            "command": shlex.join([prog, *argv]),
-            "config": plain(config),
-            "seed": seed,
-            "versions": _versions(),
-            "git": _git_hash(),
-            "host": platform.node(),
-            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        }
-
-    def write(self, folder: str | Path, name: str = "run.json", *, config: Any = None) -> None:
-        """Writes ``folder/run.json`` with the wall time, in seconds, since this record was made.
-
-        Args:
-            folder: the command's output.
-            name: of the file; a command whose output is one file in a folder of others gives its record its own.
-            config: what the flags turned out to mean, where that was not known at the start.
-        """
-        facts = self._facts if config is None else {**self._facts, "config": plain(config)}
-        write_json(Path(folder) / name, {**facts, "wall_time": round(time.monotonic() - self._start, 3)})
+def _with_debug(kind: type[R]) -> Any:
+    """The run's dataclass with ``--debug``, and with the fields of its inline settings as flags of their own."""
+    debug = Annotated[bool, tyro.conf.arg(help="Show the traceback of an error.")]
+    fields: list[Any] = [("debug", debug, dataclasses.field(default=False, kw_only=True))]
+    hints = get_type_hints(kind)
+    for own in dataclasses.fields(kind):
+        if own.metadata == INLINE:
+            inline: Any = Annotated[(hints[own.name], tyro.conf.arg(name=""))]
+            fields.append((own.name, inline, dataclasses.field(default_factory=own.default_factory, kw_only=True)))
+    about = {"__doc__": kind.__doc__}
+    return dataclasses.make_dataclass(kind.__name__, fields, bases=(kind,), frozen=True, namespace=about)
 
 
-def plain(value: Any) -> Any:
-    """Turns nested dataclasses, paths, tuples and mappings into what JSON holds."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+def _settings(run: Any) -> dict[str, Any]:
+    return {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
 
 
 def _report(message: str, arguments: Sequence[str]) -> None:
     if "--debug" in arguments:
         traceback.print_exc()
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "opendas-plugin": __version__,
-        "torch": str(torch.__version__),  # with its build, such as +cpu
-        **{name: importlib.metadata.version(name) for name in ("torchvision", "open_clip_torch", "numpy")},
-    }
-
-
-def _git_hash() -> str | None:
-    """The commit of the checkout that this file is tracked in, with ``-dirty`` where it was edited; None elsewhere."""
-    here = Path(__file__)
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here.parent), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", here.name)
-        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    print("error: " + " ".join(as_flags(message).split()), file=sys.stderr)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opendas_plugin.commands.common import RunRecord, parse_subcommand, run_command
-from opendas_plugin.commands.evaluate_classification import Classification, classification
-from opendas_plugin.commands.evaluate_instance3d import Instance3d, instance3d
-from opendas_plugin.commands.evaluate_interpolation import Shares, shares
-from opendas_plugin.commands.evaluate_semantic import Semantic, semantic
+from opendas_plugin.commands.common import command_line, parse_subcommand, run_command
+from opendas_plugin.eval.instance_report import format_instance_table
+from opendas_plugin.eval.oracle import format_oracle
+from opendas_plugin.eval.report import align, format_table, percent
+from opendas_plugin.eval.semantic_report import format_semantic_table
+from opendas_plugin.runs.classification import Classification
+from opendas_plugin.runs.instance3d import Instance3d
+from opendas_plugin.runs.interpolation import METRICS, Shares
+from opendas_plugin.runs.run import Run
+from opendas_plugin.runs.semantic import Semantic
 
 PROGRAM = "opendas-evaluate"
-KINDS: dict[str, tuple[type, Callable[[Any], Any]]] = {
-    "classification": (Classification, classification),
-    "semantic": (Semantic, semantic),
-    "instance3d": (Instance3d, instance3d),
-    "interpolation": (Shares, shares),
+KINDS: Mapping[str, type[Run[Any]]] = {
+    "classification": Classification,
+    "semantic": Semantic,
+    "instance3d": Instance3d,
+    "interpolation": Shares,
 }
 
 
@@ -26,9 +31,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def evaluate(argv: Sequence[str]) -> None:
-    """Reads the sub-command from ``argv``, runs it and leaves ``run.json`` beside its results."""
-    kinds = {name: options for name, (options, _) in KINDS.items()}
-    options = parse_subcommand(kinds, argv, prog=PROGRAM, description="Scores predictions.")
-    record = RunRecord(PROGRAM, argv, options)
-    work = next(work for kind, work in KINDS.values() if isinstance(options, kind))
-    record.write(options.output, config=work(options))
+    """Reads the sub-command from ``argv``, runs it and prints the scores."""
+    run = parse_subcommand(KINDS, argv, prog=PROGRAM, description="Scores predictions.")
+    print(describe(run, run(command_line(PROGRAM, argv))))
+
+
+def describe(run: Run[Any], result: Any) -> str:
+    """The scores as a table."""
+    if isinstance(run, Classification):
+        return format_table({row_of(run.adapter): result})
+    if isinstance(run, Semantic):
+        row = str(run.protocol) if run.masks is None else row_of(run.adapter)
+        return format_semantic_table({row: result})
+    if isinstance(run, Instance3d):
+        rows = {str(run.protocol) if run.features is None else row_of(run.adapter): result}
+        return "\n".join([format_instance_table(rows), *([format_oracle(rows)] if run.oracle else [])])
+    if not isinstance(run, Shares):
+        raise TypeError(f"no table for {type(run).__name__}")
+    cells = [[f"{row['share']:g}", *(percent(row[metric]) for metric in METRICS)] for row in result]
+    return align([[f"share ({run.of})", *METRICS.values()], *cells])
+
+
+def row_of(adapter: str | None) -> str:
+    """What a row of scores is called."""
+    return "adapted" if adapter else "zero-shot"

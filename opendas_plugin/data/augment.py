@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from opendas_plugin.crops import OPENAI_PIXELS, PixelFormat
 from opendas_plugin.errors import ConfigError
 
 _RATIO = (math.log(3 / 4), math.log(4 / 3))
@@ -33,11 +34,13 @@ class Augmentation:
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= 1:
             raise ConfigError(f"augmentation scale must be two rising fractions in (0, 1], got {self.scale}")
 
-    def __call__(self, region: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    def __call__(
+        self, region: np.ndarray, size: int, rng: np.random.Generator, pixels: PixelFormat = OPENAI_PIXELS
+    ) -> np.ndarray:
         """A random view of ``region``, uint8 (h, w, 3), as uint8 (size, size, 3)."""
         top, left, height, width = random_part(region.shape[0], region.shape[1], self.scale, rng)
         part = Image.fromarray(np.ascontiguousarray(region[top : top + height, left : left + width]))
-        view = np.asarray(part.resize((size, size), Image.Resampling.BICUBIC))
+        view = np.asarray(part.resize((size, size), Image.Resampling[pixels.interpolation.upper()]))
         return np.array(view[:, ::-1] if rng.uniform(0, 1) < 0.5 else view)
 
 

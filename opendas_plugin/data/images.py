@@ -23,12 +23,20 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         MissingFileError, DataError: no such file; not a picture, truncated, or without a defined range (32-bit, float).
     """
-    picture = _load(path)
+    return convert_image(_load(path), str(path))
+
+
+def convert_image(picture: Image.Image, name: str) -> np.ndarray:
+    """A PIL image as uint8 (H, W, 3), RGB; see :func:`read_image`. ``name`` is said in errors.
+
+    Raises:
+        DataError: an image without a defined range.
+    """
     if picture.mode.startswith("I;16"):
         grey = (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if picture.mode in ("I", "F"):
-        raise DataError(f"{path}: expected 8 or 16 bits a channel, got mode {picture.mode!r}; convert it to 8-bit RGB")
+        raise DataError(f"{name}: expected 8 or 16 bits a channel, got mode {picture.mode!r}; convert it to 8-bit RGB")
     return np.asarray(picture.convert("RGB"))
 
 

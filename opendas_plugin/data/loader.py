@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from opendas_plugin.crops import CropPolicy, cut, resize
+from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, PixelFormat, cut, resize
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.data.images import ImageCache
 from opendas_plugin.data.packed import PackedCrops
@@ -29,15 +29,25 @@ class SegmentCrops:
         policy: how.
         packed: keeps crops of these segments and this policy on disk; unused when crops are augmented. The first crop
             of a picture makes those of all its segments, from one decode.
+        pixels: of the backbone that the crops are for.
+        images: gives the picture of a path, uint8 (H, W, 3) RGB; None: read from the file, the last few being kept.
     """
 
-    def __init__(self, segments: Sequence[Segment], policy: CropPolicy, packed: PackedCrops | None = None) -> None:
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        policy: CropPolicy,
+        packed: PackedCrops | None = None,
+        pixels: PixelFormat = OPENAI_PIXELS,
+        images: Callable[[Path], np.ndarray] | None = None,
+    ) -> None:
         self.segments = segments
         self.policy = policy
+        self.pixels = pixels
         self._packed = packed
         self._siblings = {} if packed is None else _by_image(segments)
         self._lock = threading.Lock()
-        self._images = ImageCache()
+        self._images = images or ImageCache()
 
     def __len__(self) -> int:
         return len(self.segments)
@@ -74,12 +84,12 @@ class SegmentCrops:
                 f"{segment.image} is {width}x{height}, but its mask {columns}x{rows}; prepare the data again"
             )
         mask = segment.mask() if self.policy.background == "mean" else None
-        region = cut(image, segment.box, self.policy, mask)
+        region = cut(image, segment.box, self.policy, mask, self.pixels)
         if augment is None or augment.kind == "none":
-            return resize(region, self.policy)
+            return resize(region, self.policy, self.pixels)
         if rng is None:
             raise ValueError("augmentation needs a random generator")
-        return augment(region, self.policy.size, rng)
+        return augment(region, self.policy.size, rng, self.pixels)
 
 
 class CropCache:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.crops import CropPolicy
+from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, PixelFormat
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import OutputError
 from opendas_plugin.files import write_json
@@ -33,13 +33,16 @@ class PackedCrops:
         folder: where the folders are.
         segments: what is cropped.
         policy: how.
+        pixels: of the backbone that the crops are for.
 
     Raises:
         OutputError: the files cannot be made; the disk needs 3 S^2 bytes a segment.
     """
 
-    def __init__(self, folder: Path, segments: Sequence[Segment], policy: CropPolicy) -> None:
-        self.folder = folder / _key(segments, policy)
+    def __init__(
+        self, folder: Path, segments: Sequence[Segment], policy: CropPolicy, pixels: PixelFormat = OPENAI_PIXELS
+    ) -> None:
+        self.folder = folder / _key(segments, policy, pixels)
         shape = (len(segments), policy.size, policy.size, 3)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -82,9 +85,11 @@ def _map(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
     return np.memmap(path, dtype=dtype, mode="r+", shape=shape)
 
 
-def _key(segments: Sequence[Segment], policy: CropPolicy) -> str:
-    """Changes with the policy, the masks and their order, and the pictures' sizes and dates."""
+def _key(segments: Sequence[Segment], policy: CropPolicy, pixels: PixelFormat) -> str:
+    """Changes with the policy, the backbone, the masks and their order, and the pictures' sizes and dates."""
     digest = hashlib.sha256(json.dumps(policy.to_dict(), sort_keys=True).encode())
+    if pixels != OPENAI_PIXELS:
+        digest.update(f"{pixels.fill} {pixels.interpolation}".encode())
     stamps: dict[Path, str] = {}
     for segment in segments:
         if segment.image not in stamps:

@@ -18,6 +18,9 @@ from opendas_plugin.errors import DataError
 # Numbers of up to 13 characters, each ended by one of the first half of the alphabet; the C decoder trusts this.
 _COMPRESSED = re.compile(r"(?:[P-o]{0,12}[0-O])+")
 
+EMPTY = "the mask is empty"
+"""What :func:`check_rle` says of a code without a pixel."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -102,7 +105,7 @@ def check_rles(rles: Sequence[Any]) -> tuple[int, str] | None:
     height, width = sizes[first]
     if negative[first] or covered[first] != height * width:
         return first, f"the runs of the mask do not add up to its size, {width}x{height} pixels"
-    return first, "the mask is empty"
+    return first, EMPTY
 
 
 def _malformed(rle: Any) -> str | None:

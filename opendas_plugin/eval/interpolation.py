@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize as unit
-from tqdm import tqdm
 
-from opendas_plugin.crops import CropPolicy, normalise
-from opendas_plugin.data.loader import CropLoader, SegmentCrops
+from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.classification import confusion_matrix, summarise
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.labeller import Labeller
 from opendas_plugin.vocabulary import Vocabulary
 
 
@@ -38,25 +36,15 @@ class Features:
 
 @torch.no_grad()
 def sweep_features(
-    clip: OpenDASCLIP,
-    segments: Sequence[Segment],
-    vocabulary: Vocabulary,
-    policy: CropPolicy,
-    shares: Sequence[tuple[float, float]],
-    *,
-    batch_size: int = 64,
-    workers: int = 2,
+    labeller: Labeller, segments: Sequence[Segment], vocabulary: Vocabulary, shares: Sequence[tuple[float, float]]
 ) -> list[dict[str, Any]]:
     """Scores an adapter whose features are mixed with plain CLIP's.
 
     Args:
-        clip: with an adapter.
+        labeller: of the vocabulary's names, by a CLIP with an adapter.
         segments: labelled segments.
-        vocabulary: the names that compete.
-        policy: how a mask becomes a crop.
+        vocabulary: says which names are novel.
         shares: of the adapted feature in the visual and in the text tower's.
-        batch_size: crops a forward.
-        workers: threads that decode and crop ahead.
 
     Returns:
         The scores of :func:`opendas_plugin.eval.classification.summarise` for each pair of shares.
@@ -64,9 +52,9 @@ def sweep_features(
     Raises:
         ConfigError: the adapter's features cannot be mixed with plain CLIP's (RPO, CoCoOp).
     """
+    clip = labeller.clip
     if clip.config.prompts.form in ("read_only", "conditional"):
         raise ConfigError(f"{clip.config.prompts.form} prompts have no features to interpolate with plain CLIP's")
-    tokens = clip.tokenize(vocabulary.texts())
 
     def both(encode: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
         with clip.unmixed(weights=False):
@@ -74,29 +62,22 @@ def sweep_features(
         with clip.prompts_disabled():
             return adapted, unit(encode().float(), dim=-1).cpu()
 
-    batches = _pixels(clip, segments, policy, batch_size, workers)
-    pairs = [both(functools.partial(clip.encode_image, pixels)) for pixels in batches]
+    batches = labeller.pixels(SegmentCrops(segments, labeller.crops, pixels=clip.pixels), "encode")
+    pairs = [both(functools.partial(clip.encode_image, pixels)) for _, pixels in batches]
     image = Features(torch.cat([adapted for adapted, _ in pairs]), torch.cat([frozen for _, frozen in pairs]))
-    text = Features(*both(lambda: clip.encode_text(tokens)))
+    text = Features(*both(lambda: labeller.with_names(vocabulary).text.features))
     return [_score(image.mixed(visual) @ text.mixed(words).T, segments, vocabulary) for visual, words in shares]
 
 
 @torch.no_grad()
 def sweep_weights(
-    clip: OpenDASCLIP,
-    segments: Sequence[Segment],
-    vocabulary: Vocabulary,
-    policy: CropPolicy,
-    shares: Sequence[float],
-    *,
-    batch_size: int = 64,
-    workers: int = 2,
+    labeller: Labeller, segments: Sequence[Segment], vocabulary: Vocabulary, shares: Sequence[float]
 ) -> list[dict[str, Any]]:
     """Scores an adapter of weights at several shares of them (WiSE-FT's sweep); a tower without any is encoded once.
 
     Args:
-        clip: with an adapter of weights.
-        segments, vocabulary, policy, batch_size, workers: as in :func:`sweep_features`.
+        labeller: of the vocabulary's names, by a CLIP with an adapter of weights.
+        segments, vocabulary: as in :func:`sweep_features`.
         shares: of the learnt weights.
 
     Returns:
@@ -105,17 +86,17 @@ def sweep_weights(
     Raises:
         ConfigError: the adapter holds no weights.
     """
+    clip = labeller.clip
     config = clip.config.weights
     if config.visual == config.text == "frozen":
         raise ConfigError(f"the {clip.config.method} adapter holds no weights to mix with the frozen ones")
-    tokens = clip.tokenize(vocabulary.texts())
 
     def image() -> Tensor:
-        batches = _pixels(clip, segments, policy, batch_size, workers)
-        return torch.cat([clip.encode_image(pixels, normalize=True).float().cpu() for pixels in batches])
+        batches = labeller.pixels(SegmentCrops(segments, labeller.crops, pixels=clip.pixels), "encode")
+        return torch.cat([clip.encode_image(pixels, normalize=True).float().cpu() for _, pixels in batches])
 
     def text() -> Tensor:
-        return clip.encode_text(tokens, normalize=True).float().cpu()
+        return labeller.with_names(vocabulary).text.features.cpu()
 
     images = image() if config.visual == "frozen" else None
     names = text() if config.text == "frozen" else None
@@ -127,16 +108,6 @@ def sweep_weights(
     finally:
         clip.weight_mix = mix
     return scores
-
-
-def _pixels(
-    clip: OpenDASCLIP, segments: Sequence[Segment], policy: CropPolicy, batch_size: int, workers: int
-) -> Iterator[Tensor]:
-    device = clip.logit_scale.device
-    batches = [range(start, min(start + batch_size, len(segments))) for start in range(0, len(segments), batch_size)]
-    loader = CropLoader(SegmentCrops(segments, policy), batches, workers=workers)
-    for crops, _ in tqdm(loader, total=len(batches), desc="encode", unit="batch", disable=None):
-        yield normalise(crops.to(device, non_blocking=True))
 
 
 def _score(cosines: Tensor, segments: Sequence[Segment], vocabulary: Vocabulary) -> dict[str, Any]:

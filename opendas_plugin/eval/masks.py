@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -10,14 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.segments import Segment, check_rle, encode
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.eval.predict import cosines
 from opendas_plugin.eval.semantic import NONE
-from opendas_plugin.files import read_json, write_json
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.files import read_json, write_json, write_text
+from opendas_plugin.labeller import Labeller
 
 Entry = dict[str, object]
 
@@ -54,21 +52,29 @@ def write_proposals(path: str | Path, segments: Sequence[Segment]) -> None:
     write_json(path, [{"file_name": segment.group, "segmentation": dict(segment.rle)} for segment in segments])
 
 
-def classify_masks(
-    clip: OpenDASCLIP,
-    masks: Sequence[Segment],
-    vocabulary: Vocabulary,
-    policy: CropPolicy,
-    *,
-    batch_size: int = 64,
-    workers: int = 2,
-) -> NDArray[np.float32]:
-    """Returns each mask's probabilities over the names, (M, N): the softmax of its cosines at CLIP's logit scale."""
-    probabilities = np.empty((len(masks), len(vocabulary.names)), dtype=np.float32)
-    scale = float(clip.logit_scale.detach().exp())
-    for index, found in cosines(clip, masks, vocabulary, policy, batch_size=batch_size, workers=workers):
-        probabilities[index.numpy()] = torch.softmax(scale * found, dim=-1).numpy()
-    return probabilities
+def classify_masks(labeller: Labeller, masks: Sequence[Segment]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns each mask's cosines with the labeller's names (M, N), and their softmax at CLIP's logit scale (M, N)."""
+    found = torch.empty((len(masks), len(labeller.classes)))
+    for index, cosines in labeller.segments(masks):
+        found[index] = cosines
+    return found.numpy(), labeller.text.probabilities(found).numpy()
+
+
+def write_names(path: str | Path, masks: Sequence[Segment], cosines: NDArray[np.float32], names: Sequence[str]) -> None:
+    """Writes what each mask was named as JSON lines: ``file_name``, ``segmentation`` (COCO RLE), ``name``, ``cosine``.
+
+    Args:
+        path: the file.
+        masks: M masks.
+        cosines: (M, N).
+        names: the N names.
+    """
+    lines = []
+    for mask, row in zip(masks, cosines, strict=True):
+        best = int(row.argmax())
+        line = {"file_name": mask.group, "name": names[best], "cosine": round(float(row[best]), 6)}
+        lines.append(json.dumps({**line, "segmentation": dict(mask.rle)}, ensure_ascii=False))
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def fuse(masks: Sequence[NDArray[np.bool_]], probabilities: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.classifier import TextClassifier
 from opendas_plugin.scenes.mask_features import sparse_masks
 from opendas_plugin.scenes.views import Projector, Views
 
@@ -21,23 +21,17 @@ _THRESHOLD = 0.2  # metres between a visible point and the depth map's surface, 
 
 @dataclass(frozen=True)
 class Match:
-    """A mask that fits a text: its column, and the cosine of its feature and the text's."""
+    """A mask that fits a text: its column, the cosine of its feature and the text's, and its points, if counted."""
 
     mask: int
     cosine: float
+    points: int = 0
 
 
-def best_masks(clip: OpenDASCLIP, text: str, features: NDArray, count: int) -> list[Match]:
-    """The ``count`` masks whose features (M, D) are nearest to ``text``, best first; masks without a feature never.
-
-    Raises:
-        DataError: the text does not fit the context.
-    """
-    with torch.no_grad():
-        query = clip.encode_text(clip.tokenize(text), normalize=True)[0].float().cpu().numpy()
-    lengths = np.linalg.norm(features, axis=1)
-    seen = np.flatnonzero(lengths > 0)
-    cosines = features[seen] @ query / lengths[seen]
+def best_masks(text: TextClassifier, features: NDArray, count: int) -> list[Match]:
+    """The ``count`` masks whose features (M, D) are nearest to the one text, best first; those without one never."""
+    seen = np.flatnonzero(features.any(axis=1))
+    cosines = text.cosines(torch.from_numpy(features[seen]))[:, 0].numpy()
     order = np.argsort(-cosines, kind="stable")[:count]
     return [Match(int(seen[i]), float(cosines[i])) for i in order]
 

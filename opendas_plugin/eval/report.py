@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from open_clip import OPENAI_IMAGENET_TEMPLATES
 
-from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval import plots
 from opendas_plugin.eval.classification import Confusion, confusion_matrix, f1_per_class, summarise
 from opendas_plugin.eval.predict import Predictions, predict
 from opendas_plugin.files import atomic_file, write_json
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.labeller import Labeller
 from opendas_plugin.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -28,28 +26,23 @@ COLUMNS = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1", "macro_
 
 
 def evaluate_classification(
-    clip: OpenDASCLIP,
+    labeller: Labeller,
     segments: Sequence[Segment],
     vocabulary: Vocabulary,
-    policy: CropPolicy,
     output: str | Path,
     *,
     split: str = "val",
-    batch_size: int = 64,
-    workers: int = 2,
-    autocast: bool | None = None,
-    calibrated: bool = False,
-    ensemble: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Classifies labelled segments, scores the predictions and writes the report into ``output``.
 
     Args:
-        clip, segments, vocabulary, policy, batch_size, workers, autocast, calibrated, ensemble: as in
-            :func:`opendas_plugin.eval.predict.predict`.
+        labeller: of the vocabulary's names.
+        segments: labelled with them.
+        vocabulary: says which names are novel.
         output: folder of the report; files of the same names in it are replaced.
         split: the segments' name in the summary.
-        about: further facts for the summary, such as the backbone and the adapter.
+        about: further facts for the summary, such as the adapter.
 
     Returns:
         What ``summary.json`` holds.
@@ -58,21 +51,10 @@ def evaluate_classification(
         DataError: no segments, or a label that is not in the vocabulary.
         OutputError: the report could not be written.
     """
-    predictions = predict(
-        clip,
-        segments,
-        vocabulary,
-        policy,
-        batch_size=batch_size,
-        workers=workers,
-        autocast=autocast,
-        calibrated=calibrated,
-        ensemble=ensemble,
+    predictions = predict(labeller, segments, vocabulary)
+    return write_report(
+        output, segments, predictions, vocabulary, {"split": split, **labeller.facts(), **(about or {})}
     )
-    about = {**(about or {}), **({"calibration": clip.config.calibration} if calibrated else {})}
-    about |= {"ensemble": len(OPENAI_IMAGENET_TEMPLATES)} if ensemble else {}
-    facts = {"split": split, "template": vocabulary.template, "crop": policy.to_dict(), **about}
-    return write_report(output, segments, predictions, vocabulary, facts)
 
 
 def write_report(

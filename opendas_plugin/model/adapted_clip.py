@@ -312,6 +312,11 @@ class OpenDASCLIP(FrozenParts):
         )
 
     @property
+    def is_saved(self) -> bool:
+        """Whether the adapter was loaded or saved, so that ``config`` says which template and crops it goes with."""
+        return bool(self.config.package_version)
+
+    @property
     def feature_width(self) -> int:
         """Length of the features; where tokens have a feature each (RPO), of all of them laid end to end."""
         width = towers.feature_width(self.model)

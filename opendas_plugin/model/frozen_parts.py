@@ -10,6 +10,7 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import nn
 
+from opendas_plugin.crops import PixelFormat
 from opendas_plugin.errors import DataError
 from opendas_plugin.model import towers
 from opendas_plugin.model.checkpoint import build_tokenizer
@@ -57,6 +58,12 @@ class FrozenParts(nn.Module):
     def image_size(self) -> int:
         """Side of the square input, in pixels."""
         return self.image_shape[0]
+
+    @property
+    def pixels(self) -> PixelFormat:
+        """What the model takes as pixels, as its checkpoint says."""
+        facts = self.model.visual.preprocess_cfg
+        return PixelFormat(tuple(facts["mean"]), tuple(facts["std"]), facts["interpolation"])
 
     @property
     def context_length(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import open_clip
 import torch
 
 from opendas_plugin.errors import AdapterError, ConfigError
@@ -12,7 +13,8 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import OFFICE_TINY
 from opendas_plugin.model.interfaces import OpenAIView
 
-_ADAPTER = "opendas:"
+ADAPTER = "opendas:"
+"""What the name of an adapter begins with where names of plain CLIPs are expected."""
 _OPENAI_NAMES = {  # what clip.available_models() lists, under open_clip's names
     "ViT-B/32": "ViT-B-32",
     "ViT-B/16": "ViT-B-16",
@@ -42,8 +44,8 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIVi
         the model, float32, with OpenAI's ``forward``, and its transform of a PIL image into pixels (3, S, S).
     """
     name = str(name)
-    if name.startswith(_ADAPTER):
-        clip = OpenDASCLIP.from_pretrained(name.removeprefix(_ADAPTER), device=device)
+    if name.startswith(ADAPTER):
+        clip = OpenDASCLIP.from_pretrained(name.removeprefix(ADAPTER), device=device)
         if clip.is_conditional:
             raise AdapterError(
                 f"{name}: the {clip.config.method} adapter has no text features of its own, since they depend on the "
@@ -52,6 +54,26 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIVi
     else:
         clip = OpenDASCLIP.from_backbone(*_backbone(name), device=device)
     return OpenAIView(clip), clip.preprocess
+
+
+def load_clip(name: str | Path, device: str | torch.device = "cpu") -> OpenDASCLIP:
+    """Loads a CLIP by any name of it, for use from Python.
+
+    Args:
+        name: an adapter's folder; any name that :func:`load` takes; or an adapter's id on the hub.
+        device: where to put it.
+
+    Raises:
+        MissingFileError: there is no such thing.
+    """
+    text = str(name)
+    model = text.partition("/")[0]
+    is_adapter = Path(text).is_dir() or (
+        "/" in text and not Path(text).is_file() and text not in _OPENAI_NAMES and model not in open_clip.list_models()
+    )
+    if text.startswith(ADAPTER) or is_adapter:
+        return OpenDASCLIP.from_pretrained(text.removeprefix(ADAPTER), device=device)
+    return OpenDASCLIP.from_backbone(*_backbone(text), device=device)
 
 
 def _backbone(name: str) -> tuple[str, str | None]:

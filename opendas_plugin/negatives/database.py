@@ -112,3 +112,10 @@ def _negative(path: str | Path, name: str, item: Any) -> Negative:
     ):
         raise DataError(f'{path}: expected {{"name": ..., "source": ...}} for {name!r}, got {item!r}')
     return Negative(item["name"], item["source"])
+
+
+def describe_leaks(leaks: Mapping[str, int], dropped: bool = False) -> str:
+    """The report of related names that equal novel names, by novel name and count."""
+    names = ", ".join(f"{name} ({count})" for name, count in leaks.items())
+    fate = "dropped: the result has used evaluation names" if dropped else "kept (`drop_novel` leaves them out)"
+    return f"{sum(leaks.values())} related names equal novel names, {names}, and are {fate}"

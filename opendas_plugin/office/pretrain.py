@@ -29,7 +29,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
-from opendas_plugin.crops import CLIP_MEAN, CLIP_STD, normalise
+from opendas_plugin.crops import CLIP_MEAN, CLIP_STD, OPENAI_PIXELS
 from opendas_plugin.files import atomic_file, write_json, write_text
 from opendas_plugin.model.checkpoint import rebuild_token_table
 from opendas_plugin.office.corpus import CONTEXT, Captions, augmented, pictures
@@ -219,7 +219,7 @@ def top1(clip: open_clip.CLIP, images: NDArray[np.uint8], names: Sequence[str]) 
     texts = F.normalize(clip.encode_text(tokens), dim=-1)
     shares = []
     for index, group in enumerate(images):
-        features = clip.encode_image(normalise(torch.from_numpy(np.array(group))))
+        features = clip.encode_image(OPENAI_PIXELS.normalise(torch.from_numpy(np.array(group))))
         shares.append(((features @ texts.T).argmax(dim=1) == index).double().mean().item())
     return np.array(shares)
 

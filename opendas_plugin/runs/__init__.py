@@ -1,1 +1,54 @@
-"""What the commands do, for Python."""
+"""What the commands do, for Python: functions whose arguments are the commands' flags.
+
+The names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opendas_plugin.runs.adaptation import adapt
+    from opendas_plugin.runs.classification import evaluate_classification
+    from opendas_plugin.runs.comparison import compare
+    from opendas_plugin.runs.exports import export
+    from opendas_plugin.runs.instance3d import evaluate_instance3d
+    from opendas_plugin.runs.interpolation import evaluate_interpolation
+    from opendas_plugin.runs.negatives import generate_negatives
+    from opendas_plugin.runs.queries import query
+    from opendas_plugin.runs.semantic import evaluate_semantic
+
+__all__ = [
+    "adapt",
+    "compare",
+    "evaluate_classification",
+    "evaluate_instance3d",
+    "evaluate_interpolation",
+    "evaluate_semantic",
+    "export",
+    "generate_negatives",
+    "query",
+]
+
+_HOMES = {
+    "adapt": "adaptation",
+    "compare": "comparison",
+    "evaluate_classification": "classification",
+    "evaluate_instance3d": "instance3d",
+    "evaluate_interpolation": "interpolation",
+    "evaluate_semantic": "semantic",
+    "export": "exports",
+    "generate_negatives": "negatives",
+    "query": "queries",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

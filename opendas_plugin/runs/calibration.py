@@ -1,4 +1,4 @@
-"""The calibration of ``train_prompts.py --calibration-folds``: the same training without some of the training names."""
+"""What calibration learns from: the same training without some of the training names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from opendas_plugin.commands.common import UsageError
-from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.domain import Domain, hold_out
 from opendas_plugin.data.splits import validation_groups
+from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.calibration import HeldOut
-from opendas_plugin.eval.predict import cosines
+from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.vocabulary import Vocabulary
 
@@ -26,11 +25,11 @@ def fold_domains(domain: Domain, folds: int, seed: int) -> list[Domain]:
     Every training name is held out once; validation names and segments are not looked at.
 
     Raises:
-        UsageError: fewer than two folds, or too few names for them.
+        ConfigError: fewer than two folds, or too few names for them.
     """
     base = domain.vocabulary.base
     if not 2 <= folds <= len(base) // 2:
-        raise UsageError(f"--calibration-folds must be from 2 to half of the {len(base)} training names, got {folds}")
+        raise ConfigError(f"`calibration_folds` must be from 2 to half of the {len(base)} training names, got {folds}")
     order = np.random.default_rng(seed).permutation(len(base)).tolist()
     groups = {segment.group for segment in domain.train}
     images = {group: len({s.image for s in domain.train if s.group == group}) for group in groups}
@@ -43,10 +42,10 @@ def fold_domains(domain: Domain, folds: int, seed: int) -> list[Domain]:
 
 def judge(adapter: Path, domain: Domain, device: torch.device) -> HeldOut:
     """What a fold's adapter says of the segments that the fold is judged by."""
-    clip = OpenDASCLIP.from_pretrained(adapter, device=device)
-    names, policy = domain.vocabulary, CropPolicy.from_dict(clip.config.crop_policy)
+    names = domain.vocabulary
+    labeller = Labeller(OpenDASCLIP.from_pretrained(adapter, device=device), names)
     found = torch.empty(len(domain.val), len(names.names))
-    for index, batch in cosines(clip, domain.val, names, policy):
+    for index, batch in labeller.segments(domain.val):
         found[index] = batch
     return HeldOut(
         cosines=found.numpy(),

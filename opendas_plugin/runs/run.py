@@ -33,6 +33,9 @@ from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.runs.record import RunRecord
 
+INLINE: Mapping[str, Any] = {"inline": True}
+"""Metadata of a field that is a dataclass whose own fields a command takes as flags without its name before them."""
+
 Result = TypeVar("Result")
 Settings = ParamSpec("Settings")
 
@@ -45,7 +48,7 @@ class Run(Generic[Result]):
     """
 
     def __post_init__(self) -> None:
-        hints = _hints(type(self))
+        hints = get_type_hints(type(self))
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, str) and hints[field.name] in (Path, Path | None):
@@ -111,10 +114,5 @@ def function_of(run: Callable[Settings, Run[Result]]) -> Callable[Settings, Resu
     def function(*args: Settings.args, **kwargs: Settings.kwargs) -> Result:
         return run(*args, **kwargs)()
 
-    function.__signature__ = inspect.signature(run)  # type: ignore[attr-defined]
+    function.__signature__ = inspect.signature(run).replace(return_annotation=inspect.Signature.empty)  # type: ignore[attr-defined]
     return function
-
-
-@functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-from opendas_plugin.crops import normalise
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.methods import Tower
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
@@ -132,7 +131,7 @@ class Objective(nn.Module):
         if images.is_floating_point():
             return images
         with self._tower("visual"):
-            return self.clip.encode_image(normalise(images)).float()
+            return self.clip.encode_image(self.clip.pixels.normalise(images)).float()
 
     def encode_names(self, rows: Tensor) -> Tensor:
         """Features (N, D) fp32 of the names at ``rows`` (N,) of the texts."""

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from opendas_plugin import methods
-from opendas_plugin.crops import normalise
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.methods import Stage, Tower
@@ -129,7 +128,7 @@ def segment_features(clip: OpenDASCLIP, data: TrainingData, config: TrainConfig,
     features = []
     for batch in tqdm(crops, "encode segments", len(batches), unit="batch", disable=None if world.writes else True):
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=_in_bf16(clip, config)):
-            features.append(clip.encode_image(normalise(batch)).float().cpu())
+            features.append(clip.encode_image(clip.pixels.normalise(batch)).float().cpu())
     return torch.cat(list(world.gather(torch.cat(features)))).to(device)
 
 

@@ -19,7 +19,7 @@ from opendas_plugin.commands.compare import Compare, main, plan
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.runs.ablations import ABLATIONS
-from opendas_plugin.runs.compare_runs import COST
+from opendas_plugin.runs.comparison_runs import COST
 
 RECIPE = """
 backbone: office-tiny

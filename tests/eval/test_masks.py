@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from opendas_plugin.crops import CropPolicy, crop, normalise
+from opendas_plugin.crops import CropPolicy, crop, OPENAI_PIXELS
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.masks import classify_masks, fuse, map_entries, predict_maps, read_proposals, write_proposals
@@ -49,7 +49,7 @@ def test_masks_get_the_softmax_of_cosines_at_clips_scale(tiny_backbone, blocks, 
     masks = read_proposals(proposals, domain)
     found = classify_masks(clip, masks, blocks.vocabulary, POLICY, batch_size=4)
     for mask, probabilities in zip(masks, found, strict=True):
-        pixels = normalise(torch.from_numpy(crop(np.asarray(Image.open(mask.image)), mask.mask(), POLICY))[None])
+        pixels = OPENAI_PIXELS.normalise(torch.from_numpy(crop(np.asarray(Image.open(mask.image)), mask.mask(), POLICY))[None])
         with torch.no_grad():
             image, text, scale = clip.model(pixels, clip.tokenizer(blocks.vocabulary.texts()))[:3]
             expected = (scale * image @ text.T).softmax(dim=-1)[0]

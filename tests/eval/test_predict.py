@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from opendas_plugin.crops import CropPolicy, crop, normalise
+from opendas_plugin.crops import CropPolicy, crop, OPENAI_PIXELS
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.errors import DataError
@@ -43,7 +43,7 @@ def test_every_segment_gets_the_name_with_the_highest_cosine(clip, blocks, text_
     names, novel = blocks.vocabulary.names, blocks.vocabulary.novel
     result = predict(clip, blocks.val, blocks.vocabulary, POLICY, batch_size=4)
     for number, segment in enumerate(blocks.val):
-        pixels = normalise(torch.from_numpy(crop(np.asarray(Image.open(segment.image)), segment.mask(), POLICY))[None])
+        pixels = OPENAI_PIXELS.normalise(torch.from_numpy(crop(np.asarray(Image.open(segment.image)), segment.mask(), POLICY))[None])
         with torch.no_grad():
             cosines = (text_features @ clip.model.encode_image(pixels, normalize=True)[0]).tolist()
         assert names[result.labels[number]] == segment.label
@@ -86,7 +86,7 @@ def test_an_ensemble_is_the_mean_over_clips_own_templates(clip, blocks):
         [torch.from_numpy(SegmentCrops(blocks.val, POLICY).crop(i).copy()) for i in range(len(blocks.val))]
     )
     with torch.no_grad():
-        expected = clip.model.encode_image(normalise(crops), normalize=True) @ mean.T
+        expected = clip.model.encode_image(OPENAI_PIXELS.normalise(crops), normalize=True) @ mean.T
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 

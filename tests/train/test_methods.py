@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, kl_div
 from torch.nn.functional import normalize as unit
 
 from opendas_plugin import methods
-from opendas_plugin.crops import normalise
+from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.predict import predict
 from opendas_plugin.methods.zero_shot import ensemble_features
@@ -103,8 +103,8 @@ def test_promptsrc_adds_its_three_pulls(data, new_clip) -> None:
     fixed = unit(torch.stack(templates).mean(0), dim=-1)
     torch.testing.assert_close(anchor, fixed, atol=1e-5, rtol=0)
     scale = clip.logit_scale.exp()
-    image, names = clip.encode_image(normalise(crops), True), clip.encode_text(objective.tokens, True)
-    frozen = clip.model.encode_image(normalise(crops), normalize=True)
+    image, names = clip.encode_image(OPENAI_PIXELS.normalise(crops), True), clip.encode_text(objective.tokens, True)
+    frozen = clip.model.encode_image(OPENAI_PIXELS.normalise(crops), normalize=True)
     logits, zero_shot = scale * image @ names.T, scale * frozen @ fixed.T
     apart = kl_div(logits.log_softmax(1), zero_shot.log_softmax(1), reduction="sum", log_target=True) / logits.numel()
     pull = 25 * (names - fixed).abs().mean() + 10 * (image - frozen).abs().mean() + apart

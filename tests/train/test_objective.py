@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from opendas_plugin.crops import normalise
+from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.negatives.mining import own_candidates, pool_candidates, training_candidates
@@ -42,7 +42,7 @@ def test_stage_1_is_cross_entropy_against_open_clips_own_text_features(data, new
     loss, numbers = objective(batch, 0.0)
     plain = clip.model  # the backbone as open_clip built it
     text = plain.encode_text(clip.tokenizer([f"a photo of a {name}." for name in data.vocabulary.base]), normalize=True)
-    image = clip.encode_image(normalise(batch.images), normalize=True)
+    image = clip.encode_image(OPENAI_PIXELS.normalise(batch.images), normalize=True)
     logits = plain.logit_scale.exp() * image @ text.T
     assert loss.item() == pytest.approx(cross_entropy(logits, batch.labels).item(), rel=1e-5)
     assert numbers[2].item() == (logits.argmax(-1) == batch.labels).float().mean()
@@ -71,7 +71,7 @@ def test_encoding_the_chosen_names_has_the_gradient_of_encoding_all(
     ours = gradients(clip)
 
     every = clip.encode_text(clip.tokenize(vocabulary.texts(candidates.names)), normalize=True)
-    image = clip.encode_image(normalise(batch.images), normalize=True)
+    image = clip.encode_image(OPENAI_PIXELS.normalise(batch.images), normalize=True)
     measure = {
         "euclidean": lambda a, b: nn.PairwiseDistance()(a, b),
         "squared": lambda a, b: (a - b).square().sum(-1),
@@ -94,9 +94,9 @@ def test_stage_2_sees_images_with_their_learnt_prompts_and_leaves_these_alone(da
     clip = new_clip()
     objective = text_objective(clip, data, own_candidates(data.vocabulary.base, negatives.related(data.vocabulary)))
     seen = objective.encode_image(batch.images)
-    torch.testing.assert_close(seen, clip.encode_image(normalise(batch.images)))
+    torch.testing.assert_close(seen, clip.encode_image(OPENAI_PIXELS.normalise(batch.images)))
     with clip.prompts_disabled():
-        assert not torch.allclose(seen, clip.encode_image(normalise(batch.images)), atol=1e-3)
+        assert not torch.allclose(seen, clip.encode_image(OPENAI_PIXELS.normalise(batch.images)), atol=1e-3)
     loss, _ = objective(batch, 2.0)
     loss.backward()
     assert clip.visual_prompts.tokens.grad is None
@@ -115,7 +115,7 @@ def test_several_negatives_are_averaged(data, new_clip, negatives, batch) -> Non
     candidates = own_candidates(data.vocabulary.base, negatives.related(data.vocabulary))
     losses = text_objective(clip, data, candidates, negatives=5)(batch, 1.0)[1]
     every = clip.encode_text(clip.tokenize(data.vocabulary.texts(candidates.names)), normalize=True)
-    image = clip.encode_image(normalise(batch.images), normalize=True)
+    image = clip.encode_image(OPENAI_PIXELS.normalise(batch.images), normalize=True)
     distances = torch.cdist(image, every)
     own = distances.gather(1, batch.labels[:, None])
     expected = (own - distances.gather(1, candidates.rows[batch.labels]) + 1.5).clamp_min(0).mean()
@@ -174,7 +174,7 @@ def test_consistency_adds_how_far_features_are_from_open_clips_own(data, new_cli
     plain = Objective(clip, texts, ("visual",), ("visual",))(batch, 0.0)[0]
     objective = Objective(clip, texts, ("visual",), ("visual",), consistency=3.0)
     loss, numbers = objective(batch, 0.0)
-    pixels = normalise(batch.images)
+    pixels = OPENAI_PIXELS.normalise(batch.images)
     frozen = clip.model.encode_image(pixels).detach()
     drift = (1 - nn.CosineSimilarity()(clip.encode_image(pixels), frozen)).mean().item()
     assert drift > 1e-3

@@ -15,21 +15,21 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from opendas_plugin.commands.common import RunRecord, pick_device, plain
-from opendas_plugin.commands.train_prompts import BEFORE, TrainPrompts, adapt, score_folders
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.comparison import System
 from opendas_plugin.files import read_json, write_json
 from opendas_plugin.model.adapter import WEIGHTS_FILE
+from opendas_plugin.model.devices import pick_device
+from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.runs.meters import Meter
 from opendas_plugin.runs.processes import Task, run_in_processes
-from opendas_plugin.train.distributed import World
+from opendas_plugin.runs.record import RunRecord, plain
+from opendas_plugin.runs.training import BEFORE, Training, score_folders
 from opendas_plugin.train.state import fingerprint
 
-PROGRAM = "opendas-compare"
 COST = "cost.json"
-WITHOUT_EFFECT = ("data", "output_dir", "crop_cache", "debug", "resume", "device")
+WITHOUT_EFFECT = ("data", "output_dir", "crop_cache", "resume", "device")
 """Options of a run that another machine or folder may have otherwise."""
 
 logger = logging.getLogger(__name__)
@@ -42,17 +42,17 @@ class Job:
     Args:
         title: of its row.
         folder: where the run lies.
-        options: what ``train_prompts.py`` would be given.
+        run: the training.
     """
 
     title: str
     folder: Path
-    options: TrainPrompts
+    run: Adapt
 
     @property
     def method(self) -> str:
         """How it learns."""
-        return self.options.config.method
+        return self.run.config.method
 
 
 def run_all(jobs: Sequence[Job], at_once: int = 1) -> None:
@@ -72,7 +72,7 @@ def run_all(jobs: Sequence[Job], at_once: int = 1) -> None:
 
     def tasks() -> Iterator[Task]:
         for number, job in waiting:
-            logger.info("run %d of %d: %s, seed %d", number, len(jobs), job.title, job.options.config.seed)
+            logger.info("run %d of %d: %s, seed %d", number, len(jobs), job.title, job.run.config.seed)
             shutil.rmtree(job.folder, ignore_errors=True)
             work = functools.partial(run_one, job, _known_before(job, jobs), threads)
             yield Task(f"the run in {job.folder}", work)
@@ -90,10 +90,10 @@ def run_one(job: Job, before: Path | None, threads: int) -> None:
     """
     torch.set_num_threads(threads)
     logging.getLogger("opendas_plugin").setLevel(logging.WARNING)
-    record = RunRecord(PROGRAM, (), job.options, seed=job.options.config.seed)
-    device, domain = pick_device(job.options.device), load_domain(job.options.data)
+    record = RunRecord(job.run, command="opendas-compare", seed=job.run.seed)
+    device, domain = pick_device(job.run.device), load_domain(job.run.data)
     meter = Meter(device)
-    adapt(job.options, domain, job.folder, World(), device, before=before, watch=meter)
+    Training(job.run, domain, job.folder, device, before=before, watch=meter)()
     record.write(job.folder)
     cost = {
         "identity": _identity(job),
@@ -131,7 +131,7 @@ def predictions_of(job: Job) -> list[str]:
 
 
 def _scores(jobs: Sequence[Job], folder: str) -> dict[int | None, Mapping[str, Any]]:
-    return {job.options.config.seed: read_json(job.folder / folder / "summary.json") for job in jobs}
+    return {job.run.config.seed: read_json(job.folder / folder / "summary.json") for job in jobs}
 
 
 def _is_done(job: Job) -> bool:
@@ -154,8 +154,10 @@ def _is_finished(job: Job) -> bool:
 
 
 def _identity(job: Job) -> dict[str, Any]:
-    domain = load_domain(job.options.data)
-    options = {name: value for name, value in plain(job.options).items() if name not in WITHOUT_EFFECT}
+    domain = load_domain(job.run.data)
+    options = {name: value for name, value in plain(job.run).items() if name not in WITHOUT_EFFECT}
+    if options["start"] is None:  # a setting that earlier comparisons do not have
+        del options["start"]
     segments = [*domain.train, *domain.val]
     return {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
 
@@ -165,7 +167,7 @@ def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:
 
     def same(other: Job) -> bool:
         fields = ("backbone", "pretrained", "backbone_seed", "crops")
-        return all(getattr(job.options.config, name) == getattr(other.options.config, name) for name in fields)
+        return all(getattr(job.run.config, name) == getattr(other.run.config, name) for name in fields)
 
     return next((other.folder / BEFORE for other in jobs if _is_finished(other) and same(other)), None)
 

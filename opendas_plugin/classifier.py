@@ -1,0 +1,162 @@
+"""The text side of naming: names as text features, and what image features say of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize as unit
+
+from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.methods.zero_shot import ensemble_features
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary, check_names, check_template, fill, fold_name
+
+logger = logging.getLogger(__name__)
+
+Names: TypeAlias = Sequence[str] | Mapping[str, str | Sequence[str]] | Vocabulary
+"""Names that compete; or each name with its synonyms; or a vocabulary."""
+Template: TypeAlias = str | Sequence[str]
+
+SAME = 0.9999
+"""The cosine of two names' text features above which the backbone does not tell the names apart."""
+
+
+class TextClassifier:
+    """Names encoded as texts, once, and the cosines of image features with them.
+
+    Attributes:
+        classes: the N names, in order.
+        template: the templates that their texts were made by.
+    """
+
+    def __init__(
+        self,
+        clip: OpenDASCLIP,
+        names: Names,
+        template: Template | None = None,
+        *,
+        ensemble: bool = False,
+        calibrated: bool = False,
+    ) -> None:
+        """Encodes the names; the arguments are those of :class:`~opendas_plugin.labeller.Labeller`.
+
+        Raises:
+            DataError: no name, an empty or repeated one, a text that does not fit the context, or a template without
+                one ``{}``.
+            ConfigError: settings that this CLIP cannot follow.
+        """
+        self.clip, self.ensemble, self.calibrated = clip, ensemble, calibrated
+        self.classes, words = _read_names(names)
+        self.template = self._choose_template(template, names)
+        self._texts = [[fill(text, word) for text in self.template for word in own] for own in words]
+        self._tokens = torch.empty(0)
+        self._features = self._encode()
+        self._handicap = self._base_handicap() if calibrated else torch.zeros(())
+        if self._features is not None:
+            _warn_of_equal(self._features, self.classes)
+
+    @torch.no_grad()
+    def cosines(self, features: Tensor) -> Tensor:
+        """Compares image features (B, D) of any length with the names: (B, N) float32 on the CPU."""
+        features = features.to(self.clip.logit_scale.device).float()
+        if self._features is not None:
+            return (unit(features, dim=-1) @ self._features.T).cpu()
+        return self.clip.classifier(self._tokens)(features).float().cpu()
+
+    def choose(self, cosines: Tensor) -> Tensor:
+        """The place (B,) of the name that each row of cosines (B, N) speaks for."""
+        return (cosines - self._handicap).argmax(dim=-1)
+
+    def probabilities(self, cosines: Tensor) -> Tensor:
+        """The softmax (B, N) of cosines (B, N) at CLIP's own scale."""
+        scale = float(self.clip.logit_scale.detach().exp())
+        return torch.softmax(scale * (cosines - self._handicap), dim=-1)
+
+    @property
+    def features(self) -> Tensor:
+        """The names' features (N, D), float32 of unit length.
+
+        Raises:
+            ConfigError: an adapter whose text features depend on the image (CoCoOp).
+        """
+        if self._features is None:
+            raise ConfigError(f"the text features of the {self.clip.config.method} adapter depend on the image")
+        return self._features
+
+    def _choose_template(self, given: Template | None, names: Names) -> tuple[str, ...]:
+        """The caller's, else the adapter's, else the vocabulary's, else the default."""
+        if self.ensemble and given is not None:
+            raise ConfigError("ensemble has templates of its own; leave template out")
+        if self.ensemble and self.clip.is_saved:
+            raise ConfigError("ensemble is for plain CLIP; leave the adapter out")
+        if given is None and self.clip.is_saved:
+            given = self.clip.config.template
+        elif given is None:
+            given = names.template if isinstance(names, Vocabulary) else DEFAULT_TEMPLATE
+        templates = (given,) if isinstance(given, str) else tuple(given)
+        for template in templates:
+            check_template(template)
+        if not templates:
+            raise DataError("expected a template, got none")
+        return templates
+
+    @torch.no_grad()
+    def _encode(self) -> Tensor | None:
+        """The names' features; None where they depend on the image."""
+        if self.ensemble:
+            return ensemble_features(self.clip, self.classes)
+        if not self.clip.is_conditional:
+            tokens = self.clip.tokenize([text for own in self._texts for text in own])
+            return _means(self.clip.encode_text(tokens, normalize=True).float(), [len(own) for own in self._texts])
+        if any(len(own) > 1 for own in self._texts):
+            raise ConfigError(f"the {self.clip.config.method} adapter takes one text a name: no synonyms or templates")
+        self._tokens = self.clip.tokenize([own[0] for own in self._texts])
+        return None
+
+    def _base_handicap(self) -> Tensor:
+        """What calibration takes from each name's cosine, (N,): the adapter's constant for its training names, else 0.
+
+        Only the adapter's own list of base names is needed for it, which every adapter holds.
+        """
+        config = self.clip.config
+        base = {fold_name(name) for name in config.base_names}
+        return torch.tensor([config.calibration * (fold_name(name) in base) for name in self.classes])
+
+
+def _read_names(names: Names) -> tuple[tuple[str, ...], list[list[str]]]:
+    """The names, and the words of each."""
+    if isinstance(names, str):
+        raise DataError(f"expected several names, got the text {names!r}; put it into a list")
+    names = names.names if isinstance(names, Vocabulary) else names
+    classes = tuple(names)
+    if not classes:
+        raise DataError("expected names to choose from, got none")
+    check_names(classes, "names")
+    if not isinstance(names, Mapping):
+        return classes, [[name] for name in classes]
+    given = {name: [words] if isinstance(words, str) else list(words) for name, words in names.items()}
+    return classes, [list(dict.fromkeys([name, *given[name]])) for name in classes]
+
+
+def _means(features: Tensor, counts: Sequence[int]) -> Tensor:
+    """The mean of each run of rows of unit length, of unit length; a single row is its own to the bit."""
+    runs = features.split(list(counts))
+    return torch.cat([run if len(run) == 1 else unit(run.mean(dim=0, keepdim=True), dim=-1) for run in runs])
+
+
+def _warn_of_equal(features: Tensor, names: Sequence[str]) -> None:
+    pairs = ((features @ features.T).triu(diagonal=1) > SAME).nonzero().tolist()
+    if pairs:
+        first, second = (names[place] for place in pairs[0])
+        others = f" (and {len(pairs) - 1} more pairs)" if pairs[1:] else ""
+        logger.warning(
+            "%r and %r%s have the same text feature, to a cosine of %g: which of them a segment gets is chance",
+            first,
+            second,
+            others,
+            SAME,
+        )

@@ -1,0 +1,150 @@
+"""Masks as segmenters, detectors and labelling tools hand them over, as COCO's run-length codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from opendas_plugin.data.segments import EMPTY, check_rle, encode
+from opendas_plugin.errors import DataError
+
+RunLengths = dict[str, Any]
+"""COCO's compressed code, ``{"size": [H, W], "counts": str}``."""
+
+
+def read_masks(masks: Any, height: int, width: int) -> list[RunLengths]:
+    """Turns masks of one image into run-length codes; a mask may be empty.
+
+    Args:
+        masks: one of these, of M masks in all:
+
+            - bool or 0/1 integer (M, H, W) or (M, 1, H, W), numpy or torch on any device; one bool (H, W)
+            - a sequence of bool (H, W), or of COCO's run-length codes, compressed or not
+            - the list of dicts of segment-anything's ``SamAutomaticMaskGenerator`` (``segmentation`` of either kind)
+            - what transformers' mask-generation pipeline returns (``masks``)
+            - an object with such a ``mask``, as supervision's ``Detections``; where that is None, its ``xyxy`` boxes
+        height, width: of the image, in pixels.
+
+    Raises:
+        DataError: something else, or masks of another size than the image.
+    """
+    if hasattr(masks, "mask") and not isinstance(masks, np.ma.MaskedArray):
+        if masks.mask is None:
+            return read_boxes(masks.xyxy, height, width)
+        return read_masks(masks.mask, height, width)
+    if isinstance(masks, Mapping):
+        if "masks" in masks:
+            return read_masks(masks["masks"], height, width)
+        return [_from_dict(masks, 0, height, width)]
+    if isinstance(masks, torch.Tensor) or (isinstance(masks, np.ndarray) and masks.dtype.kind != "O"):
+        return [_from_array(mask, place, height, width) for place, mask in enumerate(_stack(masks))]
+    if not isinstance(masks, Sequence | np.ndarray) or isinstance(masks, str | bytes):
+        raise DataError(f"expected masks as an array (M, H, W), run-length codes or {_TOOLS}, got {type(masks)}")
+    return [
+        _from_dict(mask, place, height, width)
+        if isinstance(mask, Mapping)
+        else _from_array(_array(mask, place), place, height, width)
+        for place, mask in enumerate(masks)
+    ]
+
+
+def read_boxes(boxes: Any, height: int, width: int) -> list[RunLengths]:
+    """Turns boxes (M, 4), x0 y0 x1 y1 in pixels, into run-length codes of all pixels that each touches.
+
+    A box is clipped to the image; one that lies outside it or has no extent is an empty mask.
+
+    Raises:
+        DataError: boxes of another shape, or that are no finite numbers.
+    """
+    values = boxes.detach().cpu().numpy() if isinstance(boxes, torch.Tensor) else np.asarray(boxes)
+    if values.size == 0:
+        return []
+    if values.ndim != 2 or values.shape[1] != 4 or values.dtype.kind not in "iuf":
+        raise DataError(f"expected boxes as numbers (M, 4), x0 y0 x1 y1, got {values.dtype} {values.shape}")
+    if not np.isfinite(values).all():
+        raise DataError(f"box {int((~np.isfinite(values)).any(axis=1).argmax())} is not finite: expected pixels")
+    size = np.array([width, height])
+    low = np.clip(np.floor(values[:, :2]), 0, size).astype(np.int64)
+    high = np.clip(np.ceil(values[:, 2:]), 0, size).astype(np.int64)
+    found = []
+    for (x0, y0), (x1, y1) in zip(low.tolist(), high.tolist(), strict=True):
+        mask = np.zeros((height, width), dtype=bool)
+        mask[y0:y1, x0:x1] = True
+        found.append(encode(mask))
+    return found
+
+
+_TOOLS = "what SamAutomaticMaskGenerator, transformers or supervision give"
+
+
+def _stack(masks: torch.Tensor | np.ndarray) -> torch.Tensor | np.ndarray:
+    if masks.ndim == 2 and masks.dtype in (torch.bool, np.bool_):
+        return masks[None]
+    if masks.ndim == 4 and masks.shape[1] == 1:
+        return masks[:, 0]
+    if masks.ndim != 3:
+        hint = "; a map of numbers becomes masks by (labels == number)" if masks.ndim == 2 else ""
+        raise DataError(f"expected masks as an array (M, H, W), got {masks.dtype} {tuple(masks.shape)}{hint}")
+    return masks
+
+
+def _array(mask: Any, place: int) -> torch.Tensor | NDArray:
+    array = mask if isinstance(mask, torch.Tensor) else np.asarray(mask)
+    array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
+    if array.ndim != 2:
+        raise DataError(f"mask {place}: expected (H, W), got {array.dtype} {tuple(array.shape)}")
+    return array
+
+
+def _from_array(mask: torch.Tensor | NDArray, place: int, height: int, width: int) -> RunLengths:
+    if tuple(mask.shape) != (height, width):
+        rows, columns = mask.shape
+        raise DataError(f"mask {place} is {columns}x{rows}, but its image is {width}x{height}")
+    array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else mask
+    if array.dtype != np.bool_:
+        values = np.unique(array)
+        if array.dtype.kind not in "iu" or not np.isin(values, (0, values[-1])).all():
+            raise DataError(
+                f"mask {place}: expected bool, or integers that are 0 or one other value, got {array.dtype} from "
+                f"{values[0]} to {values[-1]}; compare it with a threshold"
+            )
+        array = array != 0
+    return encode(array)
+
+
+def _from_dict(mask: Mapping[str, Any], place: int, height: int, width: int) -> RunLengths:
+    if "segmentation" in mask:
+        inside = mask["segmentation"]
+        if isinstance(inside, Mapping):
+            return _from_dict(inside, place, height, width)
+        return _from_array(_array(inside, place), place, height, width)
+    if "counts" not in mask or "size" not in mask:
+        raise DataError(
+            f"mask {place}: expected a run-length code with size and counts, or {_TOOLS}, got a dict with "
+            f"{', '.join(sorted(map(str, mask))) or 'nothing'}"
+        )
+    if list(mask["size"]) != [height, width]:
+        raise DataError(f"mask {place} has the size {list(mask['size'])}, but its image is [{height}, {width}]")
+    counts = mask["counts"]
+    if isinstance(counts, bytes):
+        counts = counts.decode("ascii", errors="replace")
+    if not isinstance(counts, str):
+        return _compressed(counts, place, height, width)
+    code = {"size": [height, width], "counts": counts}
+    wrong = check_rle(code)
+    if wrong and wrong != EMPTY:
+        raise DataError(f"mask {place}: {wrong}")
+    return code
+
+
+def _compressed(counts: Any, place: int, height: int, width: int) -> RunLengths:
+    runs = np.asarray(counts)
+    if runs.ndim != 1 or runs.dtype.kind not in "iu" or (runs < 0).any() or runs.sum() != height * width:
+        raise DataError(f"mask {place}: expected run lengths that add up to {width}x{height} pixels")
+    code = coco_mask.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
+    return {"size": [height, width], "counts": code["counts"].decode("ascii")}

@@ -1,0 +1,239 @@
+"""The front door: names the masks of an image by words.
+
+::
+
+    labeller = Labeller("runs/office/adapter", ["door", "door frame", "desk"])
+    labels = labeller("photo.jpg", masks)
+    labels.names  # one a mask
+
+Every command that names something goes through it, so one rule says which template and which crops are taken.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from open_clip import OPENAI_IMAGENET_TEMPLATES
+from PIL import Image
+from pycocotools import mask as coco_mask
+from torch import Tensor
+from torch.nn.functional import normalize as unit
+from tqdm import tqdm
+
+from opendas_plugin.classifier import Names, Template, TextClassifier
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.images import convert_image, read_image
+from opendas_plugin.data.loader import CropLoader, SegmentCrops
+from opendas_plugin.data.mask_inputs import read_boxes, read_masks
+from opendas_plugin.data.segments import Segment
+from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.devices import pick_device
+from opendas_plugin.model.loading import load_clip
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What a :class:`Labeller` says of the M masks of an image; N names competed.
+
+    Attributes:
+        names: (M,) the name of each mask; None for an empty one.
+        indices: (M,) int64, its place among ``classes``; -1 for an empty mask.
+        cosines: (M, N) float32, of each mask's feature with each name's; nan for an empty mask.
+        probabilities: (M, N) float32, the softmax of the cosines at CLIP's own scale; nan for an empty mask.
+        empty: (M,) bool, the masks without a pixel.
+        classes: the N names.
+    """
+
+    names: tuple[str | None, ...]
+    indices: NDArray[np.int64]
+    cosines: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+    empty: NDArray[np.bool_]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class Labeller:
+    """Names the masks of images by words: the name whose text feature has the highest cosine with the mask's crop.
+
+    The texts are encoded once, here. Template and crops are the caller's, else the adapter's, else those of a
+    vocabulary, else the defaults; size, pixel statistics and interpolation are always the backbone's own.
+    """
+
+    def __init__(
+        self,
+        clip: OpenDASCLIP | str | Path,
+        names: Names,
+        *,
+        template: Template | None = None,
+        crops: CropPolicy | Mapping[str, Any] | None = None,
+        batch_size: int = 64,
+        workers: int = 2,
+        ensemble: bool = False,
+        calibrated: bool = False,
+        autocast: bool | None = None,
+        device: str | torch.device = "auto",
+    ) -> None:
+        """Encodes the names.
+
+        Args:
+            clip: a CLIP with or without an adapter; or an adapter's folder or hub id; or a backbone, as
+                ``ViT-L-14/openai``, a file in OpenAI's format, or ``office-tiny``.
+            names: the names that compete; or a mapping of each name to its synonyms, whose features are averaged with
+                the name's own; or a vocabulary.
+            template: a text with one ``{}`` for the name, or several, whose features are averaged; see above.
+            crops: how a mask becomes a crop, see above; a mapping changes some of its fields.
+            batch_size: crops a forward.
+            workers: threads that decode and crop ahead.
+            ensemble: take the mean over the 80 templates that CLIP was published with; for plain CLIP.
+            calibrated: take the adapter's calibration from the cosines of the names that it was trained with.
+            autocast: run the visual tower in bf16 autocast; None: on CUDA. Texts and cosines are float32.
+            device: where to load a CLIP that is given by its name.
+
+        Raises:
+            DataError: no name, an empty or repeated one, a text that does not fit the context, or a template without
+                one ``{}``.
+            ConfigError: settings that this CLIP cannot follow.
+        """
+        self.clip = clip if isinstance(clip, OpenDASCLIP) else load_clip(clip, pick_device(device))
+        if batch_size < 1:
+            raise ConfigError(f"expected a batch_size of 1 or more, got {batch_size}")
+        self.batch_size, self.workers, self.autocast = batch_size, workers, autocast
+        self.crops = self._choose_crops(crops)
+        self._template = template
+        self.text = TextClassifier(self.clip, names, template, ensemble=ensemble, calibrated=calibrated)
+
+    def __call__(self, image: Any, masks: Any = None, *, boxes: Any = None) -> Labels:
+        """Names the masks of an image.
+
+        Args:
+            image: a path, a PIL image, or uint8 (H, W, 3) RGB.
+            masks: M masks in any form of :func:`~opendas_plugin.data.mask_inputs.read_masks`: bool (M, H, W) numpy or
+                torch, run-length codes, ``SamAutomaticMaskGenerator``'s list, supervision's ``Detections``.
+            boxes: (M, 4) x0 y0 x1 y1 in pixels in place of masks; all of a box is its mask.
+
+        Raises:
+            DataError: something else, masks of another size than the image, or an image that cannot be read.
+        """
+        features = torch.from_numpy(self.features(image, masks, boxes=boxes))
+        full = features.any(dim=1)
+        cosines = torch.full((len(features), len(self.classes)), torch.nan)
+        cosines[full] = self.text.cosines(features[full])
+        indices = torch.full((len(features),), -1)
+        indices[full] = self.text.choose(cosines[full])
+        return Labels(
+            names=tuple(None if place < 0 else self.classes[place] for place in indices.tolist()),
+            indices=indices.numpy(),
+            cosines=cosines.numpy(),
+            probabilities=self.text.probabilities(cosines).numpy(),
+            empty=~full.numpy(),
+            classes=self.classes,
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The N names that compete."""
+        return self.text.classes
+
+    def features(self, image: Any, masks: Any = None, *, boxes: Any = None) -> NDArray[np.float32]:
+        """Encodes the masks of an image: features (M, D) of unit length, a row of zeros for an empty mask.
+
+        The arguments and errors are those of calling the labeller.
+        """
+        if (masks is None) == (boxes is None):
+            raise ConfigError("expected masks or boxes, one of the two")
+        picture = _read_picture(image)
+        read, given = (read_boxes, boxes) if masks is None else (read_masks, masks)
+        codes = read(given, *picture.shape[:2])
+        full = np.flatnonzero(coco_mask.area(codes)) if codes else np.array([], dtype=np.int64)
+        segments = [Segment(Path("image"), codes[place], "") for place in full]
+        source = SegmentCrops(segments, self.crops, pixels=self.clip.pixels, images=lambda path: picture)
+        found = np.zeros((len(codes), self.clip.feature_width), dtype=np.float32)
+        for index, batch in self.pixels(source):
+            found[full[index.numpy()]] = unit(self._encode(batch), dim=-1).cpu().numpy()
+        return found
+
+    def with_names(self, names: Names, template: Template | None = None) -> Labeller:
+        """A labeller for other names, else as this one; it shares the CLIP."""
+        other = copy.copy(self)
+        other._template = template or self._template
+        settings = {"ensemble": self.text.ensemble, "calibrated": self.text.calibrated}
+        other.text = TextClassifier(self.clip, names, other._template, **settings)
+        return other
+
+    def segments(self, segments: Sequence[Segment]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Compares segments of any number of images with the names, a batch at a time, with a progress bar.
+
+        Yields:
+            which segments a batch has, (B,), and their cosines (B, N), float32 on the CPU. Labels are not looked at.
+        """
+        for index, pixels in self.pixels(SegmentCrops(segments, self.crops, pixels=self.clip.pixels), "classify"):
+            yield index, self.text.cosines(self._encode(pixels))
+
+    def pixels(self, crops: SegmentCrops, progress: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields which crops a batch has, (B,), and its pixels (B, 3, S, S) on the CLIP's device, ready to encode.
+
+        Args:
+            crops: of segments, by this labeller's ``crops``.
+            progress: what a progress bar says; None: there is none.
+        """
+        device, size = self.clip.logit_scale.device, self.batch_size
+        batches = [range(start, min(start + size, len(crops))) for start in range(0, len(crops), size)]
+        loader = CropLoader(crops, batches, workers=self.workers)
+        bar = tqdm(loader, total=len(batches), desc=progress, unit="batch", disable=None if progress else True)
+        for batch, index in bar:
+            yield index, self.clip.pixels.normalise(batch.to(device, non_blocking=True))
+
+    @torch.no_grad()
+    def _encode(self, pixels: Tensor) -> Tensor:
+        """Image features (B, D), float32."""
+        device = self.clip.logit_scale.device
+        autocast = device.type == "cuda" if self.autocast is None else self.autocast
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
+            return self.clip.encode_image(pixels).float()
+
+    def facts(self) -> dict[str, Any]:
+        """What a report says of how names were given: the backbone, the template, the crops, and what was asked for."""
+        text, templates = self.text, self.text.template
+        about: dict[str, Any] = {
+            "backbone": self.clip.backbone.title,
+            "template": templates[0] if len(templates) == 1 else list(templates),
+            "crop": self.crops.to_dict(),
+        }
+        about |= {"calibration": self.clip.config.calibration} if text.calibrated else {}
+        return about | ({"ensemble": len(OPENAI_IMAGENET_TEMPLATES)} if text.ensemble else {})
+
+    def _choose_crops(self, given: CropPolicy | Mapping[str, Any] | None) -> CropPolicy:
+        """The caller's, else the adapter's, else the default, at the backbone's size."""
+        stored = self.clip.config.crop_policy if self.clip.is_saved else None
+        found = CropPolicy.from_dict(stored or {})
+        chosen = given if isinstance(given, CropPolicy) else CropPolicy.from_dict({**found.to_dict(), **(given or {})})
+        found, chosen = found.at(self.clip.image_size), chosen.at(self.clip.image_size)
+        if stored and chosen != found:
+            logger.warning("the adapter was trained with the crop policy %s; another is used", found.to_dict())
+        return chosen
+
+
+def _read_picture(image: Any) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3), RGB."""
+    if isinstance(image, str | Path):
+        return read_image(image)
+    if isinstance(image, Image.Image):
+        return convert_image(image, "the image")
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        came = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise DataError(f"expected a path, a PIL image or an RGB image as uint8 (H, W, 3), got {came}")
+    return image

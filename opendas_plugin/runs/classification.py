@@ -1,0 +1,74 @@
+"""Scores the names that a model gives to labelled segments."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from opendas_plugin.data.domain import load_domain
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.report import evaluate_classification as report
+from opendas_plugin.files import require_writable
+from opendas_plugin.runs.models import ModelRun
+from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.run import function_of
+from opendas_plugin.vocabulary import Vocabulary, fold_name
+
+
+@dataclass(frozen=True)
+class Classification(ModelRun[dict[str, Any]]):
+    """Names every labelled segment and scores the names: Acc, W-F1, B-F1, N-F1. Without an adapter: zero-shot.
+
+    The result is what summary.json holds.
+    """
+
+    data: Path
+    """Folder that prepare_data.py wrote."""
+    output: Path
+    """Folder for summary.json, per_class.csv, predictions.jsonl, the confusion matrices and run.json."""
+    _: KW_ONLY
+    split: Literal["val", "train"] = "val"
+    """Which of the domain's segments to score."""
+    ensemble: bool = False
+    """Take the mean of the text features over the 80 templates that CLIP was published with, without an adapter."""
+    calibrate: bool = False
+    """Take the constant that training with calibration folds has learnt from the cosines of the base names."""
+    base_from: Path | None = None
+    """vocabulary.json whose base names count as base here, all others as novel; default: the domain's own marks."""
+
+    def check(self) -> None:
+        """See :meth:`Run.check`."""
+        super().check()
+        if self.calibrate and self.adapter is None:
+            raise ConfigError("`calibrate` needs an `adapter`, which holds the constant")
+        if self.ensemble and (self.adapter or self.template):
+            raise ConfigError(
+                "`ensemble` is for plain CLIP and has templates of its own; leave `adapter` and `template` out"
+            )
+
+    def work(self, record: RunRecord) -> dict[str, Any]:
+        """Evaluates, writes the report and returns its summary."""
+        domain = load_domain(self.data)
+        vocabulary = mark_base(domain.vocabulary, self.base_from)
+        labeller = self.labeller(vocabulary, ensemble=self.ensemble, calibrated=self.calibrate)
+        if self.calibrate and "calibration" not in labeller.clip.config.training:
+            raise ConfigError(f"{self.adapter} holds no calibration; train it with `calibration_folds`")
+        require_writable(self.output)
+        segments, about = getattr(domain, self.split), {"adapter": self.adapter}
+        summary = report(labeller, segments, vocabulary, self.output, split=self.split, about=about)
+        record.write(self.output, config=self.resolved(labeller))
+        return summary
+
+
+evaluate_classification = function_of(Classification)
+
+
+def mark_base(vocabulary: Vocabulary, base_from: Path | None) -> Vocabulary:
+    """Marks as novel what is not a base name of the vocabulary file ``base_from``; None keeps the domain's marks."""
+    if base_from is None:
+        return vocabulary
+    base = {fold_name(name) for name in Vocabulary.load(base_from).base}
+    novel = tuple(name for name in vocabulary.names if fold_name(name) not in base)
+    return dataclasses.replace(vocabulary, novel=novel)

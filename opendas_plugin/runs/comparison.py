@@ -1,0 +1,237 @@
+"""The paper's tables and figures on any domain, every method trained and judged by the same code."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Any
+
+from opendas_plugin import methods
+from opendas_plugin.data.domain import Domain, load_domain
+from opendas_plugin.errors import ConfigError, OpenDASError
+from opendas_plugin.eval import comparison, plots
+from opendas_plugin.eval.overlays import overlay_figure
+from opendas_plugin.eval.tables import Figure, Table
+from opendas_plugin.files import atomic_file, read_json, require_writable, write_text
+from opendas_plugin.runs.ablations import ABLATIONS, Variant
+from opendas_plugin.runs.adaptation import Adapt
+from opendas_plugin.runs.comparison_runs import Job, predictions_of, run_all, systems_of
+from opendas_plugin.runs.negatives import GenerateNegatives
+from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.run import Run, function_of
+from opendas_plugin.runs.training import DEFAULT_RECIPE
+from opendas_plugin.train.config import TrainConfig
+from opendas_plugin.train.recipe import read_recipe
+
+logger = logging.getLogger(__name__)
+
+PAPER_METHODS = ("zero_shot", "cocoop", "vpt", "rpo", "maple", "wise_ft_text", "wise_ft_image", "opendas")
+
+
+@dataclass(frozen=True)
+class Compare(Run[dict[str, Table]]):
+    """Trains methods from the same start on the same segments and writes their tables. Run again to go on.
+
+    The result is the tables, by the names of their files.
+    """
+
+    data: Path
+    """Folder that prepare_data.py wrote."""
+    output: Path
+    """Folder for the runs, the tables (Markdown, CSV, LaTeX) and the figures."""
+    _: KW_ONLY
+    methods: tuple[str, ...] = PAPER_METHODS
+    """What to compare, one row each; METHOD@RECIPE takes another recipe than the others, and has the name of its file
+    without folder and ending in the tables. Default: the paper's."""
+    seeds: int = 3
+    """Training seeds of each method: 0, 1 and so on. Zero-shot has none."""
+    recipe: str = DEFAULT_RECIPE
+    """Recipe file, or the name of a built-in one."""
+    backbone: str | None = None
+    """open_clip model name, OpenAI-format file, or office-tiny; default: the recipe's."""
+    pretrained: str | None = None
+    """open_clip tag or weight file; default: the recipe's."""
+    against: str | None = None
+    """The row that differences are taken to; default: the last."""
+    ablate: str | None = None
+    """Compare the variants of one part of OpenDAS instead: stages, order, triplet, mining, negatives, visual_tokens,
+    text_tokens, depth or crops."""
+    hosts: tuple[str, ...] = ()
+    """Rows of the table of segmentation pipelines, as TITLE=SUMMARY.json of evaluate.py semantic or instance3d; several
+    of one title are its seeds."""
+    pictures: int = 4
+    """Validation images in the figure of masks coloured by each row's names."""
+    crop_cache: Path | None = None
+    """Folder that keeps crops for all runs, 3 bytes a pixel of each; unused where crops are augmented."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    jobs: int = 1
+    """Runs at once, each in a process with its share of the CPU's threads and memory of its own. On a CPU as many as
+    cores are much faster than one, because small steps gain little from more threads."""
+
+    def check(self) -> None:
+        """See :meth:`Run.check`."""
+        host_summaries(self.hosts)  # a file that is not there is said now
+        for name in ("seeds", "jobs"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"`{name}` must be 1 or more, got {getattr(self, name)}")
+        if self.ablate is not None and self.ablate not in ABLATIONS:
+            raise ConfigError(f"there is no ablation {self.ablate!r}; choose one of {', '.join(ABLATIONS)}")
+
+    def unused(self) -> Mapping[str, str]:
+        """See :meth:`Run.unused`."""
+        return {} if self.ablate is None else {"methods": "beside `ablate`, which has rows of its own"}
+
+    def work(self, record: RunRecord) -> dict[str, Table]:
+        """Trains what is not trained yet, writes tables and figures, and returns the tables."""
+        domain = load_domain(self.data)
+        require_writable(self.output)
+        jobs = self.plan()
+        run_all(jobs, self.jobs)
+        tables = self.write_results(domain, jobs)
+        record.write(self.output)
+        return tables
+
+    def plan(self) -> list[Job]:
+        """The runs, row by row.
+
+        Raises:
+            ConfigError: no such method, recipe or row.
+        """
+        variants = [] if self.ablate is None else ABLATIONS[self.ablate]
+        rows = [self.variant_jobs(variant) for variant in variants]
+        if self.ablate is None:
+            for row in dict.fromkeys(self.methods):
+                method, _, recipe = row.partition("@")
+                title = f"{method}@{Path(recipe).stem}" if recipe else method
+                rows.append(self.seed_jobs(Variant(title, method=method), recipe or self.recipe))
+        titles = [jobs[0].title for jobs in rows if jobs]
+        if self.against is not None and self.against not in titles:
+            raise ConfigError(f"`against` {self.against!r} is no row; choose one of {', '.join(titles)}")
+        for one, other in itertools.combinations(titles, 2):
+            if folder_name(one) == folder_name(other):
+                raise ConfigError(f"the rows {one!r} and {other!r} would share a folder; rename a recipe")
+        if not titles:
+            raise ConfigError("there is nothing to compare; name methods, or an ablation that can run here")
+        return list(itertools.chain.from_iterable(rows))
+
+    def seed_jobs(self, variant: Variant, recipe: str, negatives: Path | None = None) -> list[Job]:
+        """A row's runs, one for each seed; one alone where nothing is learnt."""
+        backbone = {"backbone": self.backbone, "pretrained": self.pretrained}
+        changes = {**variant.changes, **{name: value for name, value in backbone.items() if value is not None}}
+        seeds = range(self.seeds if methods.get(variant.method).stages else 1)
+        configs = [read_recipe(recipe, variant.method, {**changes, "seed": seed}) for seed in seeds]
+
+        def job(config: TrainConfig) -> Job:
+            folder = self.output / "runs" / folder_name(variant.title) / f"seed{config.seed}"
+            run = Adapt(
+                self.data,
+                folder,
+                recipe=recipe,
+                negatives=negatives,
+                crop_cache=self.crop_cache,
+                device=self.device,
+                config=config,
+            )
+            return Job(variant.title, folder, run)
+
+        return [job(config) for config in configs]
+
+    def variant_jobs(self, variant: Variant) -> list[Job]:
+        """An ablation's row; none, with a warning, where its related names cannot be had."""
+        if variant.negatives is None:
+            return self.seed_jobs(variant, self.recipe)
+        negatives = self.output / f"negatives_{variant.negatives}.json"
+        config = read_recipe(self.recipe, variant.method)
+        generate = GenerateNegatives(
+            vocabulary=self.data / "vocabulary.json",
+            output=negatives,
+            source=variant.negatives,
+            backbone=self.backbone or config.backbone,
+            pretrained=self.pretrained or config.pretrained,
+        )
+        try:
+            if not negatives.exists():
+                generate()
+        except OpenDASError as error:
+            logger.warning("%s is left out: %s", variant.title, error)
+            return []
+        return self.seed_jobs(variant, self.recipe, negatives)
+
+    def write_results(self, domain: Domain, jobs: Sequence[Job]) -> dict[str, Table]:
+        """Writes tables and figures of finished runs."""
+        systems = systems_of(jobs)
+        segments, name = len(domain.val), domain.info.get("name", self.data.resolve().name)
+        seeds = f"{self.seeds} seeds, mean ± standard deviation" if self.seeds > 1 else "1 seed"
+        about = f"{name}, {segments:,} segments, {jobs[0].run.config.backbone}, {seeds}"
+        titles = [system.title for system in systems]
+        reference = systems[titles.index(self.against) if self.against else -1]
+        tables = {
+            "table1": comparison.base_and_novel_table(systems, about, quoted=self.ablate is None),
+            "table2": comparison.accuracy_table(systems, about),
+            "differences": comparison.difference_table(systems, reference, about),
+        }
+        if self.hosts:
+            tables["table3"] = comparison.host_table(host_summaries(self.hosts))
+        for name, table in tables.items():
+            table.save(self.output / name)
+        write_text(self.output / "comparison.md", "\n".join(table.markdown() for table in tables.values()))
+        write_runs(self.output / "runs.csv", systems)
+        self.write_figures(domain, jobs, systems)
+        return tables
+
+    def write_figures(self, domain: Domain, jobs: Sequence[Job], systems: Sequence[comparison.System]) -> None:
+        """Draws the scores as bars, and the masks of a few images coloured by each row's names, where matplotlib is."""
+        if not plots.available():
+            logger.info("no figures: matplotlib is not installed; pip install 'opendas-plugin[reports]'")
+            return
+        series: dict[str, dict[str, tuple[float, float]]] = {}
+        for metric in ("w_f1", "b_f1", "n_f1"):
+            figures = {system.title: system.figure(metric) or Figure(math.nan) for system in systems}
+            series[comparison.METRICS[metric]] = {title: (f.mean, f.std or 0.0) for title, f in figures.items()}
+        with atomic_file(self.output / "scores.png") as path:
+            plots.bars_figure(path, series)
+        first = {job.title: job for job in reversed(jobs)}  # the first seed of each row
+        predictions = {title: predictions_of(first[title]) for title in dict.fromkeys(job.title for job in jobs)}
+        path = self.output / "predictions.png"
+        overlay_figure(path, domain.val, predictions, domain.vocabulary.names, self.pictures)
+
+
+compare = function_of(Compare)
+
+
+def folder_name(title: str) -> str:
+    """The folder of a row's runs."""
+    return "".join(c if c.isalnum() or c in "-_@." else "_" for c in title)
+
+
+def host_summaries(rows: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The summaries of each title.
+
+    Raises:
+        ConfigError: a row that is not TITLE=FILE.
+    """
+    summaries: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        title, _, file = row.rpartition("=")
+        if not title:
+            raise ConfigError(f"expected `hosts` as TITLE=SUMMARY.json, got {row!r}")
+        summaries.setdefault(title, []).append(read_json(file))
+    return summaries
+
+
+def write_runs(path: Path, systems: Sequence[comparison.System]) -> None:
+    """Writes every run's scores as CSV."""
+    with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["method", "parameters", "seed", *comparison.METRICS, "macro_f1", "seconds", "peak_memory_mb"])
+        for system in systems:
+            for place, (seed, scores) in enumerate(system.scores.items()):
+                costs = [f"{c[place]:.1f}" if place < len(c) else "" for c in (system.seconds, system.memory)]
+                values = [scores[metric] for metric in (*comparison.METRICS, "macro_f1")]
+                writer.writerow([system.title, system.parameters, "" if seed is None else seed, *values, *costs])

@@ -1,0 +1,103 @@
+"""Writes adapters and backbones in the forms that other programs read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import save_file
+
+from opendas_plugin.classifier import TextClassifier
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.files import atomic_file, write_json
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.devices import pick_device
+from opendas_plugin.model.openai_format import save_openai_clip
+from opendas_plugin.runs.models import DEFAULT_BACKBONE
+from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.run import Run, function_of
+
+
+@dataclass(frozen=True)
+class Export(Run[Path]):
+    """Writes a text classifier, or a backbone as OpenAI's clip.load reads it. The result is the file."""
+
+    _: KW_ONLY
+    to: Literal["classifier", "openai-clip"]
+    """classifier: the names' text features, and their names beside; openai-clip: a backbone as one file."""
+    output: Path
+    """The file to write: .safetensors for a classifier, .pt for openai-clip."""
+    adapter: str | None = None
+    """Adapter to export: a folder, or an id on the Hugging Face hub."""
+    backbone: str | None = None
+    """Backbone to export where no adapter is given; default: office-tiny."""
+    pretrained: str | None = None
+    """open_clip tag or weight file. With --adapter: where the adapter's weight file lies now."""
+    names: tuple[str, ...] = field(default_factory=tuple)
+    """The names of a classifier, in this order."""
+    template: str | None = None
+    """Text with one {} for the name; default: the adapter's, or CLIP's."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    def check(self) -> None:
+        """See :meth:`Run.check`."""
+        if self.to == "classifier" and not self.names:
+            raise ConfigError("a classifier needs `names`")
+        if self.adapter is not None and self.backbone is not None:
+            raise ConfigError("give `adapter` or `backbone`, not both: an adapter names its own backbone")
+
+    def unused(self) -> Mapping[str, str]:
+        """See :meth:`Run.unused`."""
+        return {} if self.to == "classifier" else dict.fromkeys(("names", "template"), "but on a classifier")
+
+    def work(self, record: RunRecord) -> Path:
+        """Writes the file and returns it."""
+        if self.to == "classifier":
+            self.classifier()
+        else:
+            self.openai_clip()
+        return self.output
+
+    def classifier(self) -> None:
+        """Writes ``text_features`` (N, D) float32 of unit length, and a JSON of the same stem with the names.
+
+        Raises:
+            DataError: names that are empty, equal, or too long.
+        """
+        text = TextClassifier(self.clip(pick_device(self.device)), self.names, self.template)
+        with atomic_file(self.output) as temporary:
+            save_file({"text_features": text.features.cpu().contiguous()}, temporary)
+        about = {
+            "names": list(text.classes),
+            "template": text.template[0],
+            "backbone": text.clip.backbone.title,
+            "adapter": self.adapter,
+            "crop_policy": text.clip.config.crop_policy,
+        }
+        write_json(self.output.with_suffix(".json"), about)
+
+    def openai_clip(self) -> None:
+        """Writes a backbone in OpenAI's format, with an adapter of weights (LoRA, WiSE-FT, LayerNorms) merged into it.
+
+        Raises:
+            AdapterError: an adapter that is not weights alone, which no set of weights of plain CLIP can hold.
+        """
+        if self.adapter is None:
+            save_openai_clip(self.backbone or DEFAULT_BACKBONE, self.output, self.pretrained)
+            return
+        clip = self.clip(torch.device("cpu"))
+        name, pretrained, seed = clip.backbone.name, clip.backbone.pretrained, clip.backbone.seed or 0
+        save_openai_clip(name, self.output, pretrained, seed=seed, weights=clip.merged_weights())
+
+    def clip(self, device: torch.device) -> OpenDASCLIP:
+        """Loads what is exported."""
+        if self.adapter is None:
+            return OpenDASCLIP.from_backbone(self.backbone or DEFAULT_BACKBONE, self.pretrained, device=device)
+        return OpenDASCLIP.from_pretrained(self.adapter, self.pretrained, device=device)
+
+
+export = function_of(Export)

@@ -1,0 +1,164 @@
+"""Scores predicted 3D instances against ground truth, as ScanNet and ScanNet++ score them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from opendas_plugin.classifier import TextClassifier
+from opendas_plugin.errors import ConfigError, MissingFileError
+from opendas_plugin.eval.instance_files import (
+    Classes,
+    Protocol,
+    read_classes,
+    read_kept,
+    read_names,
+    read_predictions,
+    read_truth,
+)
+from opendas_plugin.eval.instance_report import Scene, evaluate_instances
+from opendas_plugin.eval.mask_names import MASKS, NamedScenes
+from opendas_plugin.eval.oracle import OracleScores
+from opendas_plugin.files import require_writable
+from opendas_plugin.runs.models import CROPS, ModelRun
+from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.run import function_of
+from opendas_plugin.scenes.mask_features import PREFIX, FeatureSource
+from opendas_plugin.vocabulary import Vocabulary, fold_name
+
+
+@dataclass(frozen=True)
+class Instance3d(ModelRun[dict[str, Any]]):
+    """Scores predicted 3D instances: AP, AP50, AP25, recall, per class, and of the masks whatever their class.
+
+    With features the masks are OpenMask3D's, without classes, and are named first (zero-shot without an adapter). The
+    result is what summary.json holds.
+    """
+
+    _: KW_ONLY
+    predictions: Path
+    """Folder with <scene>.txt files of lines "mask_file class_id score"; with features, with <scene>_masks.pt."""
+    ground_truth: Path
+    """Folder with <scene>.txt files of class * 1000 + instance, one a point."""
+    protocol: Protocol
+    """scannet: mask files hold 0 or 1 a line. scannetpp: run-length JSON, mesh masks, class ids from its list."""
+    classes: Path
+    """scannet: lines "id name". scannetpp: its top100.txt, a name a line, numbered from 0."""
+    output: Path
+    """Folder for summary.json, per_class.csv, per_class.png and run.json; with features, predictions.jsonl."""
+    instance_classes: Path | None = None
+    """Names that are scored, one a line, such as top100_instance.txt; default: all. Points of others are void."""
+    mesh_masks: Path | None = None
+    """Folder with the vertices to leave out: <scene>.txt, or <scene>/scans/mesh_aligned_0.05_mask.txt."""
+    scenes: Path | None = None
+    """Names of the scenes to score, one a line; default: all that the ground truth has."""
+    vocabulary: Path | None = None
+    """vocabulary.json that says which names are novel, for scores of base and novel classes."""
+    features: Path | None = None
+    """Folder with <scene>_openmask3d_features.npy, of the same CLIP: name the masks by all classes."""
+    oracle: bool = False
+    """The masks are the ground truth's own: score their names as well, Acc, W-F1, B-F1, N-F1."""
+
+    def check(self) -> None:
+        """See :meth:`Run.check`."""
+        if self.oracle and self.features is None:
+            raise ConfigError("`oracle` needs `features`")
+        if (self.protocol == "scannetpp") != (self.mesh_masks is not None):
+            raise ConfigError("`mesh_masks` goes with the protocol scannetpp, which needs it, and with no other")
+        super().check()
+
+    def unused(self) -> Mapping[str, str]:
+        """See :meth:`Run.unused`."""
+        if self.features is not None:
+            return {**super().unused(), **dict.fromkeys((*CROPS, "batch_size"), "on `features`, which are there")}
+        model = {field.name for field in fields(ModelRun)} - {"device", "workers"}
+        return dict.fromkeys(sorted(model), "without `features`")
+
+    def work(self, record: RunRecord) -> dict[str, Any]:
+        """Evaluates, writes the report and returns its summary."""
+        classes = read_classes(self.classes, self.protocol)
+        scored = classes if self.instance_classes is None else classes.only(read_names(self.instance_classes))
+        scenes, novel = self.scene_names(), novel_names(classes, self.vocabulary)
+        named, resolved, about = None, self, dict[str, Any]()
+        if self.features is not None:
+            text = TextClassifier(self.clip(), self.names(classes), self.template)
+            named, resolved = self.named_scenes(text, self.features, classes), self.resolved_model(text)
+            about = {"backbone": text.clip.backbone.title, "adapter": self.adapter, "template": resolved.template}
+        oracle = OracleScores(classes, novel) if self.oracle else None
+        require_writable(self.output)
+        read = self.read_scenes(scenes, named, oracle)
+        summary = evaluate_instances(
+            read, scored, self.output, protocol=self.protocol, novel=novel, about=about, oracle=oracle
+        )
+        if named is not None:
+            named.write_predictions(self.output)
+        record.write(self.output, config=resolved)
+        return summary
+
+    def names(self, classes: Classes) -> Vocabulary:
+        """The classes' names, with the template of the vocabulary file, if there is one."""
+        if self.vocabulary is None:
+            return Vocabulary(classes.names)
+        return Vocabulary(classes.names, template=Vocabulary.load(self.vocabulary).template)
+
+    def named_scenes(self, text: TextClassifier, features: Path, classes: Classes) -> NamedScenes:
+        """What names the scenes' masks by their features."""
+        clip = text.clip
+        source = FeatureSource(f"{PREFIX}{self.adapter}" if self.adapter else clip.backbone.name, clip)
+        return NamedScenes(self.predictions, features, source, text.cosines, classes)
+
+    def scene_names(self) -> tuple[str, ...]:
+        """The scenes to score, each with ground truth and predictions.
+
+        Raises:
+            MissingFileError: there is no ground truth, or a scene lacks its file on one side.
+        """
+        if self.scenes is not None:
+            scenes = read_names(self.scenes)
+        else:
+            scenes = tuple(sorted(path.stem for path in self.ground_truth.glob("*.txt")))
+        if not scenes:
+            raise MissingFileError(f"{self.ground_truth} has no <scene>.txt; check the path")
+        prediction = "{}.txt" if self.features is None else MASKS
+        for folder, file in ((self.ground_truth, "{}.txt"), (self.predictions, prediction)):
+            missing = [scene for scene in scenes if not (folder / file.format(scene)).is_file()]
+            if missing:
+                raise MissingFileError(
+                    f"{folder} has no {file.format(missing[0])} ({len(missing)} of {len(scenes)} scenes missing); "
+                    "add it, or name the scenes to score with `scenes`"
+                )
+        return scenes
+
+    def read_scenes(
+        self, names: Sequence[str], named: NamedScenes | None, oracle: OracleScores | None
+    ) -> Iterator[Scene]:
+        """Reads the scenes, one when its turn comes."""
+        for name in tqdm(names, desc="score", unit="scene", disable=None):
+            truth = read_truth(self.ground_truth / f"{name}.txt")
+            kept = None
+            if self.mesh_masks is not None:
+                flat = self.mesh_masks / f"{name}.txt"
+                release = self.mesh_masks / name / "scans" / "mesh_aligned_0.05_mask.txt"
+                kept = read_kept(flat if flat.exists() else release, len(truth))
+            if named is None:
+                yield Scene(name, truth, read_predictions(self.predictions, name, len(truth), self.protocol), kept)
+                continue
+            masks = named.read(name, len(truth))
+            if oracle is not None:
+                oracle.add(masks, truth)
+            yield Scene(name, truth, masks.instances(named.classes.ids), kept)
+
+
+evaluate_instance3d = function_of(Instance3d)
+
+
+def novel_names(classes: Classes, vocabulary: Path | None) -> tuple[str, ...]:
+    """Those of the classes' names that are novel in the vocabulary file."""
+    if vocabulary is None:
+        return ()
+    novel = {fold_name(name) for name in Vocabulary.load(vocabulary).novel}
+    return tuple(name for name in classes.names if fold_name(name) in novel)

@@ -1,0 +1,273 @@
+"""One training on one domain: the adapter, and the scores before, between and after its stages."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from opendas_plugin import methods
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.data.domain import Domain
+from opendas_plugin.data.loader import SegmentCrops
+from opendas_plugin.data.manifest import write_manifest
+from opendas_plugin.data.packed import PackedCrops
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.report import compare_reports, evaluate_classification
+from opendas_plugin.files import read_json
+from opendas_plugin.labeller import Labeller
+from opendas_plugin.methods import Tower
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.config import Interpolation
+from opendas_plugin.negatives.database import NegativeDatabase
+from opendas_plugin.runs.meters import Stopwatch
+from opendas_plugin.runs.run import INLINE, Result, Run
+from opendas_plugin.runs.sources import learning_segments, mines_in_related_names, related_names
+from opendas_plugin.train.config import TrainConfig
+from opendas_plugin.train.distributed import World
+from opendas_plugin.train.inputs import TrainingData
+from opendas_plugin.train.run import train
+from opendas_plugin.train.state import fingerprint
+
+DEFAULT_RECIPE = "office"
+BEFORE = "before"
+METRICS = ("acc", "w_f1", "b_f1", "n_f1", "harmonic_f1", "macro_f1", "n_segments")
+
+
+@dataclass(frozen=True)
+class TrainingRun(Run[Result]):
+    """What a training is told."""
+
+    data: Path
+    """Folder that prepare_data.py wrote."""
+    output_dir: Path | None = None
+    """Folder for the adapter, the log, the checkpoint and the scores; default: runs/ and the data's name."""
+    _: KW_ONLY
+    recipe: str = DEFAULT_RECIPE
+    """Recipe file, or the name of a built-in one: office or paper."""
+    start: str | None = None
+    """Adapter to go on from, a folder or hub id, such as after labels were corrected; default: a new one."""
+    negatives: Path | None = None
+    """File of related names; default: the domain's own, or names found offline by the text tower."""
+    proposals: Path | None = None
+    """JSON of masks without classes (as of evaluate.py semantic) to learn from in place of the labelled ones; each gets
+    the name of the labelled segment that it overlaps most."""
+    proposal_images: Path | None = None
+    """Folder that the pictures of the proposals lie in."""
+    calibration_folds: int = 0
+    """Learn how much base names are preferred by training this many times without some of them; 0: do not. The constant
+    is stored in the adapter and used where an evaluation asks for it (calibrate)."""
+    crop_cache: Path | None = None
+    """Folder that keeps crops, ready for the model, so that later epochs and runs decode no picture; not for crops that
+    are augmented. 3 bytes a pixel of each crop."""
+    drop_novel: bool = False
+    """Leave out related names that equal novel names; the result has then used evaluation names, and says so."""
+    resume: bool = False
+    """Go on with the run in the output folder; starts one where there is none."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N; with torchrun each process takes its own GPU."""
+    config: TrainConfig = field(default_factory=TrainConfig, metadata=INLINE)
+    """The recipe, with what was changed in it."""
+
+    @property
+    def seed(self) -> int:
+        """Of the training."""
+        return self.config.seed
+
+    @property
+    def folder(self) -> Path:
+        """The output folder."""
+        return self.output_dir or Path("runs") / self.data.resolve().name
+
+    def check(self) -> None:
+        """See :meth:`Run.check`."""
+        methods.get(self.config.method)
+        if (self.proposals is None) != (self.proposal_images is None):
+            raise ConfigError("`proposals` and `proposal_images` go together; give both or neither")
+        if self.start is not None and self.calibration_folds:
+            raise ConfigError(
+                "`calibration_folds` hold training names out, which the adapter of `start` has seen; leave one out"
+            )
+
+    def unused(self) -> Mapping[str, str]:
+        """See :meth:`Run.unused`."""
+        found = {}
+        if not mines_in_related_names(self.config):
+            mining = "for a method without a triplet loss that mines in related names (`triplet.mining` hardest does)"
+            found = {"negatives": mining, "drop_novel": mining}
+        if self.config.augmentation.kind != "none":
+            found["crop_cache"] = "where crops are augmented"
+        return found
+
+
+class Training:
+    """Learns an adapter on a domain, scores it, and saves it.
+
+    Args:
+        run: what it is told.
+        domain: what to learn from, and what to score on.
+        output: folder for the adapter, the log and the scores.
+        device: of this process.
+        world: the processes that share the work.
+        before: the report of the same backbone on the same segments, where there is one, to copy.
+        watch: paused while scores are made.
+
+    Raises:
+        OpenDASError: the data, the recipe or the backbone cannot be used.
+    """
+
+    def __init__(
+        self,
+        run: TrainingRun[Any],
+        domain: Domain,
+        output: Path,
+        device: torch.device,
+        *,
+        world: World | None = None,
+        before: Path | None = None,
+        watch: Stopwatch | None = None,
+    ) -> None:
+        self.run, self.domain, self.output, self.config = run, domain, output, run.config
+        self.world, self.before, self.watch = world or World(), before, watch
+        self.scores: dict[str, dict[str, Any]] = {}
+        self.segments = learning_segments(domain, run.config, run.proposals, run.proposal_images)
+        self.clip = self._build_clip(device)
+        self.negatives: NegativeDatabase | None = None
+        if mines_in_related_names(run.config):
+            self.negatives = related_names(domain, self.clip, run.negatives, drop_novel=run.drop_novel)
+
+    def __call__(self) -> dict[str, dict[str, Any]]:
+        """Trains and saves the adapter.
+
+        Returns:
+            The evaluation's summaries by the folder in ``output`` that holds them: ``before``, ``after_visual`` and so
+            on; empty in processes that do not write.
+        """
+        packed = None
+        if self.run.crop_cache is not None:
+            packed = PackedCrops(self.run.crop_cache, self.segments, self.crops, self.clip.pixels)
+        train(
+            self.clip,
+            TrainingData(SegmentCrops(self.segments, self.crops, packed, self.clip.pixels), self.domain.vocabulary),
+            self.config,
+            self.output,
+            negatives=self.negatives,
+            resume=self.run.resume,
+            facts=self._facts(),
+            milestone=self._reach,
+            world=self.world,
+        )
+        if self.world.writes:
+            self.clip.save_pretrained(
+                self.output / "adapter",
+                method=self.config.method,
+                template=self.domain.vocabulary.template,
+                crop_policy=self.crops.to_dict(),
+                base_names=self.domain.vocabulary.base,
+                training=self._summary(),
+            )
+            compare_reports(self.output / "f1_per_class.png", {name: self.output / name for name in self.scores})
+        return self.scores
+
+    @cached_property
+    def crops(self) -> CropPolicy:
+        """How segments become inputs."""
+        return self.config.crops.at(self.clip.image_size)
+
+    def _build_clip(self, device: torch.device) -> OpenDASCLIP:
+        config = self.config
+        clip = OpenDASCLIP.from_backbone(
+            config.backbone,
+            config.pretrained,
+            prompts=config.prompts,
+            weights=config.weights,
+            device=device,
+            seed=config.backbone_seed,
+            prompt_seed=config.seed,
+        )
+        if config.interpolation != Interpolation():
+            clip.interpolate(config.interpolation.visual, config.interpolation.text)
+        if self.run.start is not None:
+            start_from(clip, self.run.start)
+        return clip
+
+    def _reach(self, milestone: str, towers: tuple[Tower, ...]) -> None:
+        """Scores what the towers have learnt; what a resumed run has scored before is read again."""
+        if milestone == BEFORE:
+            self._write_sources()
+        name = score_folders(self.config.method)[milestone]
+        folder = self.output / name
+        if milestone == BEFORE and self.before is not None and not folder.exists():
+            shutil.copytree(self.before, folder)
+        if (folder / "summary.json").exists():
+            self.scores[name] = read_json(folder / "summary.json")
+            return
+        disabled = {"visual": "visual" not in towers, "text": "text" not in towers}
+        vocabulary = self.domain.vocabulary
+        with self.watch.paused() if self.watch else contextlib.nullcontext(), self.clip.prompts_disabled(**disabled):
+            labeller = Labeller(
+                self.clip, vocabulary, template=vocabulary.template, crops=self.crops, workers=self.config.workers
+            )
+            about = {"prompts": towers}
+            self.scores[name] = evaluate_classification(labeller, self.domain.val, vocabulary, folder, about=about)
+
+    def _write_sources(self) -> None:
+        if self.negatives is not None:
+            self.negatives.save(self.output / "negatives.json")
+        if self.segments is not self.domain.train:
+            write_manifest(self.output / "segments.jsonl", self.segments)
+
+    def _facts(self) -> dict[str, Any]:
+        """What a resumed run must have in common with the first one, beside its recipe."""
+        facts = {
+            "validation data": fingerprint(self.domain.val, self.domain.vocabulary)[:12],
+            "drop_novel": self.run.drop_novel,
+        }
+        return facts if self.run.start is None else {**facts, "start": self.run.start}
+
+    def _summary(self) -> dict[str, Any]:
+        """What the adapter says about how it was learnt."""
+        config, negatives = self.config, self.negatives
+        sources = {item.source for items in negatives.entries.values() for item in items} if negatives else set()
+        summary = {
+            "dataset": self.domain.info.get("name", self.run.data.resolve().name),
+            "segments": len(self.segments),
+            "recipe": self.run.recipe,
+            "seed": config.seed,
+            "epochs": {stage.name: getattr(config, stage.name).epochs for stage in methods.get(config.method).stages},
+            "negatives": {
+                "sources": sorted(sources),
+                "equal_to_novel_names": negatives.leaks(self.domain.vocabulary) if negatives else {},
+            },
+            "used_evaluation_names": self.run.drop_novel,
+            "metrics": {name: {key: found[key] for key in METRICS} for name, found in self.scores.items()},
+        }
+        return summary if self.run.start is None else {**summary, "start": self.run.start}
+
+
+def score_folders(method: str) -> dict[str, str]:
+    """The folders of the scores by milestone: ``before``, ``after_<stage>`` and, for the last stage, ``after``."""
+    stages = [stage.name for stage in methods.get(method).stages]
+    return {BEFORE: BEFORE, **{name: f"after_{name}" for name in stages}, **dict.fromkeys(stages[-1:], "after")}
+
+
+def start_from(clip: OpenDASCLIP, adapter: str) -> None:
+    """Gives ``clip`` what another adapter has learnt.
+
+    Raises:
+        ConfigError: it was learnt on another backbone, or holds other tokens or weights.
+    """
+    backbone = clip.backbone
+    pretrained = backbone.pretrained if backbone.pretrained and Path(backbone.pretrained).is_file() else None
+    other = OpenDASCLIP.from_pretrained(adapter, pretrained, device=clip.logit_scale.device)
+    for what in ("backbone_sha256", "prompts", "weights"):
+        theirs, ours = getattr(other.config, what), getattr(clip.config, what)
+        if theirs != ours:
+            raise ConfigError(f"cannot go on from {adapter}: its {what} is {theirs}, and this run's is {ours}")
+    clip.load_state_dict(other.learnt_state(), strict=False)
