@@ -25,7 +25,7 @@ from PIL import Image
 from timing import Timing, describe, now, race
 from torch.utils.flop_counter import FlopCounterMode
 
-from opendas_plugin.crops import CropPolicy, OPENAI_PIXELS
+from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.data.segments import Segment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -53,19 +53,21 @@ class TextClassifier:
         self.classes, words = _read_names(names)
         self.template = self._choose_template(template, names)
         self._texts = [[fill(text, word) for text in self.template for word in own] for own in words]
-        self._tokens = torch.empty(0)
-        self._features = self._encode()
+        self._tokens = clip.tokenize([text for own in self._texts for text in own])
         self._handicap = self._base_handicap() if calibrated else torch.zeros(())
-        if self._features is not None:
-            _warn_of_equal(self._features, self.classes)
+        self._kept: tuple[Any, Tensor] | None = None
+        if not clip.is_conditional:
+            _warn_of_equal(self.features, self.classes)
+        elif len(self._tokens) > len(self.classes):
+            raise ConfigError(f"the {clip.config.method} adapter takes one text a name: no synonyms or templates")
 
     @torch.no_grad()
     def cosines(self, features: Tensor) -> Tensor:
         """Compares image features (B, D) of any length with the names: (B, N) float32 on the CPU."""
         features = features.to(self.clip.logit_scale.device).float()
-        if self._features is not None:
-            return (unit(features, dim=-1) @ self._features.T).cpu()
-        return self.clip.classifier(self._tokens)(features).float().cpu()
+        if self.clip.is_conditional and not self.ensemble:
+            return self.clip.classifier(self._tokens)(features).float().cpu()
+        return (unit(features, dim=-1) @ self.features.T).cpu()
 
     def choose(self, cosines: Tensor) -> Tensor:
         """The place (B,) of the name that each row of cosines (B, N) speaks for."""
@@ -78,14 +80,15 @@ class TextClassifier:
 
     @property
     def features(self) -> Tensor:
-        """The names' features (N, D), float32 of unit length.
+        """The names' features (N, D), float32 of unit length; encoded again where the adapter was switched or changed.
 
         Raises:
-            ConfigError: an adapter whose text features depend on the image (CoCoOp).
+            AdapterError: an adapter whose text features depend on the image (CoCoOp).
         """
-        if self._features is None:
-            raise ConfigError(f"the text features of the {self.clip.config.method} adapter depend on the image")
-        return self._features
+        key = self.clip.learnt_key()
+        if self._kept is None or self._kept[0] != key:
+            self._kept = key, self._encode()
+        return self._kept[1]
 
     def _choose_template(self, given: Template | None, names: Names) -> tuple[str, ...]:
         """The caller's, else the adapter's, else the vocabulary's, else the default."""
@@ -105,17 +108,11 @@ class TextClassifier:
         return templates
 
     @torch.no_grad()
-    def _encode(self) -> Tensor | None:
-        """The names' features; None where they depend on the image."""
+    def _encode(self) -> Tensor:
         if self.ensemble:
             return ensemble_features(self.clip, self.classes)
-        if not self.clip.is_conditional:
-            tokens = self.clip.tokenize([text for own in self._texts for text in own])
-            return _means(self.clip.encode_text(tokens, normalize=True).float(), [len(own) for own in self._texts])
-        if any(len(own) > 1 for own in self._texts):
-            raise ConfigError(f"the {self.clip.config.method} adapter takes one text a name: no synonyms or templates")
-        self._tokens = self.clip.tokenize([own[0] for own in self._texts])
-        return None
+        features = self.clip.encode_text(self._tokens, normalize=True).float()
+        return _means(features, [len(own) for own in self._texts])
 
     def _base_handicap(self) -> Tensor:
         """What calibration takes from each name's cosine, (N,): the adapter's constant for its training names, else 0.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from open_clip.transform import image_transform
 from PIL import Image
 
-from opendas_plugin.crops import CLIP_MEAN, CLIP_STD, CropPolicy, crop, expand_box, mask_box, OPENAI_PIXELS
+from opendas_plugin.crops import CLIP_MEAN, CLIP_STD, OPENAI_PIXELS, CropPolicy, crop, expand_box, mask_box
 from opendas_plugin.errors import ConfigError, DataError
 
 OPEN_CLIP_MODE = {"squash": "squash", "center": "shortest"}

@@ -65,7 +65,7 @@ def sweep_features(
     batches = labeller.pixels(SegmentCrops(segments, labeller.crops, pixels=clip.pixels), "encode")
     pairs = [both(functools.partial(clip.encode_image, pixels)) for _, pixels in batches]
     image = Features(torch.cat([adapted for adapted, _ in pairs]), torch.cat([frozen for _, frozen in pairs]))
-    text = Features(*both(lambda: labeller.with_names(vocabulary).text.features))
+    text = Features(*both(lambda: labeller.text.features))
     return [_score(image.mixed(visual) @ text.mixed(words).T, segments, vocabulary) for visual, words in shares]
 
 
@@ -96,7 +96,7 @@ def sweep_weights(
         return torch.cat([clip.encode_image(pixels, normalize=True).float().cpu() for _, pixels in batches])
 
     def text() -> Tensor:
-        return labeller.with_names(vocabulary).text.features.cpu()
+        return labeller.text.features.cpu()
 
     images = image() if config.visual == "frozen" else None
     names = text() if config.text == "frozen" else None

@@ -311,6 +311,11 @@ class OpenDASCLIP(FrozenParts):
             "opendas.load, or export its backbone alone"
         )
 
+    def learnt_key(self) -> tuple[Any, ...]:
+        """What features depend on beside the frozen model: another value means that kept features are of the past."""
+        versions = tuple(parameter._version for parameter in self.prompt_parameters())
+        return tuple(self._prompts_on.values()), self.config.interpolation, self.weight_mix, versions
+
     @property
     def is_saved(self) -> bool:
         """Whether the adapter was loaded or saved, so that ``config`` says which template and crops it goes with."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from opendas_plugin import methods
 from opendas_plugin.data.domain import Domain, load_domain
-from opendas_plugin.errors import ConfigError, OpenDASError
+from opendas_plugin.errors import ConfigError, MissingFileError, OpenDASError
 from opendas_plugin.eval import comparison, plots
 from opendas_plugin.eval.overlays import overlay_figure
 from opendas_plugin.eval.tables import Figure, Table
@@ -82,6 +82,8 @@ class Compare(Run[dict[str, Table]]):
                 raise ConfigError(f"`{name}` must be 1 or more, got {getattr(self, name)}")
         if self.ablate is not None and self.ablate not in ABLATIONS:
             raise ConfigError(f"there is no ablation {self.ablate!r}; choose one of {', '.join(ABLATIONS)}")
+        if self.ablate is None:
+            self.plan()
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
@@ -125,7 +127,10 @@ class Compare(Run[dict[str, Table]]):
         backbone = {"backbone": self.backbone, "pretrained": self.pretrained}
         changes = {**variant.changes, **{name: value for name, value in backbone.items() if value is not None}}
         seeds = range(self.seeds if methods.get(variant.method).stages else 1)
-        configs = [read_recipe(recipe, variant.method, {**changes, "seed": seed}) for seed in seeds]
+        try:
+            configs = [read_recipe(recipe, variant.method, {**changes, "seed": seed}) for seed in seeds]
+        except MissingFileError as error:
+            raise ConfigError(str(error)) from error
 
         def job(config: TrainConfig) -> Job:
             folder = self.output / "runs" / folder_name(variant.title) / f"seed{config.seed}"

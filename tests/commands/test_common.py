@@ -9,18 +9,36 @@ from pathlib import Path
 import pytest
 import torch
 
-from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device, plain, run_command
+from opendas_plugin.commands.common import UsageError, command_line, parse, run_command
 from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.model.devices import pick_device
+from opendas_plugin.runs.record import RunRecord, plain
+from opendas_plugin.runs.run import Run, function_of
 
 
-@dataclass(frozen=True, kw_only=True)
-class Example(Options):
+@dataclass(frozen=True)
+class Example(Run[int]):
     """Does nothing much."""
 
     data: Path
     """Where the data is."""
     batch_size: int = 16
     """Segments a step."""
+    shout: bool = False
+    """Only with a batch of more than one."""
+
+    def check(self):
+        if self.batch_size < 1:
+            raise ConfigError(f"`batch_size` must be 1 or more, got {self.batch_size}")
+
+    def unused(self):
+        return {"shout": "with a `batch_size` of 1"} if self.batch_size == 1 else {}
+
+    def work(self, record):
+        return self.batch_size
+
+
+example = function_of(Example)
 
 
 def raising(error):
@@ -67,16 +85,39 @@ def test_flags_come_from_the_dataclass(argv, code, capsys):
 
 def test_a_recipe_stands_in_for_the_defaults():
     recipe = Example(data=Path("recipe"), batch_size=4)
-    options = parse(Example, ["--data", "flag"], prog="example", default=recipe)
-    assert options == Example(data=Path("flag"), batch_size=4)
+    assert parse(Example, ["--data", "flag"], prog="example", default=recipe) == Example(Path("flag"), 4)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--batch-size", "0"], "error: --batch-size must be 1 or more, got 0\n"),
+        (["--batch-size", "1", "--shout"], "error: --shout has no effect with a --batch-size of 1; leave it out\n"),
+        (["--batch-size=1", "--shout"], "error: --shout has no effect with a --batch-size of 1; leave it out\n"),
+    ],
+)
+def test_flags_that_do_not_go_together_or_have_no_effect_are_bad_usage(flags, says, capsys):
+    assert run_command(lambda argv: parse(Example, argv, prog="example"), ["--data", "x", *flags]) == 2
+    assert capsys.readouterr().err == says
+
+
+def test_the_function_of_a_run_takes_plain_arguments_and_refuses_likewise():
+    assert example("folder", batch_size=3) == example(data=Path("folder"), batch_size=3) == 3
+    with pytest.raises(ConfigError, match="`batch_size` must be 1 or more"):
+        example("folder", batch_size=0)
+    with pytest.raises(ConfigError, match="`shout` has no effect"):
+        example("folder", batch_size=1, shout=True)
+    with pytest.raises(TypeError, match="colour"):
+        example("folder", colour="red")
 
 
 def test_run_json_tells_how_the_run_can_be_repeated(tmp_path):
-    record = RunRecord("example", ["--data", "two words"], Example(data=Path("two words")), seed=3)
+    command = command_line("example", ["--data", "two words"])
+    record = RunRecord(Example(Path("two words")), command=command, seed=3)
     record.write(tmp_path)
     facts = json.loads((tmp_path / "run.json").read_text())
     assert facts["command"] == "example --data 'two words'"
-    assert facts["config"] == {"batch_size": 16, "data": "two words", "debug": False}
+    assert facts["config"] == {"batch_size": 16, "data": "two words", "shout": False}
     assert facts["seed"] == 3
     assert facts["versions"]["torch"] == torch.__version__
     assert {"open_clip_torch", "numpy", "opendas-plugin"} <= facts["versions"].keys()
@@ -86,7 +127,7 @@ def test_run_json_tells_how_the_run_can_be_repeated(tmp_path):
 
 def test_plain_values_are_what_json_holds():
     nested = {"a": (1, Path("b")), "c": [Example(data=Path("d"))], "e": torch.device("cpu")}
-    assert plain(nested) == {"a": [1, "b"], "c": [{"debug": False, "data": "d", "batch_size": 16}], "e": "cpu"}
+    assert plain(nested) == {"a": [1, "b"], "c": [{"data": "d", "batch_size": 16, "shout": False}], "e": "cpu"}
 
 
 def test_device_auto_is_always_usable_and_the_rest_is_checked():

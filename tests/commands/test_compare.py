@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from opendas_plugin.commands.compare import Compare, main, plan
-from opendas_plugin.data.domain import load_domain
+from opendas_plugin.commands.compare import main
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.runs.ablations import ABLATIONS
+from opendas_plugin.runs.comparison import Compare
 from opendas_plugin.runs.comparison_runs import COST
 
 RECIPE = """
@@ -110,7 +110,11 @@ def test_a_run_that_fails_is_said_in_a_sentence_and_those_that_are_done_stay(dom
     out = tmp_path / "out"
     flags = ["--data", str(domain), "--output", str(out), "--recipe", str(tmp_path / "quick.yaml"), "--device", "cpu"]
     assert main([*flags, "--methods", "zero_shot", "vpt"]) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "error: office-tiny takes 224 pixels, got crops.size 100"
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .startswith("error: the backbone takes 224 pixels, got crops of size 100")
+    )
     assert [path.parent.parent.name for path in out.glob(f"runs/*/*/{COST}")] == ["zero_shot"]
 
 
@@ -146,27 +150,27 @@ def options(domain, tmp_path, **fields) -> Compare:
 
 @pytest.mark.parametrize("name", sorted(set(ABLATIONS) - {"negatives"}))
 def test_an_ablation_changes_what_it_says_and_nothing_else(name, domain, tmp_path) -> None:
-    jobs = plan(options(domain, tmp_path, ablate=name, seeds=1), load_domain(domain))
+    jobs = options(domain, tmp_path, ablate=name, seeds=1).plan()
     assert [job.title for job in jobs] == [variant.title for variant in ABLATIONS[name]]
-    configs = {str(job.options.config) for job in jobs}
+    configs = {str(job.run.config) for job in jobs}
     assert len(configs) == len(jobs)
     assert len({job.folder for job in jobs}) == len(jobs)
 
 
 def test_related_names_from_a_source_that_cannot_be_asked_are_left_out(domain, tmp_path, monkeypatch, caplog) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    jobs = plan(options(domain, tmp_path, ablate="negatives", seeds=1), load_domain(domain))
+    jobs = options(domain, tmp_path, ablate="negatives", seeds=1).plan()
     assert [job.title for job in jobs] == ["offline", "training names", "none"]
     assert "openai is left out" in caplog.text
-    assert jobs[0].options.negatives.exists()
+    assert jobs[0].run.negatives.exists()
 
 
 def test_a_method_may_have_a_recipe_of_its_own(domain, tmp_path) -> None:
-    jobs = plan(options(domain, tmp_path, methods=("opendas", "opendas@paper"), seeds=2), load_domain(domain))
-    assert [(job.title, job.options.config.seed) for job in jobs] == [
+    jobs = options(domain, tmp_path, methods=("opendas", "opendas@paper"), seeds=2).plan()
+    assert [(job.title, job.run.config.seed) for job in jobs] == [
         ("opendas", 0), ("opendas", 1), ("opendas@paper", 0), ("opendas@paper", 1),
     ]  # fmt: skip
-    assert [job.options.config.augmentation.kind for job in jobs][::2] == ["none", "rrc_flip"]
+    assert [job.run.config.augmentation.kind for job in jobs][::2] == ["none", "rrc_flip"]
 
 
 @pytest.mark.parametrize(
@@ -175,13 +179,13 @@ def test_a_method_may_have_a_recipe_of_its_own(domain, tmp_path) -> None:
         ({"methods": ("maaple",)}, "there is no method 'maaple'"),
         ({"methods": ("vpt@nowhere",)}, "there is no recipe nowhere"),
         ({"ablate": "colours"}, "there is no ablation 'colours'; choose one of stages"),
-        ({"against": "vpt", "methods": ("opendas",)}, "--against 'vpt' is no row; choose one of opendas"),
+        ({"against": "vpt", "methods": ("opendas",)}, "`against` 'vpt' is no row; choose one of opendas"),
         ({"methods": ()}, "there is nothing to compare"),
     ],
 )
 def test_what_cannot_be_compared_is_named(fields, message, domain, tmp_path) -> None:
     with pytest.raises(ConfigError, match=message):
-        plan(options(domain, tmp_path, **fields), load_domain(domain))
+        options(domain, tmp_path, **fields)()
 
 
 def test_a_row_is_named_after_its_recipe_and_no_two_alike(domain, tmp_path) -> None:
@@ -189,8 +193,6 @@ def test_a_row_is_named_after_its_recipe_and_no_two_alike(domain, tmp_path) -> N
     first.parent.mkdir()
     for file in (first, second):
         file.write_text("batch_size: 8")
-    assert {job.title for job in plan(options(domain, tmp_path, methods=(f"vpt@{first}",)), load_domain(domain))} == {
-        "vpt@b"
-    }
+    assert {job.title for job in options(domain, tmp_path, methods=(f"vpt@{first}",)).plan()} == {"vpt@b"}
     with pytest.raises(ConfigError, match="would share a folder; rename a recipe"):
-        plan(options(domain, tmp_path, methods=(f"vpt@{first}", f"vpt@{second}")), load_domain(domain))
+        options(domain, tmp_path, methods=(f"vpt@{first}", f"vpt@{second}")).plan()

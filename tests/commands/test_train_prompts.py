@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from opendas_plugin.commands import train_prompts
-from opendas_plugin.commands.train_prompts import main, read_options
+from opendas_plugin.commands.train_prompts import main, read_run
 from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.errors import TrainingError
 from opendas_plugin.eval.predict import predict
+from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.negatives.database import Negative, NegativeDatabase
 from opendas_plugin.office import names
-from opendas_plugin.runs.training_data import related_names
+from opendas_plugin.runs import training
+from opendas_plugin.runs.sources import mines_in_related_names, related_names
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import read_recipe
 from opendas_plugin.vocabulary import Vocabulary
@@ -71,10 +72,9 @@ def test_the_scores_are_those_of_the_backbone_and_of_the_adapter(flags, domain, 
     run, blocks = tmp_path / "run", load_domain(domain)
     adapted = OpenDASCLIP.from_pretrained(run / "adapter")
     plain = OpenDASCLIP.from_backbone(tiny_backbone)
-    policy = train_prompts.crop_policy(TrainConfig(), plain)
 
     def accuracy(clip: OpenDASCLIP) -> float:
-        found = predict(clip, blocks.val, blocks.vocabulary, policy, workers=0)
+        found = predict(Labeller(clip, blocks.vocabulary, workers=0), blocks.val, blocks.vocabulary)
         return 100 * float((found.labels == found.predictions).mean())
 
     assert read(run / "before" / "summary.json")["acc"] == pytest.approx(accuracy(plain))
@@ -89,15 +89,15 @@ def test_a_run_that_broke_off_is_resumed_to_the_same_adapter(flags, tmp_path, mo
     whole = {path.name: path.read_bytes() for path in (run / "adapter").iterdir()}
     shutil.rmtree(run)
 
-    evaluate, calls = train_prompts.evaluate_classification, []
+    evaluate, calls = training.evaluate_classification, []
 
     def break_off(*arguments, **options):
-        calls.append(arguments[4].name)
+        calls.append(arguments[3].name)
         if calls == ["before", "after_visual"]:
             raise TrainingError("the power went out")
         return evaluate(*arguments, **options)
 
-    monkeypatch.setattr(train_prompts, "evaluate_classification", break_off)
+    monkeypatch.setattr(training, "evaluate_classification", break_off)
     assert main(flags) == 1
     assert "the power went out" in capsys.readouterr().err
     assert not (run / "adapter").exists()
@@ -142,23 +142,23 @@ def test_related_names_from_a_file_and_without_the_novel_ones(flags, tmp_path, c
 
 def test_the_office_domain_has_related_names_of_its_own(tiny_backbone) -> None:
     office = Domain([], [], Vocabulary(names.BASE + names.NOVEL_TEST, novel=names.NOVEL_TEST), {"name": "office"})
-    options = read_options(["--data", "office", "--triplet.mining", "hardest"])
-    database = related_names(options, office, OpenDASCLIP.from_backbone(tiny_backbone))
+    clip = OpenDASCLIP.from_backbone(tiny_backbone)
+    database = related_names(office, clip, None, drop_novel=False)
     assert {item.source for items in database.entries.values() for item in items} == {"hand"}
-    by_training = read_options(["--data", "office", "--triplet.mining", "training"])
-    assert related_names(by_training, office, OpenDASCLIP.from_backbone(tiny_backbone)) is None
+    assert mines_in_related_names(read_run(["--data", "x", "--triplet.mining", "hardest"]).config)
+    assert not mines_in_related_names(read_run(["--data", "x", "--triplet.mining", "training"]).config)
 
 
 def test_flags_override_the_recipe_and_the_recipe_the_defaults(flags, tiny_backbone) -> None:
-    config = read_options(
+    config = read_run(
         [*flags, "--triplet.margin", "0.1", "--text.lr-scale", "0.1", "--prompts.visual-tokens", "2"]
     ).config
     assert (config.backbone, config.batch_size, config.visual.epochs) == (tiny_backbone, 4, 2)
     assert (config.triplet.margin, config.text.lr_scale, config.prompts.visual_tokens) == (0.1, 0.1, 2)
     assert config.optimiser == TrainConfig().optimiser
-    alone = read_options(["--data", "x"])
+    alone = read_run(["--data", "x"])
     assert (alone.config, alone.config.backbone) == (read_recipe("office"), "office-tiny")
-    assert read_options(["--data", "x", "--recipe=paper"]).config.augmentation.kind == "rrc_flip"
+    assert read_run(["--data", "x", "--recipe=paper"]).config.augmentation.kind == "rrc_flip"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_what_fails_is_one_line_and_exit_1(flags, domain, tmp_path, capsys) -> N
         assert error.startswith("error: ")
         return error
 
-    assert "crops.size 100" in fails("--crops.size", "100")
+    assert "crops of size 100" in fails("--crops.size", "100")
     assert "does not exist" in fails("--data", str(tmp_path / "none"))
     assert "does not exist" in fails("--negatives", str(tmp_path / "none.json"))
     assert not (tmp_path / "run").exists()

@@ -16,6 +16,7 @@ from opendas_plugin.eval.calibration import CANDIDATES, HeldOut, balance, choose
 from opendas_plugin.eval.classification import confusion_matrix, summarise
 from opendas_plugin.eval.interpolation import sweep_features, sweep_weights
 from opendas_plugin.eval.predict import predict
+from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig, WeightConfig
 
@@ -53,6 +54,10 @@ def blocks(domain):
     return load_domain(domain)
 
 
+def labeller(clip, blocks, **settings) -> Labeller:
+    return Labeller(clip, blocks.vocabulary, crops=POLICY, **settings)
+
+
 def noisy(clip: OpenDASCLIP) -> OpenDASCLIP:
     with torch.no_grad():
         for parameter in clip.prompt_parameters():
@@ -62,18 +67,21 @@ def noisy(clip: OpenDASCLIP) -> OpenDASCLIP:
 
 def test_calibrated_predictions_take_the_constant_from_the_adapters_own_names(tiny_backbone, blocks) -> None:
     clip = noisy(OpenDASCLIP.from_backbone(tiny_backbone, prompts=PromptConfig()))
-    plain = predict(clip, blocks.val, blocks.vocabulary, POLICY)
+    plain = predict(labeller(clip, blocks), blocks.val, blocks.vocabulary)
     base = tuple(name.replace("block", "Blocks") for name in blocks.vocabulary.base)  # folded as names are
     clip.config = dataclasses.replace(clip.config, calibration=2.0, base_names=base)
     names, novel = blocks.vocabulary.names, blocks.vocabulary.novel
-    calibrated = predict(clip, blocks.val, blocks.vocabulary, POLICY, calibrated=True)
+    calibrated = predict(labeller(clip, blocks, calibrated=True), blocks.val, blocks.vocabulary)
     assert {names[place] for place in calibrated.predictions} <= set(novel)  # nothing outweighs 2 cosines
     assert calibrated.novel_predictions.tolist() == plain.novel_predictions.tolist()
-    assert predict(clip, blocks.val, blocks.vocabulary, POLICY).predictions.tolist() == plain.predictions.tolist()
+    assert (
+        predict(labeller(clip, blocks), blocks.val, blocks.vocabulary).predictions.tolist()
+        == plain.predictions.tolist()
+    )
 
 
 def scored(clip, blocks):
-    found = predict(clip, blocks.val, blocks.vocabulary, POLICY)
+    found = predict(labeller(clip, blocks), blocks.val, blocks.vocabulary)
     vocabulary = blocks.vocabulary
     joint = confusion_matrix(found.labels, found.predictions, len(vocabulary.names))
     place = {vocabulary.index[name]: k for k, name in enumerate(vocabulary.novel)}
@@ -89,7 +97,7 @@ def test_one_evaluation_of_all_shares_equals_one_for_each(tiny_backbone, blocks)
     clip = noisy(OpenDASCLIP.from_backbone(tiny_backbone, prompts=PromptConfig()))
     clip.interpolate(0.2, 0.2)  # what the adapter carries does not matter
     pairs = [(0.0, 0.0), (0.3, 0.3), (1.0, 0.5), (1.0, 1.0)]
-    swept = sweep_features(clip, blocks.val, blocks.vocabulary, POLICY, pairs, batch_size=4)
+    swept = sweep_features(labeller(clip, blocks, batch_size=4), blocks.val, blocks.vocabulary, pairs)
     for (visual, text), scores in zip(pairs, swept, strict=True):
         clip.interpolate(visual, text)
         assert scores == scored(clip, blocks)
@@ -105,7 +113,12 @@ def test_a_sweep_of_weights_equals_an_evaluation_of_each_and_encodes_what_is_fro
     images, encode = [], OpenDASCLIP.encode_image
     with monkeypatch.context() as patch:
         patch.setattr(OpenDASCLIP, "encode_image", lambda self, *a, **k: (images.append(1), encode(self, *a, **k))[1])
-        swept = sweep_weights(clip, blocks.val, blocks.vocabulary, POLICY, [0.0, 0.4, 1.0], batch_size=100)
+        swept = sweep_weights(
+            labeller(clip, blocks, batch_size=100),
+            blocks.val,
+            blocks.vocabulary,
+            [0.0, 0.4, 1.0],
+        )
     assert len(images) == 1 and clip.weight_mix == 0.5
     for clip.weight_mix, scores in zip((0.0, 0.4, 1.0), swept, strict=True):
         assert scores == scored(clip, blocks)
@@ -114,7 +127,7 @@ def test_a_sweep_of_weights_equals_an_evaluation_of_each_and_encodes_what_is_fro
 def test_what_has_nothing_to_mix_is_refused(tiny_backbone, blocks) -> None:
     tokens = OpenDASCLIP.from_backbone(tiny_backbone, prompts=PromptConfig())
     with pytest.raises(ConfigError, match="holds no weights to mix"):
-        sweep_weights(tokens, blocks.val, blocks.vocabulary, POLICY, [0.5])
+        sweep_weights(labeller(tokens, blocks), blocks.val, blocks.vocabulary, [0.5])
     pairs = OpenDASCLIP.from_backbone(tiny_backbone, prompts=PromptConfig(2, 2, form="read_only"))
     with pytest.raises(ConfigError, match="read_only prompts have no features to interpolate"):
-        sweep_features(pairs, blocks.val, blocks.vocabulary, POLICY, [(0.5, 0.5)])
+        sweep_features(labeller(pairs, blocks), blocks.val, blocks.vocabulary, [(0.5, 0.5)])

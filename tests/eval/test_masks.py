@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from opendas_plugin.crops import CropPolicy, crop, OPENAI_PIXELS
+from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, crop
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.masks import classify_masks, fuse, map_entries, predict_maps, read_proposals, write_proposals
+from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 
 POLICY = CropPolicy(size=32)
@@ -47,9 +48,10 @@ def proposals(blocks, domain, tmp_path):
 def test_masks_get_the_softmax_of_cosines_at_clips_scale(tiny_backbone, blocks, proposals, domain):
     clip = OpenDASCLIP.from_backbone(tiny_backbone, seed=1)
     masks = read_proposals(proposals, domain)
-    found = classify_masks(clip, masks, blocks.vocabulary, POLICY, batch_size=4)
+    _, found = classify_masks(Labeller(clip, blocks.vocabulary, crops=POLICY, batch_size=4), masks)
     for mask, probabilities in zip(masks, found, strict=True):
-        pixels = OPENAI_PIXELS.normalise(torch.from_numpy(crop(np.asarray(Image.open(mask.image)), mask.mask(), POLICY))[None])
+        cut = crop(np.asarray(Image.open(mask.image)), mask.mask(), POLICY)
+        pixels = OPENAI_PIXELS.normalise(torch.from_numpy(cut)[None])
         with torch.no_grad():
             image, text, scale = clip.model(pixels, clip.tokenizer(blocks.vocabulary.texts()))[:3]
             expected = (scale * image @ text.T).softmax(dim=-1)[0]

@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from opendas_plugin.crops import CropPolicy, crop, OPENAI_PIXELS
+from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, crop
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.errors import DataError
-from opendas_plugin.eval.predict import cosines, predict
+from opendas_plugin.eval.predict import predict
+from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.vocabulary import Vocabulary
 
@@ -41,9 +42,10 @@ def text_features(clip, blocks):
 
 def test_every_segment_gets_the_name_with_the_highest_cosine(clip, blocks, text_features):
     names, novel = blocks.vocabulary.names, blocks.vocabulary.novel
-    result = predict(clip, blocks.val, blocks.vocabulary, POLICY, batch_size=4)
+    result = predict(Labeller(clip, blocks.vocabulary, crops=POLICY, batch_size=4), blocks.val, blocks.vocabulary)
     for number, segment in enumerate(blocks.val):
-        pixels = OPENAI_PIXELS.normalise(torch.from_numpy(crop(np.asarray(Image.open(segment.image)), segment.mask(), POLICY))[None])
+        cut = crop(np.asarray(Image.open(segment.image)), segment.mask(), POLICY)
+        pixels = OPENAI_PIXELS.normalise(torch.from_numpy(cut)[None])
         with torch.no_grad():
             cosines = (text_features @ clip.model.encode_image(pixels, normalize=True)[0]).tolist()
         assert names[result.labels[number]] == segment.label
@@ -54,22 +56,28 @@ def test_every_segment_gets_the_name_with_the_highest_cosine(clip, blocks, text_
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (7, 2), (1000, 1)])
 def test_batches_and_threads_change_nothing(clip, blocks, batch_size, workers):
-    expected = predict(clip, blocks.val, blocks.vocabulary, POLICY, batch_size=4)
-    result = predict(clip, blocks.val, blocks.vocabulary, POLICY, batch_size=batch_size, workers=workers)
+    expected = predict(Labeller(clip, blocks.vocabulary, crops=POLICY, batch_size=4), blocks.val, blocks.vocabulary)
+    result = predict(
+        Labeller(clip, blocks.vocabulary, crops=POLICY, batch_size=batch_size, workers=workers),
+        blocks.val,
+        blocks.vocabulary,
+    )
     assert result.predictions.tolist() == expected.predictions.tolist()
 
 
 def test_without_novel_names_nothing_is_predicted_among_them(clip, blocks):
     vocabulary = dataclasses.replace(blocks.vocabulary, novel=())
-    assert set(predict(clip, blocks.val, vocabulary, POLICY).novel_predictions.tolist()) == {-1}
+    assert set(
+        predict(Labeller(clip, vocabulary, crops=POLICY), blocks.val, vocabulary).novel_predictions.tolist()
+    ) == {-1}
 
 
 def test_segments_that_cannot_be_scored_are_refused(clip, blocks):
     with pytest.raises(DataError, match="got none"):
-        predict(clip, [], blocks.vocabulary, POLICY)
+        predict(Labeller(clip, blocks.vocabulary, crops=POLICY), [], blocks.vocabulary)
     odd = dataclasses.replace(blocks.val[0], label="spaceship")
     with pytest.raises(DataError, match="spaceship"):
-        predict(clip, [odd], blocks.vocabulary, POLICY)
+        predict(Labeller(clip, blocks.vocabulary, crops=POLICY), [odd], blocks.vocabulary)
 
 
 def test_an_ensemble_is_the_mean_over_clips_own_templates(clip, blocks):
@@ -81,7 +89,8 @@ def test_an_ensemble_is_the_mean_over_clips_own_templates(clip, blocks):
         ]
     mean = torch.stack(features).mean(0)
     mean = mean / mean.norm(dim=-1, keepdim=True)
-    found = torch.cat([scores for _, scores in cosines(clip, blocks.val, blocks.vocabulary, POLICY, ensemble=True)])
+    labeller = Labeller(clip, blocks.vocabulary, crops=POLICY, ensemble=True)
+    found = torch.cat([scores for _, scores in labeller.segments(blocks.val)])
     crops = torch.stack(
         [torch.from_numpy(SegmentCrops(blocks.val, POLICY).crop(i).copy()) for i in range(len(blocks.val))]
     )
@@ -95,7 +104,8 @@ def test_names_that_the_backbone_cannot_tell_apart_are_said(blocks, caplog):
     segments = [dataclasses.replace(blocks.val[0], label="wall")]
     for names, others in ((("picture frame",), ""), (("door jamb", "picture frame"), r" \(and 2 more pairs\)")):
         caplog.clear()
-        predict(clip, segments, Vocabulary(("door", "wall", "door frame", *names)), CropPolicy())
+        vocabulary = Vocabulary(("door", "wall", "door frame", *names))
+        predict(Labeller(clip, vocabulary), segments, vocabulary)
         said = [message for message in caplog.messages if "text feature" in message]
         assert len(said) == 1
         assert re.match(f"'door' and 'door frame'{others} have the same text feature", said[0])

@@ -21,6 +21,7 @@ from opendas_plugin.eval.report import (
     write_confusion,
     write_report,
 )
+from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 
 
@@ -118,7 +119,8 @@ def test_evaluation_writes_the_report_of_what_the_model_predicts(domain, tiny_ba
     blocks = load_domain(domain)
     clip = OpenDASCLIP.from_backbone(tiny_backbone)
     policy = CropPolicy(size=32)
-    summary = evaluate_classification(clip, blocks.val, blocks.vocabulary, policy, tmp_path, about={"adapter": None})
+    labeller = Labeller(clip, blocks.vocabulary, crops=policy)
+    summary = evaluate_classification(labeller, blocks.val, blocks.vocabulary, tmp_path, about={"adapter": None})
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     assert summary["crop"] == policy.to_dict()
     assert summary["template"] == "a photo of a {}."

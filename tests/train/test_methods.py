@@ -16,6 +16,7 @@ from opendas_plugin import methods
 from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.predict import predict
+from opendas_plugin.labeller import Labeller
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
@@ -57,7 +58,9 @@ def test_a_method_trains_saves_and_scores(method, data, negatives, tiny_backbone
     clip.save_pretrained(tmp_path / "adapter", method=method)
     again = OpenDASCLIP.from_pretrained(tmp_path / "adapter")
     segments, names, policy = data.crops.segments, data.vocabulary, data.crops.policy
-    expected, found = (predict(model, segments, names, policy).predictions.tolist() for model in (clip, again))
+    expected, found = (
+        predict(Labeller(model, names, crops=policy), segments, names).predictions.tolist() for model in (clip, again)
+    )
     assert found == expected
 
 
