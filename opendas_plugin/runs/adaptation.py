@@ -84,7 +84,7 @@ class Adapt(TrainingRun[Adapted]):
             output / "adapter", calibration=constant, training={**clip.config.training, "calibration": about}
         )
         labeller = Labeller(clip, domain.vocabulary, calibrated=True, workers=self.config.workers)
-        folder, towers = output / "after_calibrated", {"prompts": ("visual", "text")}
+        folder, towers = output / "after_calibrated", {"prompts": ["visual", "text"]}
         return evaluate_classification(labeller, domain.val, domain.vocabulary, folder, about=towers)
 
 

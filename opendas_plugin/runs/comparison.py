@@ -82,8 +82,9 @@ class Compare(Run[dict[str, Table]]):
                 raise ConfigError(f"`{name}` must be 1 or more, got {getattr(self, name)}")
         if self.ablate is not None and self.ablate not in ABLATIONS:
             raise ConfigError(f"there is no ablation {self.ablate!r}; choose one of {', '.join(ABLATIONS)}")
-        if self.ablate is None:
-            self.plan()
+        augmented = self.ablate is None and all(job.run.config.augmentation.kind != "none" for job in self.plan())
+        if augmented and self.crop_cache is not None:
+            raise ConfigError("`crop_cache` has no effect where all crops are augmented; leave it out")
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""

@@ -61,10 +61,7 @@ class ModelRun(Run[Result]):
         """See :meth:`Run.unused`."""
         if self.adapter is not None:
             return {"backbone_seed": "beside `adapter`, which names its own"}
-        backbone = self.backbone or DEFAULT_BACKBONE
-        if self.pretrained is not None or backbone == DEFAULT_BACKBONE or Path(backbone).is_file():
-            return {"backbone_seed": "on a backbone that has its weights"}
-        return {}
+        return unused_seed(self.backbone, self.pretrained)
 
     def clip(self) -> OpenDASCLIP:
         """Loads the model."""
@@ -103,3 +100,11 @@ class ModelRun(Run[Result]):
             template=text.template[0],
             device=str(text.clip.logit_scale.device),
         )
+
+
+def unused_seed(backbone: str | None, pretrained: str | None) -> dict[str, str]:
+    """Refuses the seed of random weights for a backbone that has weights; see :meth:`Run.unused`."""
+    name = backbone or DEFAULT_BACKBONE
+    if pretrained is not None or name == DEFAULT_BACKBONE or Path(name).is_file():
+        return {"backbone_seed": "on a backbone that has its weights"}
+    return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from opendas_plugin.negatives.generate import offline
 from opendas_plugin.negatives.language_model import KEY, Chat, Sampling, Usage, ask
 from opendas_plugin.negatives.questions import AnswerFile, batches, estimate_tokens, messages
 from opendas_plugin.negatives.words import word_list
+from opendas_plugin.runs.models import unused_seed
 from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.run import INLINE, Run, function_of
 from opendas_plugin.vocabulary import Vocabulary
@@ -78,9 +79,11 @@ class GenerateNegatives(Run[NegativeDatabase]):
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
+        found = unused_seed(self.backbone, self.pretrained)
         if self.source == "openai":
-            return {}
-        return dict.fromkeys((*MODEL_ONLY, "sampling"), "unless a language model is asked, with the `source` openai")
+            return found
+        names = ("sampling", *(field.name for field in fields(Sampling)), *MODEL_ONLY)
+        return {**found, **dict.fromkeys(names, "unless a language model is asked, with the `source` openai")}
 
     def work(self, record: RunRecord) -> NegativeDatabase:
         """Makes the database, writes it and returns it."""

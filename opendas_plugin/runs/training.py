@@ -214,7 +214,7 @@ class Training:
             labeller = Labeller(
                 self.clip, vocabulary, template=vocabulary.template, crops=self.crops, workers=self.config.workers
             )
-            about = {"prompts": towers}
+            about = {"prompts": list(towers)}
             self.scores[name] = evaluate_classification(labeller, self.domain.val, vocabulary, folder, about=about)
 
     def _write_sources(self) -> None:
