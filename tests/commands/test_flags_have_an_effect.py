@@ -1,0 +1,213 @@
+"""Every flag of every command, in every kind of call: it is used, or refused as bad usage before anything is read."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from opendas_plugin.commands.common import UsageError, parse, parse_subcommand
+from opendas_plugin.commands.evaluate import KINDS
+from opendas_plugin.commands.train_prompts import read_run
+from opendas_plugin.runs.comparison import Compare
+from opendas_plugin.runs.exports import Export
+from opendas_plugin.runs.negatives import GenerateNegatives
+from opendas_plugin.runs.queries import Query
+
+ALWAYS = {"device", "workers", "debug"}
+MODEL = {"template", "background", "expand", "resize", "batch_size"}
+"""What a model that crops looks at, however it is named."""
+VALUES = {
+    "adapter": ["adapter"], "backbone": ["ViT-B-16"], "pretrained": ["openai"], "backbone_seed": ["0"],
+    "template": ["a {}"], "background": ["mean"], "expand": ["0.1"], "resize": ["squash"], "batch_size": ["64"],
+    "split": ["val"], "base_from": ["v.json"], "steps": ["3"], "of": ["both"], "ignore": ["255"], "offset": ["0"],
+    "prediction_offset": ["0"], "num_classes": ["3"], "seeds": ["3"], "against": ["vpt"], "pictures": ["4"],
+    "jobs": ["1"], "ablate": ["stages"], "recipe": ["office"], "calibration_folds": ["0"], "best": ["5"],
+    "depth_scale": ["1000"], "every": ["1"], "intrinsics": ["correct"], "names": ["a", "b"], "to": ["classifier"],
+    "protocol": ["detectron2"], "source": ["offline"], "timeout": ["60"], "retries": ["4"], "prices": ["1", "2"],
+    "domain": ["rooms"], "base_url": ["http://localhost"], "methods": ["vpt"], "hosts": [], "text": ["a door"],
+    "model": ["gpt-4o"], "temperature": ["1"], "top_p": ["1"], "seed": ["0"], "max_tokens": ["9"],
+}  # fmt: skip
+"""A good value of each flag, mostly its default: giving a default is giving the flag. Others take a path."""
+
+
+def evaluate(argv):
+    return parse_subcommand(KINDS, argv, prog="x", description="")
+
+
+def words(text):
+    return text.split()
+
+
+def command(kind):
+    return lambda argv: parse(kind, argv, prog="x")
+
+
+CALLS = {
+    "classification, zero-shot": (
+        evaluate,
+        words("classification --data d --output o"),
+        MODEL | {"adapter", "backbone", "pretrained", "split", "ensemble", "base_from"},
+    ),
+    "classification, random weights": (
+        evaluate,
+        words("classification --data d --output o --backbone ViT-B-16"),
+        MODEL | {"backbone_seed", "pretrained", "split", "ensemble", "base_from"},
+    ),
+    "classification, adapter": (
+        evaluate,
+        words("classification --data d --output o --adapter a"),
+        MODEL | {"pretrained", "split", "calibrate", "base_from"},
+    ),
+    "semantic, predictions": (
+        evaluate,
+        [
+            "semantic",
+            "--predictions",
+            "p",
+            "--ground-truth",
+            "g",
+            "--output",
+            "o",
+            "--protocol",
+            "ovseg",
+            "--num-classes",
+            "3",
+        ],
+        {"ignore", "offset", "prediction_offset"},
+    ),
+    "semantic, masks": (
+        evaluate,
+        [
+            "semantic",
+            "--masks",
+            "m",
+            "--images",
+            "i",
+            "--ground-truth",
+            "g",
+            "--output",
+            "o",
+            "--protocol",
+            "ovseg",
+            "--vocabulary",
+            "v",
+        ],
+        MODEL | {"adapter", "backbone", "pretrained", "ignore", "offset"},
+    ),
+    "instance3d, files": (
+        evaluate,
+        [
+            "instance3d",
+            "--predictions",
+            "p",
+            "--ground-truth",
+            "g",
+            "--output",
+            "o",
+            "--protocol",
+            "scannet",
+            "--classes",
+            "c",
+        ],
+        {"instance_classes", "scenes", "vocabulary", "features"},
+    ),
+    "instance3d, features": (
+        evaluate,
+        [
+            "instance3d",
+            "--predictions",
+            "p",
+            "--ground-truth",
+            "g",
+            "--output",
+            "o",
+            "--protocol",
+            "scannet",
+            "--classes",
+            "c",
+            "--features",
+            "f",
+        ],
+        {"instance_classes", "scenes", "vocabulary", "oracle", "adapter", "backbone", "pretrained", "template"},
+    ),
+    "interpolation": (
+        evaluate,
+        words("interpolation --data d --output o --adapter a"),
+        MODEL | {"pretrained", "of", "steps", "split"},
+    ),
+    "export, classifier": (
+        command(Export),
+        words("--to classifier --output o --names a b"),
+        {"adapter", "backbone", "pretrained", "template"},
+    ),
+    "export, OpenAI's format": (
+        command(Export),
+        words("--to openai-clip --output o"),
+        {"adapter", "backbone", "pretrained"},
+    ),
+    "query": (
+        command(Query),
+        words("--scene s --features f --text t --output o --masks m"),
+        {"adapter", "backbone", "pretrained", "best", "depth_scale", "every", "intrinsics"},
+    ),
+    "negatives, offline": (
+        command(GenerateNegatives),
+        words("--vocabulary v --source offline"),
+        {"output", "backbone", "pretrained"},
+    ),
+    "train, training names": (
+        read_run,
+        words("--data d"),
+        {"output_dir", "recipe", "start", "calibration_folds", "crop_cache", "resume"},
+    ),
+    "train, related names": (
+        read_run,
+        words("--data d --triplet.mining hardest"),
+        {"output_dir", "recipe", "start", "calibration_folds", "crop_cache", "resume", "negatives", "drop_novel"},
+    ),
+    "train, augmented": (
+        read_run,
+        words("--data d --recipe paper"),
+        {"output_dir", "start", "calibration_folds", "resume", "negatives", "drop_novel"},
+    ),
+    "compare, methods": (
+        command(Compare),
+        words("--data d --output o --methods vpt"),
+        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs"},
+    ),
+    "compare, an ablation": (
+        command(Compare),
+        words("--data d --output o --ablate stages"),
+        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs"},
+    ),
+}
+
+
+def flags_of(run):
+    """The names of a run's own settings; those of a recipe, which several methods share, are apart."""
+    return [field.name for field in dataclasses.fields(run) if field.name not in ("config", "sampling")]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_flag_is_used_or_refused(call):
+    read, argv, used = CALLS[call]
+    given = {word[2:].replace("-", "_") for word in argv if word.startswith("--")}
+    run = read(argv)
+    assert used <= set(flags_of(run)), "a flag that is gone"
+    for name in sorted(set(flags_of(run)) - given - ALWAYS):
+        kind = next(field for field in dataclasses.fields(run) if field.name == name)
+        values = [] if kind.default is False else VALUES.get(name, ["path"])
+        flag = [*argv, f"--{name.replace('_', '-')}", *values]
+        if name in used:
+            read(flag)
+        else:
+            with pytest.raises(UsageError):
+                read(flag)
+
+
+def test_the_flags_of_a_language_model_have_no_effect_on_names_found_offline():
+    for flag in (["--model", "gpt-4o"], ["--temperature", "1"], ["--domain", "rooms"], ["--retries", "1"]):
+        with pytest.raises(UsageError, match=r"has no effect unless a language model is asked, with the `source`"):
+            parse(GenerateNegatives, ["--vocabulary", "v", *flag], prog="x")
+        parse(GenerateNegatives, ["--vocabulary", "v", "--source", "openai", *flag], prog="x")
