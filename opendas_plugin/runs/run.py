@@ -42,7 +42,7 @@ Settings = ParamSpec("Settings")
 
 @dataclass(frozen=True)
 class Run(Generic[Result]):
-    """Settings, and the work that is done with them. Paths may be given as text.
+    """Settings, and the work that is done with them. A path may be given as text, and a text that may be one as a path.
 
     Errors name a setting in backticks, as in "`oracle` needs `features`"; a command shows it as a flag.
     """
@@ -53,6 +53,8 @@ class Run(Generic[Result]):
             value = getattr(self, field.name)
             if isinstance(value, str) and hints[field.name] in (Path, Path | None):
                 object.__setattr__(self, field.name, Path(value))
+            if isinstance(value, Path) and hints[field.name] in (str, str | None):
+                object.__setattr__(self, field.name, str(value))
 
     def check(self) -> None:
         """Looks whether the settings go together, before anything is read.

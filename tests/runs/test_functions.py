@@ -51,7 +51,7 @@ def test_adapt_and_the_command_make_the_same_adapter_and_scores(adapted, domain,
 
 
 def test_evaluate_and_the_command_write_the_same_report(adapted, domain, tmp_path):
-    summary = opendas.evaluate(domain, tmp_path / "a", adapter=str(adapted.adapter), device="cpu")
+    summary = opendas.evaluate(domain, tmp_path / "a", adapter=adapted.adapter, device="cpu")
     flags = ["--data", str(domain), "--output", str(tmp_path / "b"), "--adapter", str(adapted.adapter)]
     assert evaluate_main(["classification", *flags, "--device", "cpu"]) == 0
     assert files(tmp_path / "a") == files(tmp_path / "b")
@@ -61,7 +61,7 @@ def test_evaluate_and_the_command_write_the_same_report(adapted, domain, tmp_pat
 def test_adapt_goes_on_from_an_adapter(adapted, domain, tiny_backbone, tmp_path):
     settings = {**QUICK, "backbone": tiny_backbone, "device": "cpu"}
     still = {"visual": {"epochs": 1}, "text": {"epochs": 1}, "optimiser": {"lr": 1e-12, "warmup_epochs": 0}}
-    again = opendas.adapt(domain, tmp_path / "again", start=str(adapted.adapter), **{**settings, **still})
+    again = opendas.adapt(domain, tmp_path / "again", start=adapted.adapter, **{**settings, **still})
     assert again.scores["after"]["acc"] == adapted.scores["after"]["acc"], "hardly moved, it is where it started"
     afresh = opendas.adapt(domain, tmp_path / "afresh", **{**settings, **still})
     image = opendas.OpenDASCLIP.from_pretrained(adapted.adapter).visual_prompts.tokens
