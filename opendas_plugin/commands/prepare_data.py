@@ -32,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepare(argv: Sequence[str]) -> None:
     """Reads the sub-command from ``argv``, runs it, and prints what was kept and dropped."""
-    if argv[:1] and not argv[0].startswith("-") and argv[0] not in OTHERS:
-        registry.get(argv[0])  # says why it cannot be used, where its package is broken
     kinds = {**{name: run_of(reader) for name, reader in registry.readers().items()}, **OTHERS}
+    if argv and argv[0] not in kinds and argv[0] in registry.names_of_packages():
+        registry.get(argv[0])  # says why it was left out
     description = "Turns a labelled dataset into manifests of segments and a vocabulary."
     run = parse_subcommand(kinds, argv, prog=PROGRAM, description=description)
     print(_said(run, run(command_line(PROGRAM, argv))))

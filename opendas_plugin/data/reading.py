@@ -158,13 +158,13 @@ class Journal:
         end = len(first)
         try:
             if json.loads(first) != header:
-                raise ConfigError(f"{self._path} is of other images than there are now; run again without --resume")
+                raise ConfigError(f"{self._path} is of other images than there are now; run again without `resume`")
             for line in file:
                 if line.endswith(b"\n"):
                     self.done.append(_from_line(line))
                     end += len(line)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise DataError(f"{self._path} is damaged; run again without --resume") from error
+            raise DataError(f"{self._path} is damaged; run again without `resume`") from error
         file.truncate(end)
 
     @contextmanager

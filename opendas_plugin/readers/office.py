@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass, field, replace
-from importlib import resources
 from itertools import chain
 from pathlib import Path
 from typing import Literal
@@ -12,7 +10,7 @@ from typing import Literal
 from opendas_plugin.data.splits import draw_novel, match_novel
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import write_text
-from opendas_plugin.office.names import BASE, NOVEL_TEST, NOVEL_TUNE
+from opendas_plugin.office.names import BASE, NOVEL_TEST, NOVEL_TUNE, write_related_names
 from opendas_plugin.office.rooms import Pictures, RoomJob, top_up
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 from opendas_plugin.vocabulary import read_names
@@ -64,14 +62,14 @@ def read(options: Office, context: Context) -> Dataset:
     novel, pictures = _novel(options, names), _pictures(options)
     jobs = [
         RoomJob(context.folder, options.seed, split, index, names, novel, pictures)
-        for split, count in ((("train", rooms["train"]), (options.novel_split, rooms["val"])))
+        for split, count in (("train", rooms["train"]), (options.novel_split, rooms["val"]))
         for index in range(count)
     ]
     shots = list(context.each(RoomJob.work, jobs, progress="office rooms", unit="room", processes=True))
     train, val = (list(chain(*part)) for part in (shots[: rooms["train"]], shots[rooms["train"] :]))
     top_up(val, pictures.fewest)
     write_text(context.folder / "classes.txt", "".join(f"{row} {name}\n" for row, name in enumerate(names, 1)))
-    shutil.copy(str(resources.files("opendas_plugin.office") / "negatives.json"), context.folder / "negatives.json")
+    write_related_names(context.folder)
     info = {
         "seed": options.seed,
         "rooms": rooms,

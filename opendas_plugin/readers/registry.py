@@ -46,6 +46,11 @@ def readers() -> dict[str, Reader[Any]]:
     return found
 
 
+def names_of_packages() -> set[str]:
+    """Names of the readers that other packages bring, usable or not."""
+    return {entry.name for entry in entry_points(group=GROUP)}
+
+
 @cache
 def built_in() -> dict[str, Reader[Any]]:
     """The readers of this folder by name: every module's ``READER``."""
