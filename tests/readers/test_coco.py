@@ -129,6 +129,15 @@ def test_categories_of_one_name_are_refused(instances):
         read(root, content)
 
 
+def test_validation_data_of_other_classes_are_refused(instances):
+    root, content = instances
+    (root / "val.json").write_text(
+        json.dumps({**content, "categories": [*content["categories"], {"id": 9, "name": "sofa"}]})
+    )
+    with pytest.raises(DataError, match="name different classes: 'sofa' is only in one of them"):
+        read(root, content, val_instances_json=root / "val.json")
+
+
 def test_an_image_of_another_size_or_none_is_refused(instances):
     root, content = instances
     Image.new("RGB", (WIDTH, HEIGHT + 1)).save(root / "images" / "7.jpg")
