@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from opendas_plugin.errors import DataError
+from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import read_json, write_json
 
 DEFAULT_TEMPLATE = "a photo of a {}."
@@ -116,6 +116,33 @@ def check_names(names: Iterable[str], what: str) -> None:
         if key in seen:
             raise DataError(f"{what}: {seen[key]!r} and {name!r} are the same name; remove or rename one")
         seen[key] = name
+
+
+def read_names(source: str | Path | Iterable[str]) -> list[str]:
+    """Names from a text, separated by commas, from the lines of a file, or from a list of them.
+
+    Raises:
+        MissingFileError, DataError: there is no such file, or a name is empty or repeated.
+    """
+    if not isinstance(source, str | Path):
+        names, where = [name.strip() for name in source], "the list of names"
+    elif isinstance(source, str) and "," in source and not Path(source).is_file():
+        names, where = [name.strip() for name in source.split(",")], f"the names {source[:60]!r}"
+    else:
+        names, where = _lines(Path(source)), str(source)
+    if not names:
+        raise DataError(f"{where} holds no name; write one a line")
+    check_names(names, where)
+    return names
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").rstrip().splitlines()]
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise MissingFileError(f"{path} is not a file of names; check the path, or give names as a,b,c") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected UTF-8 text, found other bytes at {error.start}") from error
 
 
 def _singular_key(word: str) -> str:

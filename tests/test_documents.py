@@ -34,7 +34,8 @@ def test_every_command_line_is_one_that_the_command_takes(document, words, monke
     def understood(*arguments, **options):
         raise RuntimeError("understood")
 
-    monkeypatch.setattr(command, "RunRecord", understood)
+    monkeypatch.setattr(command, "RunRecord", understood, raising=False)
+    monkeypatch.setattr("opendas_plugin.runs.run.RunRecord", understood)
     code = command.main(words[1:])
     assert (code, "understood" in capsys.readouterr().err) == (1, True), f"{document}: {shlex.join(words)}"
 

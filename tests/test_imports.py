@@ -105,6 +105,11 @@ def test_one_file_knows(dependency):
     assert users <= {ONE_FILE[dependency]}
 
 
+def test_only_its_reader_and_its_benchmarks_run_know_the_office():
+    users = {name_of(path) for path in SOURCES if part(path) != "office" and "office" in own_imports(path)}
+    assert users == {"readers/office.py", "runs/office_bench.py"}
+
+
 def test_one_file_knows_the_inside_of_open_clips_towers():
     """Elsewhere open_clip is a library: models and tokenizers are made, loaded and called, not taken apart."""
     activation = r"(?! import QuickGELU\n)"  # an activation, not a tower

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from opendas_plugin.commands.common import RunRecord, parse_subcommand, run_command
-from opendas_plugin.commands.prepare_files import Ade20k, Coco, Folders, Kitti360, prepare_files
-from opendas_plugin.commands.prepare_fold import Fold, prepare_fold
-from opendas_plugin.commands.prepare_office import Office, OfficeBench, prepare_office, prepare_office_bench
-from opendas_plugin.commands.prepare_proposals import Proposals, prepare_proposals
-from opendas_plugin.commands.prepare_scannetpp import OpenMask3D, ScanNetPP, export_openmask3d, prepare_scannetpp
+from opendas_plugin.commands.common import command_line, parse_subcommand, run_command
+from opendas_plugin.data.domain import describe
+from opendas_plugin.readers import registry
+from opendas_plugin.runs.folds import Fold
+from opendas_plugin.runs.office_bench import OfficeBench
+from opendas_plugin.runs.openmask3d_scenes import OpenMask3D
+from opendas_plugin.runs.preparation import run_of
+from opendas_plugin.runs.proposals import Proposals, Proposed
+from opendas_plugin.runs.run import Run
 
 PROGRAM = "opendas-prepare"
-KINDS: dict[str, tuple[type, Callable[[Any, RunRecord], str]]] = {
-    "office": (Office, prepare_office),
-    "office-bench-v1": (OfficeBench, prepare_office_bench),
-    "folders": (Folders, prepare_files),
-    "coco": (Coco, prepare_files),
-    "ade20k": (Ade20k, prepare_files),
-    "kitti360": (Kitti360, prepare_files),
-    "scannetpp": (ScanNetPP, prepare_scannetpp),
-    "openmask3d": (OpenMask3D, export_openmask3d),
-    "fold": (Fold, prepare_fold),
-    "proposals": (Proposals, prepare_proposals),
+OTHERS: dict[str, type[Run[Any]]] = {
+    "office-bench-v1": OfficeBench,
+    "openmask3d": OpenMask3D,
+    "fold": Fold,
+    "proposals": Proposals,
 }
+"""What is prepared of domains and scenes that are there, beside the readers."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,9 +32,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepare(argv: Sequence[str]) -> None:
     """Reads the sub-command from ``argv``, runs it, and prints what was kept and dropped."""
-    kinds = {name: options for name, (options, _) in KINDS.items()}
+    kinds = {**{name: run_of(reader) for name, reader in registry.readers().items()}, **OTHERS}
+    if argv and argv[0] not in kinds and argv[0] in registry.names_of_packages():
+        registry.get(argv[0])  # says why it was left out
     description = "Turns a labelled dataset into manifests of segments and a vocabulary."
-    options = parse_subcommand(kinds, argv, prog=PROGRAM, description=description)
-    record = RunRecord(PROGRAM, argv, options, seed=getattr(options, "seed", None))
-    work = next(work for kind, work in KINDS.values() if type(options) is kind)
-    print(work(options, record))
+    run = parse_subcommand(kinds, argv, prog=PROGRAM, description=description)
+    print(_said(run, run(command_line(PROGRAM, argv))))
+
+
+def _said(run: Run[Any], result: Any) -> str:
+    """The result in words."""
+    if isinstance(result, Proposed):
+        images = [] if result.images is None else [f"--images {result.images}"]
+        return "\n".join([*_qualities(result.quality), *images])
+    if isinstance(run, OpenMask3D):
+        return "\n".join(
+            f"{folder}: is there, left as it is" if count is None else f"{folder}: {count} pictures"
+            for folder, count in result.items()
+        )
+    return result if isinstance(result, str) else describe(result)
+
+
+def _qualities(quality: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for kind, facts in quality.items():
+        yield (
+            f"{kind}: {facts['masks']} masks, mean IoU with the ground truth {facts['mean_iou']:.3f}, "
+            f"{100 * facts['below_0.25']:.1f}% of them below 0.25"
+        )

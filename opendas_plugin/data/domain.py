@@ -1,12 +1,16 @@
-"""Domains: folders with ``train.jsonl``, ``val.jsonl``, ``vocabulary.json``, and ``domain.json`` about them."""
+"""Domains: folders with ``train.jsonl``, ``val.jsonl``, ``vocabulary.json``, and ``domain.json`` about them.
+
+A domain may also have related names of its own, ``negatives.json``.
+"""
 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,8 @@ log = logging.getLogger(__name__)
 
 NOVEL_IN_TRAINING = "novel name in a training image"
 HELD_OUT = "name held out"
-FILES = ("train.jsonl", "val.jsonl", "vocabulary.json", "domain.json", "run.json")
+NEGATIVES = "negatives.json"
+FILES = ("train.jsonl", "val.jsonl", "vocabulary.json", "domain.json", NEGATIVES, "run.json")
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,14 @@ class Domain:
         val: segments to judge by, base and novel.
         vocabulary: all names.
         info: how the domain was made: ``name``, images, kept and dropped segments per split, names without segments.
+        negatives: the file of its own related names; None: it has none.
     """
 
     train: Sequence[Segment]
     val: Sequence[Segment]
     vocabulary: Vocabulary
     info: dict[str, Any]
+    negatives: Path | None = None
 
 
 def load_domain(folder: str | Path) -> Domain:
@@ -57,7 +64,8 @@ def load_domain(folder: str | Path) -> Domain:
     if not isinstance(info, dict):
         raise DataError(f"{folder / 'domain.json'}: expected a JSON object, got {info!r:.60}; prepare the data again")
     train, val = (read_manifest(folder / name) for name in ("train.jsonl", "val.jsonl"))
-    domain = Domain(train, val, vocabulary, info)
+    negatives = folder / NEGATIVES
+    domain = Domain(train, val, vocabulary, info, negatives if negatives.is_file() else None)
     try:
         _check(domain)
     except DataError as error:
@@ -137,7 +145,8 @@ def hold_out(domain: Domain, names: Sequence[str]) -> Domain:
     dropped = dict(domain.info.get("dropped", {}))
     dropped["train"] = Counter(dropped.get("train", {})) + Counter({HELD_OUT: len(domain.train) - len(train)})
     info = {**domain.info, "kept": {"train": len(train), "val": len(domain.val)}, "dropped": dropped}
-    held_out = Domain(train, domain.val, Vocabulary(vocabulary.names, novel, vocabulary.template), info)
+    vocabulary = Vocabulary(vocabulary.names, novel, vocabulary.template)
+    held_out = replace(domain, train=train, vocabulary=vocabulary, info=info)
     _check(held_out)
     return held_out
 
@@ -166,17 +175,21 @@ def domain_folder(output: str | Path, extras: Sequence[str] = ()) -> Iterator[Pa
 
 
 def write_domain(folder: Path, domain: Domain) -> None:
-    """Writes the four files of a domain into ``folder``, image paths relative to it."""
+    """Writes the files of a domain into ``folder``, image paths relative to it."""
     write_manifest(folder / "train.jsonl", domain.train)
     write_manifest(folder / "val.jsonl", domain.val)
     domain.vocabulary.save(folder / "vocabulary.json")
     write_json(folder / "domain.json", domain.info)
+    if domain.negatives is not None:
+        shutil.copyfile(domain.negatives, folder / NEGATIVES)
 
 
 def describe(domain: Domain) -> str:
     """What was kept and dropped and why, per split, and which names lack segments, as lines for a reader."""
     vocabulary = domain.vocabulary
     lines = []
+    if scenes := domain.info.get("scenes"):
+        lines.append(f"scenes: {len(scenes['train'])} to learn from, {len(scenes['val'])} to judge by")
     for split, segments in (("train", domain.train), ("val", domain.val)):
         dropped = domain.info.get("dropped", {}).get(split, {})
         reasons = f" ({', '.join(f'{reason}: {count}' for reason, count in dropped.items())})" if dropped else ""
@@ -223,7 +236,7 @@ def _check(domain: Domain) -> None:
         ("validation", domain.val, domain.vocabulary.names),
     ):
         if not segments:
-            raise DataError(f"no segment is left for {split}; lower --min-area, or choose other splits or novel names")
+            raise DataError(f"no segment is left for {split}; lower `min_area`, or choose other splits or novel names")
         for label in Counter(segment.label for segment in segments):
             if label not in domain.vocabulary.index:
                 raise DataError(

@@ -21,7 +21,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from opendas_plugin.crops import mask_box
-from opendas_plugin.data.images import read_image, read_labels
+from opendas_plugin.data.images import read_image
 from opendas_plugin.data.segments import Segment, encode
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import atomic_folder, write_json
@@ -55,22 +55,6 @@ class Picture:
     depth: NDArray[np.float64] | None
     instances: NDArray[np.int64]
     classes: NDArray[np.uint8]
-
-
-def office_pictures(data: Path, scenes: Sequence[str]) -> Iterator[Picture]:
-    """Reads all pictures of some scenes of an office domain, whose names are paths in ``data/scenes``.
-
-    Raises:
-        MissingFileError, DataError: a picture's files are not all there.
-    """
-    for scene in scenes:
-        folder = data / "scenes" / scene
-        for path in sorted((folder / "color").glob("*.jpg"), key=lambda path: int(path.stem)):
-            depth, instances, classes = (
-                read_labels(folder / kind / f"{path.stem}.png") for kind in ("depth", "instance", "class")
-            )
-            name = f"{scene}/color/{path.name}"
-            yield Picture(name, read_image(path), depth / 1000, instances, classes.astype(np.uint8))
 
 
 def labelled_pictures(segments: Sequence[Segment], vocabulary: Vocabulary, images: Path) -> Iterator[Picture]:

@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from opendas_plugin.data.segments import Segment
@@ -25,11 +27,21 @@ _AHEAD = 16  # items in work or done for each worker, beyond the one that is wai
 
 @dataclass
 class ImageReading:
-    """One image's part of a :class:`Reading`: its group, its segments, and how many were dropped for which reason."""
+    """One image's part of a :class:`Reading`: its group, its segments, and how many were dropped for which reason.
+
+    A split keeps the images of one group together.
+    """
 
     group: str
     segments: list[Segment] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+
+    def add(self, image: Path, mask: NDArray[np.bool_], label: str, *, min_area: int = 1) -> None:
+        """Takes a mask, bool (H, W), of the picture in as a segment, or counts it as dropped where it is too small."""
+        if mask.sum() < min_area:
+            self.dropped[too_small(min_area)] += 1
+        else:
+            self.segments.append(Segment.from_mask(image, mask, label, self.group))
 
 
 @dataclass(frozen=True)
@@ -146,13 +158,13 @@ class Journal:
         end = len(first)
         try:
             if json.loads(first) != header:
-                raise ConfigError(f"{self._path} is of other images than there are now; run again without --resume")
+                raise ConfigError(f"{self._path} is of other images than there are now; run again without `resume`")
             for line in file:
                 if line.endswith(b"\n"):
                     self.done.append(_from_line(line))
                     end += len(line)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise DataError(f"{self._path} is damaged; run again without --resume") from error
+            raise DataError(f"{self._path} is damaged; run again without `resume`") from error
         file.truncate(end)
 
     @contextmanager

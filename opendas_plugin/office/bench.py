@@ -19,7 +19,7 @@ from opendas_plugin.data.images import read_image
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
 from opendas_plugin.office.look import Look
-from opendas_plugin.office.rooms import Pictures, prepare
+from opendas_plugin.office.rooms import Pictures
 from opendas_plugin.vocabulary import Vocabulary
 
 NAME = "office-bench-v1"
@@ -45,23 +45,16 @@ def frozen() -> Mapping[str, Any]:
     return json.loads((files("opendas_plugin.office") / "bench_v1.json").read_text(encoding="utf-8"))
 
 
-def make(folder: Path, workers: int) -> None:
-    """Makes the parts of the benchmark that are not in ``folder`` yet: ``tune`` to choose on, ``test`` for results.
-
-    Raises:
-        OutputError: they cannot be written.
-    """
-    for part in PARTS:
-        if not (folder / part).exists():
-            prepare(
-                folder / part,
-                seed=frozen()["seed"],
-                novel_split=part,
-                train_rooms=frozen()["rooms"]["train"],
-                val_rooms=frozen()["rooms"][part],
-                pictures=pictures(),
-                workers=workers,
-            )
+def settings(part: Literal["tune", "test"]) -> dict[str, Any]:
+    """What a part is prepared with."""
+    rooms = frozen()["rooms"]
+    return {
+        "seed": frozen()["seed"],
+        "novel_split": part,
+        "train_rooms": rooms["train"],
+        "val_rooms": rooms[part],
+        "pictures": pictures(),
+    }
 
 
 def pictures() -> Pictures:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
 BASE: tuple[str, ...] = (
     "wall", "floor", "ceiling", "door", "window", "radiator", "desk", "office chair", "sofa", "bookshelf", "cabinet",
     "monitor", "keyboard", "computer mouse", "computer tower", "printer", "telephone", "projector", "desk lamp",
@@ -54,3 +58,8 @@ OUTSIDE: tuple[str, ...] = (
 
 NAMES: tuple[str, ...] = CLASSES + OUTSIDE
 """Every name that the tiny CLIP was pre-trained on."""
+
+
+def write_related_names(folder: Path) -> None:
+    """Leaves the related names of the classes as ``folder/negatives.json``, where a domain has its own."""
+    shutil.copyfile(str(files("opendas_plugin.office") / "negatives.json"), folder / "negatives.json")

@@ -1,4 +1,4 @@
-"""The built-in domain: furnished rooms, photographed, labelled and written as a folder to train and evaluate on.
+"""The rooms of the built-in domain: furnished, photographed, labelled and written as scenes.
 
 Rooms of the splits ``train``, ``tune`` and ``test`` never share a seed. Things of both novel lists stand in the rooms
 of every split; what is not in the vocabulary stays unlabelled, as clutter.
@@ -6,35 +6,24 @@ of every split; what is not in the vocabulary stays unlabelled, as clutter.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from tqdm import tqdm
 
-from opendas_plugin.data.domain import Domain, build_domain, domain_folder, write_domain
-from opendas_plugin.data.reading import ImageReading, Reading, too_small
+from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment
-from opendas_plugin.data.splits import draw_novel, match_novel
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.files import write_text
 from opendas_plugin.office.furnish import furnish
 from opendas_plugin.office.layout import Room
 from opendas_plugin.office.look import Look
-from opendas_plugin.office.names import BASE, NOVEL_TEST, NOVEL_TUNE
 from opendas_plugin.office.render import render
 from opendas_plugin.office.scene3d import NO_CLASS, Frame, sample_points, visible_share, write_ground_truth, write_scene
 from opendas_plugin.office.viewpoints import choose_views
 
-NOVEL = {"test": NOVEL_TEST, "tune": NOVEL_TUNE}
 SPLITS = ("train", "tune", "test")
-EXTRAS = ("scenes", "ground_truth", "classes.txt")
 NO_NAME = "name outside the vocabulary"
 HIDDEN = "mostly hidden"
 SEEN = "seen better in other pictures"
@@ -72,69 +61,6 @@ class Pictures:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
 
-def prepare(
-    output: str | Path,
-    *,
-    seed: int = 0,
-    novel_split: Literal["test", "tune"] = "test",
-    train_rooms: int = 44,
-    val_rooms: int = 28,
-    pictures: Pictures = Pictures(),
-    workers: int = 2,
-    novel: Sequence[str] | None = None,
-    novel_fraction: float | None = None,
-) -> Domain:
-    """Makes the office domain; a terminal sees a progress bar.
-
-    Training segments show the base names in the train rooms, validation segments base and novel names in the rooms of
-    ``novel_split``. The same arguments give the same bytes.
-
-    Args:
-        output: the folder to write: the four files of a domain, and ``scenes/``, ``ground_truth/`` and ``classes.txt``
-            (see :mod:`opendas_plugin.office.scene3d`).
-        seed: other seeds give other rooms.
-        novel_split: ``test`` for results, ``tune`` for making choices.
-        train_rooms, val_rooms: how many rooms.
-        pictures: how they are photographed.
-        workers: processes; 1 works in this one.
-        novel: other novel names than those of ``novel_split``, out of the names that this split labels.
-        novel_fraction: draws that part of the names as novel instead.
-
-    Raises:
-        ConfigError: a number that cannot be.
-        DataError: so few rooms that a split has no segment, or a novel name that is no class.
-        OutputError: ``output`` cannot be written, or holds something else.
-    """
-    if novel_split not in NOVEL:
-        raise ConfigError(f"expected a novel split of {', '.join(NOVEL)}, got {novel_split!r}")
-    for name, number in {"train_rooms": train_rooms, "val_rooms": val_rooms, "workers": workers}.items():
-        if number < 1:
-            raise ConfigError(f"{name} must be at least 1, got {number}")
-    names = BASE + NOVEL[novel_split]
-    if novel is None and novel_fraction is not None:
-        novel = draw_novel(names, names, novel_fraction, seed)
-    hidden = match_novel(names, NOVEL[novel_split] if novel is None else novel)
-    with domain_folder(output, EXTRAS) as folder:
-        jobs = [
-            _Job(folder, seed, split, index, names, hidden, pictures)
-            for split, count in (("train", train_rooms), (novel_split, val_rooms))
-            for index in range(count)
-        ]
-        shots = list(tqdm(_run(jobs, workers), total=len(jobs), desc="office rooms", unit="room", disable=None))
-        train, val = (list(chain(*part)) for part in (shots[:train_rooms], shots[train_rooms:]))
-        _top_up(val, pictures.fewest)
-        domain = build_domain("office", Reading(names, train), Reading(names, val), novel=hidden, seed=seed)
-        domain.info.update(
-            seed=seed,
-            rooms={"train": train_rooms, "val": val_rooms},
-            novel_split=novel_split,
-            pictures=asdict(pictures),
-        )
-        write_text(folder / "classes.txt", "".join(f"{row} {name}\n" for row, name in enumerate(names, 1)))
-        write_domain(folder, domain)
-    return domain
-
-
 def build_room(seed: int, split: str, index: int) -> Room:
     """The room of this number in a split."""
     return furnish(_generators(seed, split, index)[0])
@@ -155,14 +81,24 @@ def photograph(seed: int, split: str, index: int, room: Room, pictures: Pictures
 
 
 @dataclass
-class _Shot(ImageReading):
+class Shot(ImageReading):
     """What one picture holds, and segments that were left out although large enough, each with the reason."""
 
     spare: list[tuple[str, Segment]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class _Job:
+class RoomJob:
+    """The work on one room, which any process can do.
+
+    Args:
+        folder: the domain's; the room becomes ``scenes/<scene>`` and ``ground_truth/<scene>.txt`` in it.
+        seed, split, index: which room.
+        names: all class names.
+        novel: those of them that stay unlabelled in training rooms.
+        pictures: how it is photographed.
+    """
+
     folder: Path
     seed: int
     split: str
@@ -171,7 +107,7 @@ class _Job:
     novel: tuple[str, ...]
     pictures: Pictures
 
-    def __call__(self) -> list[_Shot]:
+    def work(self) -> list[Shot]:
         """Writes one room's scene and returns what each of its pictures holds."""
         scene = f"office_{self.split}_{self.index:03d}"
         room = build_room(self.seed, self.split, self.index)
@@ -184,8 +120,8 @@ class _Job:
         shares = np.stack([visible_share(cloud, frame, len(room.items)) for frame in frames])
         return self._segments(scene, room, frames, shares)
 
-    def _segments(self, scene: str, room: Room, frames: Sequence[Frame], shares: np.ndarray) -> list[_Shot]:
-        shots = [_Shot(scene) for _ in frames]
+    def _segments(self, scene: str, room: Room, frames: Sequence[Frame], shares: np.ndarray) -> list[Shot]:
+        shots = [Shot(scene) for _ in frames]
         areas = np.stack([np.bincount(frame.instance.ravel(), minlength=len(room.items) + 1)[1:] for frame in frames])
         for row, item in enumerate(room.items):
             best = np.argsort(-areas[:, row], kind="stable")
@@ -219,7 +155,7 @@ def _generators(seed: int, split: str, index: int) -> list[np.random.Generator]:
     return [np.random.default_rng([seed, SPLITS.index(split), index, purpose]) for purpose in range(4)]
 
 
-def _top_up(shots: Sequence[_Shot], fewest: int) -> None:
+def top_up(shots: Sequence[Shot], fewest: int) -> None:
     """Takes spare segments, those of the most pixels first, of names that have fewer than ``fewest``."""
     counts = Counter(segment.label for shot in shots for segment in shot.segments)
     spare = [(shot, reason, segment) for shot in shots for reason, segment in shot.spare]
@@ -228,12 +164,3 @@ def _top_up(shots: Sequence[_Shot], fewest: int) -> None:
             counts[segment.label] += 1
             shot.segments.append(segment)
             shot.dropped[reason] -= 1
-
-
-def _run(jobs: Sequence[_Job], workers: int) -> Iterator[list[_Shot]]:
-    if workers == 1:
-        yield from (job() for job in jobs)
-        return
-    # spawn: a forked child would inherit the ray caster's threads as dead ones
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_Job.__call__, jobs)

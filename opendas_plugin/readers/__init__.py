@@ -1,1 +1,6 @@
-"""Readers of labelled datasets, a file each, by name."""
+"""Readers of labelled datasets, a file each, in an open registry; :class:`Reader` says what one is."""
+
+from opendas_plugin.data.reading import ImageReading
+from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
+
+__all__ = ["Context", "Dataset", "ImageReading", "Reader", "Split"]

@@ -6,11 +6,12 @@ stem, whose values are 0 (no class) and 1 to 150. Source: github.com/CSAILVision
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from opendas_plugin.data.reading import Reading
 from opendas_plugin.errors import MissingFileError
-from opendas_plugin.readers.folders import Regions, read_folders
+from opendas_plugin.readers.folders import Regions, label_maps
+from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 
 _OBJECT_INFO = """
 wall
@@ -176,39 +177,46 @@ NAMES = tuple(names[0] for names in SYNONYMS)
 OTHER = 0
 
 
-def read_ade20k(
-    root: Path, *, regions: Regions = "class", min_area: int = 100, workers: int = 2, journal: Path | None = None
-) -> tuple[Reading, Reading | None]:
-    """Reads the training and the validation split.
+@dataclass(frozen=True, kw_only=True)
+class Ade20k:
+    """ADE20K's scene-parsing benchmark, ADEChallengeData2016: 150 classes, its training and validation images."""
 
-    Args:
-        root: ADEChallengeData2016, or a folder whose ``images`` and ``annotations`` have no splits inside, such as the
-            toolbox's samples; then there is no validation part.
-        regions, min_area, workers, journal: see :func:`~opendas_plugin.readers.folders.read_folders`; the journals of
-            the two splits are files in the folder ``journal``.
+    root: Path
+    """ADEChallengeData2016, or a folder of images and annotations without splits."""
+    regions: Regions = "class"
+    """One segment for all pixels of a class in an image, or one for each connected component."""
+
+
+def has_splits(options: Ade20k) -> bool:
+    """Whether the images lie in two splits; the toolbox's samples do not."""
+    return (options.root / "images" / "training").is_dir()
+
+
+def read(options: Ade20k, context: Context) -> Dataset:
+    """The training and the validation split, or all images of a folder without splits.
 
     Raises:
-        MissingFileError, DataError: as :func:`~opendas_plugin.readers.folders.read_folders`.
+        MissingFileError, DataError: as :func:`~opendas_plugin.readers.folders.label_maps`.
     """
-    images, annotations = root / "images", root / "annotations"
+    images, annotations = options.root / "images", options.root / "annotations"
     if not images.is_dir() or not annotations.is_dir():
-        raise MissingFileError(f"{root} has no images and annotations; give the folder ADEChallengeData2016")
+        raise MissingFileError(f"{options.root} has no images and annotations; give the folder ADEChallengeData2016")
 
-    def read(split: str) -> Reading:
-        found = read_folders(
-            images / split,
-            annotations / split,
+    def split(part: str) -> Split[str]:
+        return label_maps(
+            images / part,
+            annotations / part,
             ("other", *NAMES),
             ignore=(OTHER,),
-            regions=regions,
-            min_area=min_area,
+            regions=options.regions,
+            min_area=context.min_area,
             group_by="image",
-            workers=workers,
-            journal=None if journal is None else journal / f"{split or 'all'}.jsonl",
         )
-        raw = {names[0]: ", ".join(names) for names in SYNONYMS if len(names) > 1}
-        return Reading(NAMES, found.images, raw, found.unlabelled)
 
-    if not (images / "training").is_dir():
-        return read(""), None
-    return read("training"), read("validation")
+    raw_names = {names[0]: ", ".join(names) for names in SYNONYMS if len(names) > 1}
+    if not has_splits(options):
+        return Dataset(NAMES, split(""), raw_names=raw_names)
+    return Dataset(NAMES, split("training"), split("validation"), raw_names)
+
+
+READER = Reader("ade20k", Ade20k, read, own_validation=has_splits)

@@ -4,121 +4,199 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from opendas_plugin.data.images import read_ids, read_image
-from opendas_plugin.data.reading import ImageReading, Reading, read_images, too_small
+from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, check_rle, encode
-from opendas_plugin.errors import DataError
+from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.files import read_json
+from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 from opendas_plugin.vocabulary import check_names, fold_name
 
 CROWD = "crowd region"
 
 
-def read_instances(
-    path: Path, images: Path, *, min_area: int = 100, workers: int = 2, journal: Path | None = None
-) -> Reading:
-    """Reads an instances JSON: each annotation is a segment; crowd regions and those below ``min_area`` are dropped.
+@dataclass(frozen=True, kw_only=True)
+class Coco:
+    """COCO's formats: an instances JSON, or a panoptic JSON with its folder of PNGs."""
 
-    Images without an annotation are left out and counted. ``journal``: see
-    :func:`~opendas_plugin.data.reading.read_images`.
+    images: Path
+    """Folder of images."""
+    instances_json: Path | None = None
+    """Instances JSON: polygons or run-length codes."""
+    panoptic_json: Path | None = None
+    """Panoptic JSON."""
+    panoptic_dir: Path | None = None
+    """Folder of the panoptic PNGs."""
+    val_images: Path | None = None
+    """Validation images, if they lie apart from those of training."""
+    val_instances_json: Path | None = None
+    """Validation instances JSON, if there is one."""
+    val_panoptic_json: Path | None = None
+    """Validation panoptic JSON, if there is one."""
+    val_panoptic_dir: Path | None = None
+    """Folder of the validation panoptic PNGs."""
+
+    def __post_init__(self) -> None:
+        _check_files(self.instances_json, self.panoptic_json, self.panoptic_dir, "")
+        if has_validation(self):
+            _check_files(self.val_instances_json, self.val_panoptic_json, self.val_panoptic_dir, "val_")
+        elif self.val_images is not None or self.val_panoptic_dir is not None:
+            raise ConfigError("validation data needs `val_instances_json` or `val_panoptic_json`")
+
+
+def has_validation(options: Coco) -> bool:
+    """Whether a JSON of validation data is given."""
+    return options.val_instances_json is not None or options.val_panoptic_json is not None
+
+
+def read(options: Coco, context: Context) -> Dataset:
+    """The training part and, if it lies apart, the validation part."""
+    train = _labels(options.instances_json, options.panoptic_json, options.panoptic_dir)
+    split = train.split(options.images, context.min_area)
+    if not has_validation(options):
+        return Dataset(train.names, split, raw_names=train.raw_names)
+    val = _labels(options.val_instances_json, options.val_panoptic_json, options.val_panoptic_dir)
+    odd = sorted(set(val.names) ^ set(train.names))
+    if odd:
+        raise DataError(f"training and validation data name different classes: {odd[0]!r} is only in one of them")
+    val_split = val.split(options.val_images or options.images, context.min_area)
+    return Dataset(train.names, split, val_split, train.raw_names)
+
+
+READER = Reader("coco", Coco, read, own_validation=has_validation)
+
+
+def _check_files(instances: Path | None, panoptic: Path | None, folder: Path | None, prefix: str) -> None:
+    if (instances is None) == (panoptic is None) or (panoptic is None) != (folder is None):
+        raise ConfigError(
+            f"give `{prefix}instances_json`, or `{prefix}panoptic_json` with `{prefix}panoptic_dir`, and not both "
+            "formats"
+        )
+
+
+def _labels(instances: Path | None, panoptic: Path | None, folder: Path | None) -> Instances | Panoptic:
+    if panoptic is not None and folder is not None:
+        return Panoptic(panoptic, folder)
+    if instances is not None:
+        return Instances(instances)
+    raise ConfigError("give `instances_json` or `panoptic_json`")
+
+
+class Instances:
+    """An instances JSON: each annotation is a segment; crowd regions are dropped.
+
+    Args:
+        path: the JSON.
+
+    Attributes:
+        names: the class names, without suffixes.
+        raw_names: class name -> as it is in the JSON, where they differ.
 
     Raises:
-        MissingFileError, DataError: a file is missing, unreadable or not of this format, or an image's size differs.
+        MissingFileError, DataError: the file is missing, unreadable or not of this format.
     """
-    content, names, raw_names = _open(path)
-    with _format_errors(path):
-        annotations: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-        for annotation in content["annotations"]:
-            annotations[annotation["image_id"]].append(annotation)
-        records = {record["id"]: record for record in content["images"]}
-        unknown = set(annotations) - set(records)
-        if unknown:
-            raise DataError(
-                f"{path}: annotations name the image id {sorted(unknown)[0]}, which is not among the images"
-            )
 
-    def read(image_id: Any) -> ImageReading:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._categories = _Categories(path)
+        self._annotations: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+        self.names, self.raw_names = self._categories.names, self._categories.raw_names
         with _format_errors(path):
-            image, height, width = _image(records[image_id], images, path)
-            found = ImageReading(image.stem)
-            for annotation in annotations[image_id]:
-                if annotation.get("iscrowd"):
-                    found.dropped[CROWD] += 1
-                    continue
-                rle = _run_lengths(annotation, height, width, path)
-                if coco_mask.area(rle) < min_area:
-                    found.dropped[too_small(min_area)] += 1
-                    continue
-                label = _name(names, annotation["category_id"], path)
-                found.segments.append(Segment(image, rle, label, found.group))
-            return found
+            for annotation in self._categories.content["annotations"]:
+                self._annotations[annotation["image_id"]].append(annotation)
+            self._records = self._categories.records(self._annotations)
 
-    labelled = [image_id for image_id in records if image_id in annotations]
-    found = read_images(read, labelled, workers=workers, progress=f"reading {path.name}", journal=journal)
-    return Reading(tuple(names.values()), found, raw_names, len(records) - len(labelled))
+    def split(self, images: Path, min_area: int) -> Split[Any]:
+        """The images of a folder that have annotations; those without are left out and counted.
+
+        Raises (when an item is read):
+            MissingFileError, DataError: an image is missing or of another size, or an annotation is wrong.
+        """
+
+        def read_one(image_id: Any) -> ImageReading:
+            with _format_errors(self._path):
+                image, height, width = _image(self._records[image_id], images, self._path)
+                found = ImageReading(image.stem)
+                for annotation in self._annotations[image_id]:
+                    if annotation.get("iscrowd"):
+                        found.dropped[CROWD] += 1
+                        continue
+                    rle = _run_lengths(annotation, height, width, self._path)
+                    if coco_mask.area(rle) < min_area:
+                        found.dropped[too_small(min_area)] += 1
+                        continue
+                    label = self._categories.name(annotation["category_id"])
+                    found.segments.append(Segment(image, rle, label, found.group))
+                return found
+
+        labelled = [image_id for image_id in self._records if image_id in self._annotations]
+        return Split(labelled, read_one, len(self._records) - len(labelled))
 
 
-def read_panoptic(
-    path: Path, folder: Path, images: Path, *, min_area: int = 100, workers: int = 2, journal: Path | None = None
-) -> Reading:
-    """Reads a panoptic JSON and its folder of PNGs, whose pixels hold the segment id as R + 256 G + 65536 B.
+class Panoptic:
+    """A panoptic JSON and its folder of PNGs, whose pixels hold the segment id as R + 256 G + 65536 B.
 
-    Crowd regions and segments below ``min_area`` are dropped; images without an annotation are left out and counted.
-    ``journal``: see :func:`~opendas_plugin.data.reading.read_images`.
-
-    Raises:
-        MissingFileError, DataError: as :func:`read_instances`; also a PNG that disagrees with the JSON.
+    Crowd regions are dropped. For arguments, attributes and errors see :class:`Instances`.
     """
-    content, names, raw_names = _open(path)
-    with _format_errors(path):
-        records = {record["id"]: record for record in content["images"]}
-        annotations: list[dict[str, Any]] = content["annotations"]
-        unknown = {annotation["image_id"] for annotation in annotations} - set(records)
-        if unknown:
-            raise DataError(
-                f"{path}: annotations name the image id {sorted(unknown)[0]}, which is not among the images"
-            )
 
-    def read(annotation: dict[str, Any]) -> ImageReading:
+    def __init__(self, path: Path, folder: Path) -> None:
+        self._path, self._folder = path, folder
+        self._categories = _Categories(path)
+        self.names, self.raw_names = self._categories.names, self._categories.raw_names
         with _format_errors(path):
-            image, height, width = _image(records[annotation["image_id"]], images, path)
-            png = folder / annotation["file_name"]
-            ids = read_ids(png)
-            if ids.shape != (height, width):
-                raise DataError(f"{png} is {ids.shape[1]}x{ids.shape[0]}, but its image {image} is {width}x{height}")
-            areas = dict(zip(*np.unique(ids, return_counts=True), strict=True))
-            listed = {segment["id"] for segment in annotation["segments_info"]}
-            stray = sorted(set(areas) - listed - {0})
-            if stray:
-                raise DataError(
-                    f"{png}: the segment id {stray[0]} is in the PNG and not in {path}; use a pair of one release"
-                )
-            found = ImageReading(image.stem)
-            for segment in annotation["segments_info"]:
-                area = areas.get(segment["id"], 0)
-                if not area:
-                    raise DataError(
-                        f"{png}: no pixel has the segment id {segment['id']} of {path}; remove the empty segment"
-                    )
-                if segment.get("iscrowd"):
-                    found.dropped[CROWD] += 1
-                elif area < min_area:
-                    found.dropped[too_small(min_area)] += 1
-                else:
-                    label = _name(names, segment["category_id"], path)
-                    found.segments.append(Segment(image, encode(ids == segment["id"]), label, found.group))
-            return found
+            self._annotations: list[dict[str, Any]] = self._categories.content["annotations"]
+            self._records = self._categories.records([annotation["image_id"] for annotation in self._annotations])
 
-    found = read_images(read, annotations, workers=workers, progress=f"reading {path.name}", journal=journal)
-    return Reading(tuple(names.values()), found, raw_names, len(records) - len(annotations))
+    def split(self, images: Path, min_area: int) -> Split[dict[str, Any]]:
+        """As :meth:`Instances.split`; also a PNG that disagrees with the JSON is a DataError."""
+
+        def read_one(annotation: dict[str, Any]) -> ImageReading:
+            with _format_errors(self._path):
+                image, height, width = _image(self._records[annotation["image_id"]], images, self._path)
+                ids, areas = self._ids(annotation, image, (height, width))
+                found = ImageReading(image.stem)
+                for segment in annotation["segments_info"]:
+                    area = areas[segment["id"]]
+                    if segment.get("iscrowd"):
+                        found.dropped[CROWD] += 1
+                    elif area < min_area:
+                        found.dropped[too_small(min_area)] += 1
+                    else:
+                        label = self._categories.name(segment["category_id"])
+                        found.segments.append(Segment(image, encode(ids == segment["id"]), label, found.group))
+                return found
+
+        return Split(self._annotations, read_one, len(self._records) - len(self._annotations))
+
+    def _ids(
+        self, annotation: dict[str, Any], image: Path, size: tuple[int, int]
+    ) -> tuple[NDArray[np.int64], dict[int, int]]:
+        """The ids of an image's pixels (H, W), and the number of pixels of each."""
+        png = self._folder / annotation["file_name"]
+        ids = read_ids(png)
+        if ids.shape != size:
+            raise DataError(f"{png} is {ids.shape[1]}x{ids.shape[0]}, but its image {image} is {size[1]}x{size[0]}")
+        areas = dict(zip(*(values.tolist() for values in np.unique(ids, return_counts=True)), strict=True))
+        listed = {segment["id"] for segment in annotation["segments_info"]}
+        stray = sorted(set(areas) - listed - {0})
+        if stray:
+            raise DataError(
+                f"{png}: the segment id {stray[0]} is in the PNG and not in {self._path}; use a pair of one release"
+            )
+        empty = [segment["id"] for segment in annotation["segments_info"] if segment["id"] not in areas]
+        if empty:
+            raise DataError(f"{png}: no pixel has the segment id {empty[0]} of {self._path}; remove the empty segment")
+        return ids, areas
 
 
 def clean_names(raw: Sequence[str]) -> list[str]:
@@ -128,16 +206,35 @@ def clean_names(raw: Sequence[str]) -> list[str]:
     return [name if times[fold_name(name)] == 1 else whole for name, whole in zip(short, raw, strict=True)]
 
 
-def _open(path: Path) -> tuple[dict[str, Any], dict[Any, str], dict[str, str]]:
-    """The JSON, category id -> cleaned name, and cleaned name -> raw name where they differ."""
-    content = read_json(path)
-    with _format_errors(path):
-        categories = content["categories"]
-        raw = [str(category["name"]) for category in categories]
-        check_names(raw, f"{path}: category names")
-        names = clean_names(raw)
-        raw_names = {name: whole for name, whole in zip(names, raw, strict=True) if name != whole}
-        return content, {category["id"]: name for category, name in zip(categories, names, strict=True)}, raw_names
+class _Categories:
+    """What both formats have: the categories, the images, and that annotations are of images."""
+
+    def __init__(self, path: Path) -> None:
+        self.content: dict[str, Any] = read_json(path)
+        self._path = path
+        with _format_errors(path):
+            categories = self.content["categories"]
+            raw = [str(category["name"]) for category in categories]
+            check_names(raw, f"{path}: category names")
+            clean = clean_names(raw)
+            self.raw_names = {name: whole for name, whole in zip(clean, raw, strict=True) if name != whole}
+            self._of = {category["id"]: name for category, name in zip(categories, clean, strict=True)}
+        self.names = tuple(self._of.values())
+
+    def name(self, category: Any) -> str:
+        if category not in self._of:
+            raise DataError(
+                f"{self._path}: the category id {category} is not among its {len(self._of)} categories; add it there"
+            )
+        return self._of[category]
+
+    def records(self, annotated: Iterable[Any]) -> dict[Any, dict[str, Any]]:
+        """Image id -> the image, among which all annotated ids must be."""
+        records = {record["id"]: record for record in self.content["images"]}
+        unknown = sorted(set(annotated) - set(records))
+        if unknown:
+            raise DataError(f"{self._path}: annotations name the image id {unknown[0]}, which is not among the images")
+        return records
 
 
 def _image(record: dict[str, Any], images: Path, path: Path) -> tuple[Path, int, int]:
@@ -176,12 +273,6 @@ def _as_text(rle: dict[str, Any]) -> dict[str, Any]:
         "size": [int(side) for side in rle["size"]],
         "counts": counts.decode() if isinstance(counts, bytes) else counts,
     }
-
-
-def _name(names: dict[Any, str], category: Any, path: Path) -> str:
-    if category not in names:
-        raise DataError(f"{path}: the category id {category} is not among its {len(names)} categories; add it there")
-    return names[category]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +13,11 @@ import numpy as np
 from scipy import ndimage
 
 from opendas_plugin.data.images import IMAGE_SUFFIXES, read_image, read_labels
-from opendas_plugin.data.reading import ImageReading, Reading, read_images, too_small
+from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
-from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.vocabulary import check_names
+from opendas_plugin.errors import ConfigError, DataError, MissingFileError
+from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
+from opendas_plugin.vocabulary import check_names, read_names
 
 Grouping = Literal["image", "folder", "video"]
 Regions = Literal["class", "component"]
@@ -24,7 +26,58 @@ Regions = Literal["class", "component"]
 BLOCKS = 10
 
 
-def read_folders(
+@dataclass(frozen=True, kw_only=True)
+class Folders:
+    """A folder of images and a folder of label PNGs with the same file stems; a pixel's value is its class's place."""
+
+    images: Path
+    """Folder of images; sub-folders count."""
+    labels: Path
+    """Folder of label PNGs: one channel, 8 or 16 bits."""
+    classes: str
+    """All names in the order of the label values: a,b,c or a file with one name a line."""
+    ignore: tuple[int, ...] = ()
+    """Label values that are no class."""
+    regions: Regions = "class"
+    """One segment for all pixels of a class in an image, or one for each connected component."""
+    group_by: Grouping | None = None
+    """What a split keeps together: each image, the images of a sub-folder, or blocks of neighbouring frames of a video
+    (files that differ in their last number). Default: sub-folders if there are several, else images."""
+    val_images: Path | None = None
+    """Validation images, if they lie apart."""
+    val_labels: Path | None = None
+    """Validation label PNGs, if they lie apart."""
+
+    def __post_init__(self) -> None:
+        if (self.val_images is None) != (self.val_labels is None):
+            raise ConfigError("`val_images` and `val_labels` go together; give both or neither")
+
+
+def read(options: Folders, context: Context) -> Dataset:
+    """The labelled images of the folders, and of the validation folders."""
+    names, ignore = read_names(options.classes), options.ignore
+
+    def split(images: Path, labels: Path) -> Split[str]:
+        return label_maps(
+            images,
+            labels,
+            names,
+            ignore=ignore,
+            regions=options.regions,
+            min_area=context.min_area,
+            group_by=options.group_by,
+        )
+
+    train, val = split(options.images, options.labels), None
+    if options.val_images is not None and options.val_labels is not None:
+        val = split(options.val_images, options.val_labels)
+    return Dataset(tuple(name for value, name in enumerate(names) if value not in ignore), train, val)
+
+
+READER = Reader("folders", Folders, read, own_validation=lambda options: options.val_images is not None)
+
+
+def label_maps(
     images: Path,
     labels: Path,
     names: Sequence[str],
@@ -33,10 +86,8 @@ def read_folders(
     regions: Regions = "class",
     min_area: int = 100,
     group_by: Grouping | None = None,
-    workers: int = 2,
-    journal: Path | None = None,
-) -> Reading:
-    """Reads images and label maps (PNG, one channel, value = place in ``names``), matched by path without suffix.
+) -> Split[str]:
+    """Images and label maps (PNG, one channel, value = place in ``names``), matched by path without suffix.
 
     Args:
         images, labels: the two folders; sub-folders count.
@@ -47,12 +98,10 @@ def read_folders(
         group_by: what one split keeps together: "image"; the images of one sub-"folder"; or blocks of neighbouring
             frames of one "video", which are files that differ in their last number. None: folders if there are
             several, else images.
-        workers: threads.
-        journal: file that keeps what was read so far, for the same call after an interruption.
 
     Raises:
-        MissingFileError, DataError: a folder or image is missing or cannot be read, sizes differ, or a label value is
-            neither a class nor ignored.
+        MissingFileError, DataError: a folder or image is missing. Reading an item raises them, too: a file cannot be
+            read, sizes differ, or a label value is neither a class nor ignored.
     """
     check_names(names, "class names")
     picture_of, map_of = _by_stem(images, IMAGE_SUFFIXES), _by_stem(labels, (".png",))
@@ -64,7 +113,7 @@ def read_folders(
     stems = sorted(map_of)
     groups = group_names(stems, group_by)
 
-    def read(stem: str) -> ImageReading:
+    def read_one(stem: str) -> ImageReading:
         found = ImageReading(groups[stem])
         image, label_map = picture_of[stem], read_labels(map_of[stem])
         size = read_image(image).shape[:2]
@@ -77,7 +126,7 @@ def read_folders(
             if not 0 <= value < len(names):
                 raise DataError(
                     f"{map_of[stem]}: label value {value} is not one of the {len(names)} classes, 0 to "
-                    f"{len(names) - 1}; add its name to --classes, or pass --ignore {value}"
+                    f"{len(names) - 1}; add its name to `classes`, or pass `ignore` {value}"
                 )
             numbers = _numbered(label_map == value, regions)
             for number, area in enumerate(np.bincount(numbers.ravel())[1:].tolist(), 1):
@@ -87,13 +136,11 @@ def read_folders(
                     found.segments.append(Segment(image, encode(numbers == number), names[value], found.group))
         return found
 
-    kept = tuple(name for value, name in enumerate(names) if value not in ignore)
-    found = read_images(read, stems, workers=workers, progress=f"reading {labels.name}", journal=journal)
-    return Reading(kept, found, unlabelled=len(picture_of) - len(stems))
+    return Split(stems, read_one, unlabelled=len(picture_of) - len(stems))
 
 
 def group_names(stems: Sequence[str], group_by: Grouping | None) -> dict[str, str]:
-    """Stem (path without suffix, with forward slashes) -> the group that one split keeps together; see read_folders."""
+    """Stem (path without suffix, with forward slashes) -> the group that one split keeps together; see label_maps."""
     if group_by is None:
         group_by = "folder" if len({_folder(stem) for stem in stems}) > 1 else "image"
     if group_by == "image":

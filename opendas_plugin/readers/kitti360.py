@@ -8,7 +8,6 @@ Source: github.com/autonomousvision/kitti360Scripts and cvlibs.net/datasets/kitt
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendas_plugin.data.images import read_image, read_labels
-from opendas_plugin.data.reading import ImageReading, Reading, read_images, too_small
+from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
-from opendas_plugin.errors import DataError, MissingFileError
-
-log = logging.getLogger(__name__)
+from opendas_plugin.errors import ConfigError, DataError, MissingFileError
+from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 
 Classes = Literal[37, 19]
 
@@ -114,37 +112,38 @@ def class_of_id(classes: Classes) -> NDArray[np.int64]:
     return place
 
 
-def read_kitti360(
-    root: Path,
-    *,
-    classes: Classes = 37,
-    every: int = 1,
-    min_area: int = 100,
-    min_confidence: float = 0.5,
-    workers: int = 2,
-    journal: Path | None = None,
-) -> tuple[Reading, Reading]:
-    """Reads the frames of the official training and validation lists, grouped by drive.
+@dataclass(frozen=True, kw_only=True)
+class Kitti360:
+    """KITTI-360: the frames of its official training and validation lists, a segment for each instance or class."""
 
-    A segment is one instance, or all pixels of a class that has no instances. Those below ``min_area`` pixels or a mean
-    confidence of ``min_confidence`` are dropped; a frame without a confidence map counts as sure.
+    root: Path
+    """Folder that holds data_2d_raw and data_2d_semantics."""
+    classes: Classes = 37
+    """All annotated classes, or those that its benchmark evaluates."""
+    every: int = 1
+    """Reads every n-th frame of the lists; neighbouring frames of a drive look alike."""
+    min_confidence: float = 0.5
+    """Segments of a lower mean confidence are dropped."""
 
-    Args:
-        root: the folder that holds ``data_2d_raw`` and ``data_2d_semantics``.
-        classes: 37 annotated classes, or the 19 evaluated ones.
-        every: reads every n-th frame of the lists; the toolbox evaluates every tenth.
-        min_area, min_confidence: see above.
-        workers: threads.
-        journal: folder for the journals of both lists, see :func:`~opendas_plugin.data.reading.read_images`.
+    def __post_init__(self) -> None:
+        if self.every < 1 or not 0 <= self.min_confidence <= 1:
+            raise ConfigError("`every` must be 1 or more, and `min_confidence` between 0 and 1")
+
+
+def read(options: Kitti360, context: Context) -> Dataset:
+    """The frames of the official training and validation lists, grouped by drive.
+
+    A segment is one instance, or all pixels of a class that has no instances. Those of few pixels or a low mean
+    confidence are dropped; a frame without a confidence map counts as sure.
 
     Raises:
         MissingFileError, DataError: a list, an image or a label PNG is missing, cannot be read, or they do not match.
     """
-    names, place = class_names(classes), class_of_id(classes)
+    names, place = class_names(options.classes), class_of_id(options.classes)
     has_instances = np.array([label.instances for label in LABELS])
 
-    def read(frame: tuple[str, str]) -> ImageReading:
-        image, labels = root / frame[0], root / frame[1]
+    def read_one(frame: tuple[str, str]) -> ImageReading:
+        image, labels = options.root / frame[0], options.root / frame[1]
         ids = read_labels(labels)
         size = read_image(image).shape[:2]
         instances = read_labels(_beside(labels, "instance"))
@@ -161,20 +160,22 @@ def read_kitti360(
         for number, value in enumerate(values.tolist()):
             if value < 0:
                 found.dropped[VOID] += 1
-            elif areas[number] < min_area:
-                found.dropped[too_small(min_area)] += 1
-            elif certainty[number] < min_confidence:
+            elif areas[number] < context.min_area:
+                found.dropped[too_small(context.min_area)] += 1
+            elif certainty[number] < options.min_confidence:
                 found.dropped[UNSURE] += 1
             else:
                 found.segments.append(Segment(image, encode(region == number), names[value >> 16], found.group))
         return found
 
-    def split(part: str) -> Reading:
-        frames = read_frames(root / SEMANTICS / f"2013_05_28_drive_{part}_frames.txt")[::every]
-        file = None if journal is None else journal / f"{part}.jsonl"
-        return Reading(names, read_images(read, frames, workers=workers, progress=f"reading {part}", journal=file))
+    def split(part: str) -> Split[tuple[str, str]]:
+        frames = read_frames(options.root / SEMANTICS / f"2013_05_28_drive_{part}_frames.txt")
+        return Split(frames[:: options.every], read_one)
 
-    return split("train"), split("val")
+    return Dataset(names, split("train"), split("val"))
+
+
+READER = Reader("kitti360", Kitti360, read, own_validation=lambda options: True)
 
 
 def read_frames(path: Path) -> list[tuple[str, str]]:

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.classification import evaluate_classification
     from opendas_plugin.runs.comparison import compare
     from opendas_plugin.runs.exports import export
+    from opendas_plugin.runs.folds import prepare_fold
     from opendas_plugin.runs.instance3d import evaluate_instance3d
     from opendas_plugin.runs.interpolation import evaluate_interpolation
     from opendas_plugin.runs.negatives import generate_negatives
+    from opendas_plugin.runs.office_bench import prepare_office_bench
+    from opendas_plugin.runs.openmask3d_scenes import prepare_openmask3d
+    from opendas_plugin.runs.preparation import prepare
+    from opendas_plugin.runs.proposals import prepare_proposals
     from opendas_plugin.runs.queries import query
     from opendas_plugin.runs.semantic import evaluate_semantic
 
@@ -28,6 +33,11 @@ __all__ = [
     "evaluate_semantic",
     "export",
     "generate_negatives",
+    "prepare",
+    "prepare_fold",
+    "prepare_office_bench",
+    "prepare_openmask3d",
+    "prepare_proposals",
     "query",
 ]
 
@@ -40,6 +50,11 @@ _HOMES = {
     "evaluate_semantic": "semantic",
     "export": "exports",
     "generate_negatives": "negatives",
+    "prepare": "preparation",
+    "prepare_fold": "folds",
+    "prepare_office_bench": "office_bench",
+    "prepare_openmask3d": "openmask3d_scenes",
+    "prepare_proposals": "proposals",
     "query": "queries",
 }
 

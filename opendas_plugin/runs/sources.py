@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 from opendas_plugin import methods
@@ -67,8 +66,8 @@ def related_names(domain: Domain, clip: OpenDASCLIP, path: Path | None, *, drop_
     vocabulary = domain.vocabulary
     if path is not None:
         database = NegativeDatabase.load(path)
-    elif domain.info.get("name") == "office":
-        database = NegativeDatabase.load(Path(str(resources.files("opendas_plugin.office") / "negatives.json")))
+    elif domain.negatives is not None:
+        database = NegativeDatabase.load(domain.negatives)
     else:
         logger.info("no file of related names: they are the nearest words by the text tower of the backbone")
         database = offline(vocabulary, clip, word_list())

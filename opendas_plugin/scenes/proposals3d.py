@@ -1,4 +1,4 @@
-"""Masks without classes for the office domain's point clouds; the 3D counterpart of :mod:`.proposals`."""
+"""Masks without classes for the point clouds of a domain's scenes; the 3D counterpart of :mod:`..data.proposals`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REACH = 0.1  # metres within which two instances are neighbours
 
 
 def write_proposals_3d(data: Path, scenes: Sequence[str], output: Path, *, seed: int = 0) -> dict[str, Any]:
-    """Writes proposals and oracle masks for the clouds of some scenes of an office domain.
+    """Writes proposals and oracle masks for the clouds of some scenes of a domain.
 
     ``proposals/<scene>_masks.pt`` and ``oracle/<scene>_masks.pt`` are OpenMask3D's: (points, masks), in the order of
     the points of ``scenes/<scene>/<scene>.ply``; ``quality.json`` has what is returned, ``scenes.txt`` the names. A
@@ -127,7 +127,7 @@ def _identity(cloud: Path, truth: Path, seed: int) -> dict[str, Any]:
     """What a scene's masks are made from: the seed and its files' hashes; the truth has class * 1000 + instance."""
     for path in (cloud, truth):
         if not path.is_file():
-            raise MissingFileError(f"{path} does not exist; expected a domain that prepare_data.py office wrote")
+            raise MissingFileError(f"{path} does not exist; expected scenes, as `opendas-prepare office` writes them")
     return {"seed": seed, **{path.suffix: hashlib.sha256(path.read_bytes()).hexdigest() for path in (cloud, truth)}}
 
 

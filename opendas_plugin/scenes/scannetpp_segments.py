@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
-from opendas_plugin.data.reading import ImageReading, Reading, too_small
+from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
 from opendas_plugin.scenes.colmap import View
 from opendas_plugin.scenes.scannetpp import Scene, Source, class_names, is_class, read_things
@@ -57,36 +56,40 @@ def split_names(train: Sequence[Scene], val: Sequence[Scene]) -> tuple[dict[str,
     return names, tuple(name for key, name in names.items() if key not in seen)
 
 
-def read_scenes(
-    scenes: Sequence[Scene],
+def raw_names(scenes: Sequence[Scene], names: dict[str, str]) -> dict[str, str]:
+    """Class name -> a label of the scenes that means it, where they differ; ``names`` as of :func:`split_names`."""
+    raw = {names[fold_name(label)]: label for label in scene_labels(scenes) if is_class(label)}
+    return {name: label for name, label in sorted(raw.items()) if name != label}
+
+
+def read_scene(
+    scene: Scene,
     names: dict[str, str],
     limits: Limits,
     *,
     straightened: Path,
     cache: Path | None = None,
-    workers: int = 2,
-    progress: str = "scenes",
-) -> Reading:
-    """Reads the segments of scenes, grouped by scene; a terminal sees a progress bar.
+    each: Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]] = map,
+) -> Iterator[ImageReading]:
+    """Reads the segments of a scene, which is their group.
 
     Args:
-        scenes: where from.
+        scene: where from.
         names: see :func:`split_names`.
         limits: what is taken.
         straightened: folder for the straightened fisheye pictures, which segments refer to.
         cache: folder for the object maps, the slow part, by which an interrupted run goes on.
-        workers: threads.
-        progress: what the bar says.
+        each: applies a function to every picture, in order; it may do so in threads.
 
     Raises:
-        MissingFileError, DataError: a file of a scene is missing or not as it should be.
+        MissingFileError, DataError: a file of the scene is missing or not as it should be.
         MissingDependencyError: fisheye pictures without OpenCV.
     """
-    images: list[ImageReading] = []
-    for scene in tqdm(scenes, desc=progress, unit="scene", disable=None):
-        images += _SceneReader(scene, names, limits, straightened, cache).read(workers)
-    raw = {names[fold_name(label)]: label for label in scene_labels(scenes) if is_class(label)}
-    return Reading(tuple(names.values()), images, {name: label for name, label in sorted(raw.items()) if name != label})
+    reader = _SceneReader(scene, names, limits, straightened, cache)
+    views = reader.views.views
+    best = best_views(list(each(lambda view: reader.views.objects(view).visible, views)), limits.views)
+    yield from each(lambda place: reader.read(place, best), range(len(views)))
+    reader.views.close()
 
 
 class _SceneReader:
@@ -99,15 +102,7 @@ class _SceneReader:
             thing.id: names[fold_name(thing.label)] for thing in read_things(scene) if is_class(thing.label)
         }
 
-    def read(self, workers: int) -> Iterator[ImageReading]:
-        views = self.views.views
-        with ThreadPoolExecutor(max(1, workers)) as pool:
-            shares = list(pool.map(lambda view: self.views.objects(view).visible, views))
-            best = best_views(shares, self.limits.views)
-            yield from pool.map(lambda place: self._read(place, best), range(len(views)))
-        self.views.close()
-
-    def _read(self, place: int, best: dict[int, set[int]]) -> ImageReading:
+    def read(self, place: int, best: dict[int, set[int]]) -> ImageReading:
         view = self.views.views[place]
         shown = self.views.objects(view)
         found = ImageReading(self.scene.name)

@@ -18,7 +18,6 @@ from opendas_plugin.data.proposals import (
     erode,
     labelled_pictures,
     merge,
-    office_pictures,
     oversegment,
     split,
     spoil,
@@ -26,6 +25,7 @@ from opendas_plugin.data.proposals import (
 )
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.masks import read_proposals
+from opendas_plugin.scenes.pictures import scene_pictures
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_the_over_segmentation_cuts_at_colours_and_at_depth_steps_and_not_on_a_s
 
 @pytest.fixture
 def data(tmp_path, instances):
-    """Two pictures in the layout of an office domain's scenes."""
+    """Two pictures in the layout of a domain's scenes."""
     scene = tmp_path / "data" / "scenes" / "office_test_000"
     for name in ("color", "depth", "instance", "class"):
         (scene / name).mkdir(parents=True)
@@ -112,7 +112,7 @@ def data(tmp_path, instances):
 
 
 def test_a_folder_that_the_evaluation_reads(data, instances, tmp_path):
-    quality = write_proposals(office_pictures(data, ["office_test_000"]), tmp_path / "out", seed=1)
+    quality = write_proposals(scene_pictures(data / "scenes", ["office_test_000"]), tmp_path / "out", seed=1)
     proposals = read_proposals(tmp_path / "out" / "proposals.json", data / "scenes")
     oracle = read_proposals(tmp_path / "out" / "oracle.json", data / "scenes")
     assert {mask.group for mask in proposals} == {"office_test_000/color/0.jpg", "office_test_000/color/1.jpg"}
@@ -165,6 +165,6 @@ def test_the_command_says_how_good_the_masks_are_and_where_the_pictures_lie(doma
 
 def test_nothing_to_propose_is_an_error(data, tmp_path):
     with pytest.raises(DataError, match="got none"):
-        write_proposals(office_pictures(data, ["office_test_999"]), tmp_path / "out")
+        write_proposals(scene_pictures(data / "scenes", ["office_test_999"]), tmp_path / "out")
     with pytest.raises(DataError, match="got none"):
         describe({"spoilt ground truth": [], "over-segmentation": []})

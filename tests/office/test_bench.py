@@ -20,7 +20,8 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.office import bench
 from opendas_plugin.office.names import BASE, NOVEL_TEST, NOVEL_TUNE
-from opendas_plugin.office.rooms import Pictures, prepare
+from opendas_plugin.office.rooms import Pictures
+from opendas_plugin.runs import prepare
 from opendas_plugin.train.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def test_the_protocol_is_what_the_package_has() -> None:
 
 
 def test_the_rooms_are_still_drawn_as_they_are_frozen(tmp_path) -> None:
-    prepare(tmp_path / "part", train_rooms=1, val_rooms=1, pictures=bench.pictures(), workers=1)
+    prepare("office", output=tmp_path / "part", train_rooms=1, val_rooms=1, pictures=bench.pictures(), workers=1)
     found = bench.digests(tmp_path / "part", load_domain(tmp_path / "part"))
     same = all(importlib.metadata.version(name) == then for name, then in FROZEN["made_with"].items())
     for kind in ("labels", "masks", "pixels") if same else ("labels", "masks"):
@@ -82,8 +83,11 @@ def small(made, tmp_path) -> Path:
 
 def test_the_command_checks_what_lies_there_and_makes_what_does_not(small, capsys) -> None:
     capsys.readouterr()
+    (small / "test" / "negatives.json").unlink()  # as earlier versions left it
     assert main(["office-bench-v1", "--output", str(small)]) == 0
     assert f"{small} is office-bench-v1, checksum " in capsys.readouterr().out
+    related = json.loads((small / "test" / "negatives.json").read_text("utf-8"))
+    assert bench.checksum(related) == FROZEN["related_names"]
     shutil.rmtree(small / "tune")
     assert main(["office-bench-v1", "--output", str(small), "--workers", "1"]) == 0  # the same again
 

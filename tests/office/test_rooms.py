@@ -15,7 +15,8 @@ from PIL import Image
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.office.names import BASE, CLASSES, NOVEL_TEST, NOVEL_TUNE
-from opendas_plugin.office.rooms import Pictures, build_room, prepare
+from opendas_plugin.office.rooms import Pictures, build_room
+from opendas_plugin.runs import prepare
 
 SMALL = Pictures(width=240, height=180, per_room=4, min_area=100)
 
@@ -23,7 +24,7 @@ SMALL = Pictures(width=240, height=180, per_room=4, min_area=100)
 @pytest.fixture(scope="module")
 def office(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("office") / "domain"
-    prepare(folder, train_rooms=1, val_rooms=1, pictures=SMALL, workers=1)
+    prepare("office", output=folder, train_rooms=1, val_rooms=1, pictures=SMALL, workers=1)
     return folder
 
 
@@ -68,7 +69,7 @@ def test_masks_are_those_of_the_instance_and_class_pictures(office):
 
 
 def test_a_thing_has_two_segments_at_most_unless_its_name_is_rare_in_validation(office, tmp_path):
-    prepare(tmp_path / "few", train_rooms=1, val_rooms=1, pictures=replace(SMALL, fewest=1), workers=1)
+    prepare("office", output=tmp_path / "few", train_rooms=1, val_rooms=1, pictures=replace(SMALL, fewest=1), workers=1)
     few, many = load_domain(tmp_path / "few"), load_domain(office)
     seen = Counter(
         int(read(segment.image.parent.parent / "instance" / f"{segment.image.stem}.png")[segment.mask()][0])
@@ -140,12 +141,16 @@ def test_points_of_things_seen_in_a_picture_have_the_label_of_their_pixel(office
 
 
 def test_the_same_seed_gives_the_same_bytes_in_any_number_of_processes(office, tmp_path):
-    prepare(tmp_path / "again", train_rooms=1, val_rooms=1, pictures=SMALL, workers=2)
+    prepare("office", output=tmp_path / "again", train_rooms=1, val_rooms=1, pictures=SMALL, workers=2)
     first, second = (
-        {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in root.rglob("*") if p.is_file()}
+        {
+            str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in root.rglob("*")
+            if path.is_file() and path.name != "run.json"
+        }
         for root in (office, tmp_path / "again")
     )
-    assert first == second and len(first) == 4 + 1 + 2 + 2 * (1 + 1 + 4 * 5)
+    assert first == second and len(first) == 5 + 1 + 2 + 2 * (1 + 1 + 4 * 5)
 
 
 def test_splits_and_seeds_have_rooms_of_their_own():
@@ -156,5 +161,5 @@ def test_splits_and_seeds_have_rooms_of_their_own():
 @pytest.mark.parametrize("wrong", [{"novel_split": "train"}, {"train_rooms": 0}, {"workers": 0}])
 def test_numbers_that_cannot_be_are_refused(tmp_path, wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong)).replace("_", "[ _]")):
-        prepare(tmp_path / "x", **wrong)
+        prepare("office", output=tmp_path / "x", **wrong)
     assert not (tmp_path / "x").exists()

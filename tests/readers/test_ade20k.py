@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from opendas_plugin.errors import MissingFileError
-from opendas_plugin.readers.ade20k import NAMES, SYNONYMS, read_ade20k
+from opendas_plugin.readers.ade20k import NAMES, READER, SYNONYMS
 from opendas_plugin.vocabulary import Vocabulary
 from tests.data.layouts import make_ade20k
+from tests.readers.reading import read_parts
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "ade20k_samples"
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"ADE20K's samples are not at {SAMPLES}")
@@ -38,7 +39,7 @@ def test_the_table_is_the_benchmarks():
 
 
 def test_both_splits_are_read_and_0_is_no_class(tmp_path):
-    train, val = read_ade20k(make_ade20k(tmp_path))
+    train, val = read_parts(READER, root=make_ade20k(tmp_path))
     assert train.names == val.names == NAMES
     assert (len(train.images), len(val.images)) == (6, 3)
     labels = [segment.label for segment in train.images[0].segments]
@@ -51,7 +52,7 @@ def test_both_splits_are_read_and_0_is_no_class(tmp_path):
 
 @needs_samples
 def test_the_sample_pairs_agree_with_a_direct_count():
-    reading, val = read_ade20k(SAMPLES / "sampleData", min_area=1)
+    reading, val = read_parts(READER, root=SAMPLES / "sampleData", min_area=1)
     assert val is None and len(reading.images) == 3
     for image, path in zip(reading.images, sorted((SAMPLES / "sampleData" / "annotations").iterdir()), strict=True):
         counts = Counter(np.asarray(Image.open(path)).ravel().tolist())
@@ -64,4 +65,4 @@ def test_the_sample_pairs_agree_with_a_direct_count():
 
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(MissingFileError, match="give the folder ADEChallengeData2016"):
-        read_ade20k(tmp_path)
+        read_parts(READER, root=tmp_path)

@@ -12,8 +12,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.readers.coco import clean_names, read_instances, read_panoptic
+from opendas_plugin.readers.coco import READER, clean_names
 from opendas_plugin.vocabulary import Vocabulary
+from tests.readers.reading import read_parts
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "coco"
 HEIGHT, WIDTH = 60, 80
@@ -62,7 +63,7 @@ def instances(tmp_path):
 
 def read(root, content, **options):
     (root / "instances.json").write_text(json.dumps(content))
-    return read_instances(root / "instances.json", root / "images", **{"min_area": 10, **options})
+    return read_parts(READER, 10, instances_json=root / "instances.json", images=root / "images", **options)[0]
 
 
 def test_polygons_and_run_lengths_are_read_as_pycocotools_reads_them(instances):
@@ -128,6 +129,15 @@ def test_categories_of_one_name_are_refused(instances):
         read(root, content)
 
 
+def test_validation_data_of_other_classes_are_refused(instances):
+    root, content = instances
+    (root / "val.json").write_text(
+        json.dumps({**content, "categories": [*content["categories"], {"id": 9, "name": "sofa"}]})
+    )
+    with pytest.raises(DataError, match="name different classes: 'sofa' is only in one of them"):
+        read(root, content, val_instances_json=root / "val.json")
+
+
 def test_an_image_of_another_size_or_none_is_refused(instances):
     root, content = instances
     Image.new("RGB", (WIDTH, HEIGHT + 1)).save(root / "images" / "7.jpg")
@@ -164,9 +174,9 @@ def panoptic(tmp_path):
     return tmp_path, content
 
 
-def read_pair(root, content, **options):
+def read_pair(root, content, min_area=1):
     (root / "panoptic.json").write_text(json.dumps(content))
-    return read_panoptic(root / "panoptic.json", root, root, **{"min_area": 1, **options})
+    return read_parts(READER, min_area, panoptic_json=root / "panoptic.json", panoptic_dir=root, images=root)[0]
 
 
 def test_panoptic_segments_are_the_pixels_of_their_id(panoptic):
@@ -197,7 +207,8 @@ def test_a_png_that_disagrees_with_its_json_is_refused(panoptic):
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"COCO is not at {REAL}")
 def test_real_panoptic_labels():
     path = REAL / "panoptic" / "panoptic_train2017.json"
-    reading = read_panoptic(path, path.with_suffix(""), REAL / "images" / "train2017", min_area=1)
+    files = {"panoptic_json": path, "panoptic_dir": path.with_suffix(""), "images": REAL / "images" / "train2017"}
+    reading, _ = read_parts(READER, 1, **files)
     content = json.loads(path.read_text())
     info = {
         (annotation["file_name"], segment["area"], tuple(segment["bbox"]))

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.readers.folders import group_names, read_folders
+from opendas_plugin.readers.folders import READER, group_names
+from tests.readers.reading import read_parts
 
 NAMES = ("sky", "road", "car", "void")
 CAMVID = Path(__file__).parents[3] / "shared" / "data" / "camvid"
@@ -37,7 +38,13 @@ def save(root, stem, labels, image_suffix=".jpg"):
 
 
 def read(root, **options):
-    return read_folders(root / "images", root / "labels", NAMES, **{"min_area": 1, **options})
+    return read_labels(root / "images", root / "labels", NAMES, **options)
+
+
+def read_labels(images, labels, names, *, min_area=1, **options):
+    train, val = read_parts(READER, min_area, images=images, labels=labels, classes=",".join(names), **options)
+    assert val is None
+    return train
 
 
 @pytest.fixture
@@ -129,7 +136,7 @@ def test_a_video_is_cut_into_blocks_of_neighbours():
 
 def test_a_label_value_outside_the_classes_is_refused(tmp_path):
     save(tmp_path, "a", [[0, 7]])
-    with pytest.raises(DataError, match=r"a\.png: label value 7 is not one of the 4 classes, 0 to 3; .*--ignore 7"):
+    with pytest.raises(DataError, match=r"a\.png: label value 7 is not one of the 4 classes, 0 to 3; .*`ignore` 7"):
         read(tmp_path)
 
 
@@ -173,7 +180,7 @@ def test_missing_and_empty_folders_are_named(tmp_path):
 
 @pytest.mark.skipif(not CAMVID.is_dir(), reason=f"CamVid is not at {CAMVID}")
 def test_camvid_gives_one_segment_a_class_and_frame():
-    reading = read_folders(CAMVID / "val", CAMVID / "valannot", CAMVID_NAMES, ignore=(11,), min_area=1)
+    reading = read_labels(CAMVID / "val", CAMVID / "valannot", CAMVID_NAMES, ignore=(11,))
     maps = [np.asarray(Image.open(path)) for path in sorted((CAMVID / "valannot").glob("*.png"))]
     assert len(reading.images) == len(maps) == 40
     assert len(reading.names) == 11

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.readers.kitti360 import LABELS, class_names, class_of_id, read_kitti360
+from opendas_plugin.readers.kitti360 import LABELS, READER, class_names, class_of_id
 from opendas_plugin.vocabulary import Vocabulary
 from tests.data.layouts import CAR, GATE, make_kitti360
+from tests.readers.reading import read_parts
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_the_classes():
 
 
 def test_instances_and_regions_become_segments(root):
-    train, val = read_kitti360(root)
+    train, val = read_parts(READER, root=root)
     assert (len(train.images), len(val.images)) == (4, 2)
     image = train.images[0]
     road = 40 * 120 - 480 - 720 - 200 - 420 - 240 - 300
@@ -55,20 +56,20 @@ def test_instances_and_regions_become_segments(root):
 
 
 def test_masks_are_those_of_the_pngs(root):
-    train, _ = read_kitti360(root)
+    train, _ = read_parts(READER, root=root)
     instance = np.asarray(Image.open(next((root / "data_2d_semantics").rglob("instance/0000000000.png"))))
     cars = [segment.mask() for segment in train.images[0].segments if segment.label == "car"]
     assert (cars[0] == (instance == CAR * 1000 + 1)).all() and (cars[1] == (instance == CAR * 1000 + 2)).all()
 
 
 def test_the_19_classes_merge_as_the_evaluation_does(root):
-    train, _ = read_kitti360(root, classes=19)
+    train, _ = read_parts(READER, root=root, classes=19)
     assert train.names == class_names(19)
     assert [label for label, _ in segments(train.images[0])] == ["building", "car", "car", "fence", "road"]
 
 
 def test_frames_areas_and_confidence_can_be_chosen(root):
-    train, val = read_kitti360(root, every=3, min_area=250, min_confidence=0.0)
+    train, val = read_parts(READER, root=root, every=3, min_area=250, min_confidence=0.0)
     assert (len(train.images), len(val.images)) == (2, 1)
     assert [label for label, _ in segments(train.images[0])] == ["building", "car", "road", "vegetation"]
 
@@ -76,7 +77,7 @@ def test_frames_areas_and_confidence_can_be_chosen(root):
 def test_without_confidence_maps_everything_is_sure(root):
     for path in root.rglob("confidence/*.png"):
         path.unlink()
-    assert "vegetation" in [segment.label for segment in read_kitti360(root)[0].images[0].segments]
+    assert "vegetation" in [segment.label for segment in read_parts(READER, root=root)[0].images[0].segments]
 
 
 def spoil(root, kind, change):
@@ -91,15 +92,15 @@ def to_99(pixels):
 
 def test_data_that_do_not_fit_are_named(root, tmp_path):
     with pytest.raises(MissingFileError, match=r"train_frames\.txt does not exist"):
-        read_kitti360(tmp_path / "elsewhere")
+        read_parts(READER, root=tmp_path / "elsewhere")
     spoil(root, "instance", lambda pixels: pixels[:10])
     with pytest.raises(DataError, match="not of one size"):
-        read_kitti360(root)
+        read_parts(READER, root=root)
     make_kitti360(root)
     spoil(root, "semantic", to_99)
     with pytest.raises(DataError, match="the id 99 is none of KITTI-360's"):
-        read_kitti360(root)
+        read_parts(READER, root=root)
     make_kitti360(root)
     (root / "data_2d_semantics/train/2013_05_28_drive_val_frames.txt").write_text("a\n")
     with pytest.raises(DataError, match=r"val_frames\.txt, line 1"):
-        read_kitti360(root)
+        read_parts(READER, root=root)

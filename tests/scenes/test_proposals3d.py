@@ -116,5 +116,5 @@ def test_finished_scenes_are_kept_and_no_scene_depends_on_others(data, tmp_path)
 
 def test_a_domain_without_its_ground_truth_is_an_error(data, tmp_path):
     (data / "ground_truth" / "office_test_000.txt").unlink()
-    with pytest.raises(MissingFileError, match="expected a domain"):
+    with pytest.raises(MissingFileError, match="expected scenes, as"):
         write_proposals_3d(data, ["office_test_000"], tmp_path / "out")

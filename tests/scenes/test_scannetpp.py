@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from opendas_plugin.scenes.mask_features import read_masks
 from opendas_plugin.scenes.openmask3d_layout import export_masks, export_scene, read_proposals
 from opendas_plugin.scenes.raycast import RayCaster, load_mesh
 from opendas_plugin.scenes.scannetpp import Scene, Thing, choose_offices, class_names, read_things
-from opendas_plugin.scenes.scannetpp_segments import Limits, read_scenes, split_names
+from opendas_plugin.scenes.scannetpp_segments import Limits, read_scene, split_names
 from opendas_plugin.scenes.scannetpp_truth import label_vertices, write_truth
 from opendas_plugin.scenes.scannetpp_views import SceneViews, best_views
 from tests.scenes.scannetpp_rooms import office_room, offices, write_scene
@@ -141,17 +142,17 @@ def test_objects_become_segments_of_their_best_pictures(root, tmp_path):
     scenes = [Scene(root, "a0")]
     names, _ = split_names(scenes, [])
     limits = Limits(every=1, min_side=10, views=2)
-    reading = read_scenes(scenes, names, limits, straightened=tmp_path)
-    labels = [segment.label for image in reading.images for segment in image.segments]
+    images = list(read_scene(*scenes, names, limits, straightened=tmp_path))
+    labels = [segment.label for image in images for segment in image.segments]
     assert labels.count("office chair") == labels.count("office desk") == 2
     assert "remove" not in labels
-    dropped = sum((image.dropped for image in reading.images), start=type(reading.images[0].dropped)())
+    dropped = sum((image.dropped for image in images), start=Counter())
     assert dropped["seen better in other pictures"] == 2 * 4  # floor, chair, desk, keyboard
     assert dropped["label that is no class"] == 4
     views = SceneViews(scenes[0], "iphone")
     shown = [views.objects(view).visible for view in views.views]
     best = best_views(shown, 2)
-    for place, image in enumerate(reading.images):
+    for place, image in enumerate(images):
         assert {segment.label for segment in image.segments} == {
             thing.label for thing in read_things(scenes[0]) if place in best[thing.id] and thing.label != "remove"
         }
@@ -166,8 +167,8 @@ def test_small_narrow_and_hidden_objects_are_dropped(root, tmp_path):
         (Limits(every=1, min_side=1000), "narrow box"),
         (Limits(every=1, min_side=1, min_visible=1.0), "mostly hidden"),
     ):
-        reading = read_scenes(scenes, names, limits, straightened=tmp_path)
-        assert sum(image.dropped[reason] for image in reading.images) > 0
+        images = read_scene(*scenes, names, limits, straightened=tmp_path)
+        assert sum(image.dropped[reason] for image in images) > 0
 
 
 def test_every_nth_picture_in_colmaps_order(root):

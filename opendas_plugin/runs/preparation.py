@@ -1,0 +1,222 @@
+"""Any labelled dataset -> a domain folder: a reader says what there is, the run reads, splits, marks and writes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+
+from opendas_plugin.data.domain import Domain, build_domain, domain_folder, load_domain, write_domain
+from opendas_plugin.data.reading import ImageReading, Reading, read_images
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.files import read_json, write_json
+from opendas_plugin.readers import registry
+from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
+from opendas_plugin.runs.record import RunRecord, plain
+from opendas_plugin.runs.run import Run
+from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, read_names
+
+VAL_FRACTION = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare(Run[Domain]):
+    """The settings of every reader; :func:`run_of` joins a reader's own to them.
+
+    Where a reader has an option of the same name, that one counts and the reader alone heeds it.
+    """
+
+    reader: ClassVar[Reader[Any]]
+
+    output: Path
+    """Folder for train.jsonl, val.jsonl, vocabulary.json, domain.json and run.json."""
+    novel: Path | None = None
+    """File with one novel name a line; their segments leave training."""
+    novel_fraction: float | None = None
+    """Part of all names to draw as novel, out of those with a validation segment."""
+    val_fraction: float | None = None
+    """Part of the images to validate on, by whole groups; default 0.2. Not with validation data of its own."""
+    seed: int = 0
+    """Seed of both draws."""
+    min_area: int = 100
+    """Smaller segments are dropped, in pixels."""
+    template: str = DEFAULT_TEMPLATE
+    """Text with one {} for the name."""
+    workers: int = min(8, os.cpu_count() or 1)
+    """Threads that decode and encode, or processes that render."""
+
+    def options(self) -> Any:
+        """The reader's own settings.
+
+        Raises:
+            ConfigError: they do not go together.
+        """
+        kind = self.reader.options
+        return kind(**{field.name: getattr(self, field.name) for field in dataclasses.fields(kind)})
+
+    def check(self) -> None:
+        """Looks whether the reader's settings go together, and the others lie in range.
+
+        Raises:
+            ConfigError: they do not.
+        """
+        _check_choices(self)
+        self.options()
+        if self.novel is not None and self.novel_fraction is not None:
+            raise ConfigError("give `novel` or `novel_fraction`, not both")
+        for name in ("novel_fraction", "val_fraction"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise ConfigError(f"`{name}` must lie between 0 and 1, got {value}")
+        for name in ("min_area", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"`{name}` must be 1 or more, got {value}")
+
+    def unused(self) -> Mapping[str, str]:
+        """``val_fraction`` beside validation data, and the seed where nothing is drawn."""
+        try:
+            apart = self.reader.own_validation(self.options())
+        except ConfigError:  # check() says what is wrong with the options
+            return {}
+        reasons = {}
+        if apart:
+            reasons["val_fraction"] = "beside validation data of its own"
+            if self.novel_fraction is None:
+                reasons["seed"] = "where neither validation images nor novel names are drawn"
+        return {name: reason for name, reason in reasons.items() if name not in self._taken()}
+
+    def work(self, record: RunRecord) -> Domain:
+        """Reads the dataset and writes the domain, all of it or nothing."""
+        novel = self._given("novel")
+        names = None if novel is None else read_names(novel)
+        with domain_folder(self.output, self.reader.extras) as folder, self.journals() as journals:
+            cache_folder = self.output.with_name(f"{self.output.name}.cache")
+            dataset = self.reader.read(self.options(), Context(folder, cache_folder, self.min_area, self.workers))
+            train = self._read(dataset, dataset.train, "train", journals)
+            val = None if dataset.val is None else self._read(dataset, dataset.val, "val", journals)
+            fraction = self._given("novel_fraction")
+            domain = build_domain(
+                dataset.title or self.output.name,
+                train,
+                val,
+                val_fraction=self._given("val_fraction") or VAL_FRACTION,
+                novel=dataset.novel if names is None and fraction is None else names,
+                novel_fraction=fraction,
+                seed=self.seed,
+                template=self.template,
+            )
+            domain.info.update(dataset.info)
+            write_domain(folder, domain)
+            record.write(folder)
+        return load_domain(self.output)
+
+    def journals(self) -> AbstractContextManager[Path | None]:
+        """The folder that keeps what was read so far; None: nothing is kept."""
+        return nullcontext()
+
+    def _taken(self) -> set[str]:
+        """The common settings that the reader has taken over."""
+        return {field.name for field in dataclasses.fields(self.reader.options)}
+
+    def _given(self, name: str) -> Any:
+        return None if name in self._taken() else getattr(self, name)
+
+    def _read(self, dataset: Dataset, split: Split[Any], part: str, journals: Path | None) -> Reading:
+        images: list[ImageReading] = list(split.items)
+        if split.read is not None:
+            journal = None if journals is None else journals / f"{part}.jsonl"
+            images = read_images(
+                split.read, split.items, workers=self.workers, progress=f"reading {part}", journal=journal
+            )
+        return Reading(dataset.names, images, dict(dataset.raw_names), split.unlabelled)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareImages(Prepare):
+    """The settings of readers whose images are read one by one, so that an interrupted run can go on."""
+
+    resume: bool = False
+    """Go on where an interrupted run with the same flags stopped, and keep what was read if this one stops too."""
+
+    def check(self) -> None:
+        """Also looks whether what is to be gone on with is of the same settings."""
+        super().check()
+        folder = self._partial()
+        if self.resume and folder.is_dir() and read_json(folder / "flags.json") != self._identity():
+            raise ConfigError(f"{folder} is of a run with other settings; give the same ones, or leave `resume` out")
+
+    @contextmanager
+    def journals(self) -> Iterator[Path | None]:
+        """A folder beside the output: a kill leaves it, and with ``resume`` an error does too."""
+        folder = self._partial()
+        if not self.resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        done = False
+        try:
+            write_json(folder / "flags.json", self._identity())
+            yield folder
+            done = True
+        finally:
+            if done or not self.resume:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _partial(self) -> Path:
+        return self.output.with_name(f".{self.output.name}.partial")
+
+    def _identity(self) -> dict[str, Any]:
+        settings: dict[str, Any] = plain(self)
+        return {name: value for name, value in settings.items() if name not in ("resume", "workers")}
+
+
+def _check_choices(settings: Prepare) -> None:
+    """Checks in Python what the command line cannot get wrong: settings with a few possible values."""
+    for name, hint in get_type_hints(type(settings)).items():
+        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        if not all(kind is NoneType or get_origin(kind) is Literal for kind in kinds):
+            continue
+        choices = [choice for kind in kinds for choice in get_args(kind) or (None,)]
+        if getattr(settings, name) not in choices:
+            raise ConfigError(
+                f"`{name}` must be one of {', '.join(map(str, choices))}, got {getattr(settings, name)!r}"
+            )
+
+
+@cache
+def run_of(reader: Reader[Any]) -> type[Prepare]:
+    """The run of a reader: a dataclass of the settings of all readers and its own."""
+    base = PrepareImages if reader.resumable else Prepare
+    body = {
+        "__doc__": reader.options.__doc__,
+        "__module__": __name__,
+        "__post_init__": base.__post_init__,
+        "reader": reader,
+    }
+    kind = type(reader.options.__name__, (reader.options, base), body)
+    return dataclass(frozen=True, kw_only=True)(kind)
+
+
+def prepare(reader: str | Reader[Any], /, **settings: Any) -> Domain:
+    """Turns a labelled dataset into a domain folder, as ``opendas-prepare`` does.
+
+    Args:
+        reader: the name of a dataset's layout, such as "folders", or a reader.
+        settings: those of :class:`Prepare` and the reader's own, such as ``output`` and ``images``; see
+            ``opendas-prepare NAME --help``. Names may also be given as lists.
+
+    Returns:
+        The domain as it lies in ``output``.
+
+    Raises:
+        ConfigError: no such reader, or settings that do not go together.
+        MissingFileError, DataError: the dataset is not as it should be.
+        OutputError: ``output`` cannot be written, or holds something else.
+    """
+    return run_of(registry.get(reader) if isinstance(reader, str) else reader)(**settings)()

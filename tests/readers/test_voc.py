@@ -1,0 +1,140 @@
+"""Pascal VOC's layout: segments of classes and of objects against the PNGs' own pixels, and what is no class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from opendas_plugin.commands.prepare_data import main
+from opendas_plugin.data.domain import load_domain
+from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.readers.voc import NAMES, RAW_NAMES, READER
+from opendas_plugin.vocabulary import Vocabulary
+from tests.readers.reading import read_parts
+
+CHAIR, PERSON, VOID = 9, 15, 255
+LISTS = {"train": ["2007_000032", "2007_000039", "2007_000063"], "val": ["2007_000033", "2007_000042"]}
+
+
+def colours() -> list[int]:
+    """VOC's palette: the bits of a value, spread over red, green and blue from the highest on (VOCcode's colormap)."""
+    table = np.zeros((256, 3), int)
+    for value in range(256):
+        for bit in range(8):
+            table[value] |= [(value >> (3 * bit + channel) & 1) << (7 - bit) for channel in range(3)]
+    return table.ravel().tolist()
+
+
+def save(path: Path, values: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(values.astype(np.uint8))
+    picture.putpalette(colours())
+    picture.save(path)
+
+
+@pytest.fixture
+def devkit(tmp_path):
+    """VOCdevkit/VOC2012 with two chairs and a person an image, each with a void border."""
+    folder = tmp_path / "VOCdevkit" / "VOC2012"
+    for name in ("JPEGImages", "ImageSets/Segmentation"):
+        (folder / name).mkdir(parents=True)
+    for name, stems in {**LISTS, "trainval": sorted([*LISTS["train"], *LISTS["val"]])}.items():
+        (folder / "ImageSets" / "Segmentation" / f"{name}.txt").write_text("".join(f"{stem}\n" for stem in stems))
+        for place, stem in enumerate(stems):
+            classes, objects = np.zeros((2, 40, 60), int)
+            for number, (value, left) in enumerate(((CHAIR, 2), (PERSON, 20), (CHAIR, 40)), 1):
+                classes[8 : 30 + place, left : left + 16] = objects[8 : 30 + place, left : left + 16] = VOID
+                classes[9 : 29 + place, left + 1 : left + 15] = value
+                objects[9 : 29 + place, left + 1 : left + 15] = number
+            save(folder / "SegmentationClass" / f"{stem}.png", classes)
+            save(folder / "SegmentationObject" / f"{stem}.png", objects)
+            Image.new("RGB", (60, 40), (20 * place, 90, 90)).save(folder / "JPEGImages" / f"{stem}.jpg")
+    return tmp_path / "VOCdevkit"
+
+
+def pixels(devkit: Path, kind: str, stem: str) -> np.ndarray:
+    return np.asarray(Image.open(devkit / "VOC2012" / kind / f"{stem}.png"))
+
+
+def test_the_palettes_first_colours_are_vocs():
+    assert colours()[:12] == [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0]
+    assert colours()[-3:] == [224, 224, 192]
+
+
+def test_there_are_20_names_that_are_a_vocabulary():
+    Vocabulary(NAMES)
+    assert len(NAMES) == 20 and (NAMES[CHAIR - 1], NAMES[PERSON - 1]) == ("chair", "person")
+    assert set(RAW_NAMES) <= set(NAMES)
+
+
+def test_segments_are_all_pixels_of_a_class(devkit):
+    for part, stems in zip(read_parts(READER, root=devkit), LISTS.values(), strict=True):
+        assert [image.group for image in part.images] == stems
+        for image, stem in zip(part.images, stems, strict=True):
+            values = pixels(devkit, "SegmentationClass", stem)
+            assert [segment.label for segment in image.segments] == ["chair", "person"]
+            for value, segment in zip((CHAIR, PERSON), image.segments, strict=True):
+                assert (segment.mask() == (values == value)).all()
+                assert segment.image == devkit / "VOC2012" / "JPEGImages" / f"{stem}.jpg"
+            assert image.dropped == {"background": 1, "void": 1}
+
+
+def test_segments_are_objects_of_the_class_that_their_pixels_have(devkit):
+    train, _ = read_parts(READER, root=devkit / "VOC2012", segments="object")
+    values = pixels(devkit, "SegmentationObject", LISTS["train"][0])
+    found = train.images[0].segments
+    assert [segment.label for segment in found] == ["chair", "person", "chair"]
+    for number, segment in enumerate(found, 1):
+        assert (segment.mask() == (values == number)).all()
+
+
+@pytest.mark.parametrize("segments", ["class", "object"])
+def test_background_may_be_a_class(devkit, segments):
+    train, _ = read_parts(READER, root=devkit, background=True, segments=segments)
+    assert train.names == ("background", *NAMES)
+    (ground,) = [segment for segment in train.images[0].segments if segment.label == "background"]
+    assert (ground.mask() == (pixels(devkit, "SegmentationClass", LISTS["train"][0]) == 0)).all()
+
+
+def test_small_segments_are_dropped(devkit):
+    train, _ = read_parts(READER, 300, root=devkit, segments="object")
+    assert train.images[0].dropped["smaller than 300 pixels"] == 3
+
+
+def test_the_command(devkit, tmp_path, capsys):
+    flags = ["voc", "--root", str(devkit), "--output", str(tmp_path / "out")]
+    assert main([*flags, "--segments", "object", "--novel-fraction", "0.05"]) == 0
+    domain = load_domain(tmp_path / "out")
+    assert domain.info["images"] == {"train": 3, "val": 2} and len(domain.val) == 6
+    assert domain.info["raw_names"] == RAW_NAMES
+    assert main([*flags, "--val-fraction", "0.4"]) == 2
+    assert "--val-fraction has no effect beside validation data of its own" in capsys.readouterr().err
+    assert main([*flags, "--lists", "trainval", "--val-fraction", "0.4"]) == 0
+    assert load_domain(tmp_path / "out").info["images"] == {"train": 3, "val": 2}
+
+
+def test_what_is_missing_or_odd_is_named(devkit, tmp_path):
+    folder = devkit / "VOC2012"
+    with pytest.raises(MissingFileError, match="holds 0 folders such as VOC2012"):
+        read_parts(READER, root=tmp_path / "elsewhere")
+    stem = LISTS["val"][0]
+    odd = pixels(devkit, "SegmentationClass", stem).copy()
+    odd[0, 0] = 21
+    save(folder / "SegmentationClass" / f"{stem}.png", odd)
+    with pytest.raises(DataError, match=rf"{stem}\.png: the value 21 is none of VOC's"):
+        read_parts(READER, root=devkit)
+    save(folder / "SegmentationClass" / f"{stem}.png", odd[:10])
+    with pytest.raises(DataError, match="not of one size"):
+        read_parts(READER, root=devkit)
+    (folder / "JPEGImages" / f"{stem}.jpg").unlink()
+    with pytest.raises(MissingFileError, match=rf"{stem}\.jpg does not exist"):
+        read_parts(READER, root=devkit)
+    (folder / "ImageSets" / "Segmentation" / "val.txt").unlink()
+    with pytest.raises(MissingFileError, match=r"val\.txt does not exist"):
+        read_parts(READER, root=devkit)
+    (devkit / "VOC2007" / "ImageSets").mkdir(parents=True)
+    with pytest.raises(MissingFileError, match="holds 2 folders"):
+        read_parts(READER, root=devkit)
