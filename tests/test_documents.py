@@ -27,8 +27,12 @@ def shell_lines():
 
 
 @pytest.mark.parametrize(("document", "words"), list(shell_lines()), ids=lambda value: str(value)[:60])
-def test_every_command_line_is_one_that_the_command_takes(document, words, monkeypatch, capsys):
+def test_every_command_line_is_one_that_the_command_takes(document, words, monkeypatch, tmp_path, capsys):
     """The run is cut off behind the reading of its flags, where its record begins."""
+    monkeypatch.chdir(tmp_path)
+    for file in ("mine.yaml", "scenes/kitchen/kitchen_masks.pt"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()
     command = importlib.import_module(f"opendas_plugin.commands.{MODULES[words[0]]}")
 
     def understood(*arguments, **options):

@@ -18,7 +18,7 @@ LAYERS = (
     {"commands"},
     {"runs"},
     {"train", "eval", "readers"},
-    {"labeller", "office"},
+    {"labeller", "classifier", "office"},
     {"methods"},
     {"negatives"},
     {"scenes"},
@@ -27,7 +27,7 @@ LAYERS = (
     {"files", "version"},
     {"errors"},
 )
-MODEL_KNOWS = {"model", "files", "version", "errors"}
+MODEL_KNOWS = {"model", "crops", "files", "version", "errors"}
 
 # Optional or brittle dependencies, and the one file that knows each.
 ONE_FILE = {

@@ -20,10 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def generate_negatives(argv: Sequence[str]) -> None:
     """Makes the database and says what in it equals names that only evaluation knows."""
     run = parse(GenerateNegatives, argv, prog=PROGRAM)
+    database, vocabulary = run(command_line(PROGRAM, argv)), Vocabulary.load(run.vocabulary)
     if run.dry_run:
         print(run.requests())
         return
-    database, vocabulary = run(command_line(PROGRAM, argv)), Vocabulary.load(run.vocabulary)
     print(f"{run.output}: related names of {len(vocabulary.base)} classes, source {run.source}")
     if leaks := database.leaks(vocabulary):
         print(as_flags(describe_leaks(leaks)))
