@@ -118,8 +118,7 @@ def _checked(kind: type[R], found: Any, argv: Sequence[str]) -> R:
     run = kind(**{name: value for name, value in _settings(found).items() if name != "debug"})
     given = {re.split(r"[=.]", argument[2:])[0].replace("-", "_") for argument in argv if argument.startswith("--")}
     try:
-        run.refuse_unused(given)
-        run.check()
+        run.validate(given)
     except ConfigError as error:
         raise UsageError(str(error)) from error
     return run

@@ -10,8 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar
 
 from opendas_plugin.data.domain import Domain, build_domain, domain_folder, load_domain, write_domain
 from opendas_plugin.data.reading import ImageReading, Reading, read_images
@@ -67,7 +66,6 @@ class Prepare(Run[Domain]):
         Raises:
             ConfigError: they do not.
         """
-        _check_choices(self)
         self.options()
         if self.novel is not None and self.novel_fraction is not None:
             raise ConfigError("give `novel` or `novel_fraction`, not both")
@@ -174,19 +172,6 @@ class PrepareImages(Prepare):
     def _identity(self) -> dict[str, Any]:
         settings: dict[str, Any] = plain(self)
         return {name: value for name, value in settings.items() if name not in ("resume", "workers")}
-
-
-def _check_choices(settings: Prepare) -> None:
-    """Checks in Python what the command line cannot get wrong: settings with a few possible values."""
-    for name, hint in get_type_hints(type(settings)).items():
-        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-        if not all(kind is NoneType or get_origin(kind) is Literal for kind in kinds):
-            continue
-        choices = [choice for kind in kinds for choice in get_args(kind) or (None,)]
-        if getattr(settings, name) not in choices:
-            raise ConfigError(
-                f"`{name}` must be one of {', '.join(map(str, choices))}, got {getattr(settings, name)!r}"
-            )
 
 
 @cache

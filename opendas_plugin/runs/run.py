@@ -28,7 +28,8 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.runs.record import RunRecord
@@ -74,15 +75,23 @@ class Run(Generic[Result]):
         """Does the work, and writes ``record`` beside the results."""
         raise NotImplementedError
 
-    def refuse_unused(self, given: Collection[str]) -> None:
-        """Checks that no setting was ``given`` that has no effect.
+    def validate(self, given: Collection[str]) -> None:
+        """Looks whether every setting is one of its choices and has an effect, and whether they go together.
+
+        Args:
+            given: names of the settings that the caller chose.
 
         Raises:
-            ConfigError: one was.
+            ConfigError: one is not, or they do not.
         """
+        for name, choices in _choices(type(self)).items():
+            if getattr(self, name) not in choices:
+                chosen, names = getattr(self, name), ", ".join(map(str, choices))
+                raise ConfigError(f"`{name}` must be one of {names}, got {chosen!r}")
         for name, reason in self.unused().items():
             if name in given:
                 raise ConfigError(f"`{name}` has no effect {reason}; leave it out")
+        self.check()
 
     def __call__(self, command: str | None = None) -> Result:
         """Checks the settings and does the work.
@@ -94,8 +103,7 @@ class Run(Generic[Result]):
             ConfigError: settings that do not go together, or that have no effect.
             OpenDASError: what the work raises.
         """
-        self.refuse_unused(changed(self))
-        self.check()
+        self.validate(changed(self))
         return self.work(RunRecord(self, command=command, seed=getattr(self, "seed", None)))
 
 
@@ -118,3 +126,13 @@ def function_of(run: Callable[Settings, Run[Result]]) -> Callable[Settings, Resu
 
     function.__signature__ = inspect.signature(run).replace(return_annotation=inspect.Signature.empty)  # type: ignore[attr-defined]
     return function
+
+
+def _choices(kind: type) -> dict[str, list[Any]]:
+    """The settings with a few possible values, which a command line cannot get wrong and Python can."""
+    found = {}
+    for name, hint in get_type_hints(kind).items():
+        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        if all(part is NoneType or get_origin(part) is Literal for part in kinds):
+            found[name] = [choice for part in kinds for choice in get_args(part) or (None,)]
+    return found
