@@ -41,9 +41,9 @@ from torch import Tensor
 
 from opendas_plugin import methods
 from opendas_plugin.errors import ConfigError, TrainingError
-from opendas_plugin.methods import Tower
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
+from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
@@ -69,7 +69,7 @@ def train(
     negatives: NegativeDatabase | None = None,
     resume: bool = False,
     facts: Mapping[str, Any] | None = None,
-    milestone: Callable[[str, tuple[Tower, ...]], None] | None = None,
+    milestone: Callable[[str, tuple[TowerName, ...]], None] | None = None,
     world: World | None = None,
 ) -> None:
     """Learns the prompts of ``clip`` in all stages of the method.
@@ -104,7 +104,7 @@ def train(
         if world.writes:
             _checkpoint(clip, Position(stage, step), identity, remembered).save(output)
 
-    def reach(name: str, towers: tuple[Tower, ...]) -> None:
+    def reach(name: str, towers: tuple[TowerName, ...]) -> None:
         if milestone is not None and world.writes:
             milestone(name, towers)
         world.wait()

@@ -7,12 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import AdapterError, ConfigError, MissingFileError, OutputError
 from opendas_plugin.model import adapted_clip
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import save_adapter
+from opendas_plugin.model.adapter_config import FORMAT_VERSION
 from opendas_plugin.model.checkpoint import backbone_sha256
-from opendas_plugin.model.config import FORMAT_VERSION, PromptConfig
+from opendas_plugin.model.config import PromptConfig
 from tests.model.models import TEXTS, openai_state, pixels
 
 PROMPTS = PromptConfig(visual_tokens=3, text_tokens=2, visual_depth=1)
@@ -43,7 +45,7 @@ def test_a_loaded_adapter_gives_the_same_features_and_metadata(tmp_path, tiny_ba
     metadata = {
         "method": "opendas",
         "template": "a picture of a {}.",
-        "crop_policy": {"background": "mean", "size": 32},
+        "crop_policy": CropPolicy("mean", size=32),
         "base_names": ("door", "wall"),
         "training": {"dataset": "blocks", "seeds": [1, 2], "before": {"w_f1": 12.5}},
     }

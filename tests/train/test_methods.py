@@ -42,7 +42,7 @@ def build(config: TrainConfig) -> OpenDASCLIP:
     return OpenDASCLIP.from_backbone(config.backbone, prompts=config.prompts, weights=config.weights)
 
 
-@pytest.mark.parametrize("method", methods.METHODS)
+@pytest.mark.parametrize("method", methods.registry.BUILT_IN)
 def test_a_method_trains_saves_and_scores(method, data, negatives, tiny_backbone, tmp_path) -> None:
     config = recipe(tmp_path, method, tiny_backbone, batch_size=4)
     clip = build(config)
@@ -65,7 +65,7 @@ def test_a_method_trains_saves_and_scores(method, data, negatives, tiny_backbone
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("method", sorted(set(methods.METHODS) - set(STARTS_ELSEWHERE)))
+@pytest.mark.parametrize("method", sorted(set(methods.registry.BUILT_IN) - set(STARTS_ELSEWHERE)))
 def test_a_method_starts_where_its_paper_does(method, data, tiny_backbone, tmp_path) -> None:
     config = recipe(tmp_path, method, tiny_backbone)
     clip, plain = build(config), OpenDASCLIP.from_backbone(tiny_backbone).model
