@@ -32,7 +32,7 @@ from opendas_plugin.runs.sources import learning_segments, mines_in_related_name
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import TrainingData
-from opendas_plugin.train.run import train
+from opendas_plugin.train.run import CACHE, train
 from opendas_plugin.train.state import fingerprint
 
 DEFAULT_RECIPE = "office"
@@ -252,8 +252,12 @@ class Training:
 
 
 def score_folders(method: str) -> dict[str, str]:
-    """The folders of the scores by milestone: ``before``, ``after_<stage>`` and, for the last stage, ``after``."""
-    stages = [stage.name for stage in methods.get(method).stages]
+    """The folders of the scores by milestone: ``before``, ``after_<stage>`` and, for the last stage, ``after``.
+
+    What a method stores behind its stages counts as one.
+    """
+    found = methods.get(method)
+    stages = [*(stage.name for stage in found.stages), *([CACHE] if found.cache else [])]
     return {BEFORE: BEFORE, **{name: f"after_{name}" for name in stages}, **dict.fromkeys(stages[-1:], "after")}
 
 
