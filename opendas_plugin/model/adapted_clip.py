@@ -276,7 +276,7 @@ class OpenDASCLIP(Shares):
     def learnt_key(self) -> tuple[Any, ...]:
         """What features depend on beside the frozen model: another value means that kept features are of the past."""
         versions = tuple(parameter._version for parameter in self.prompt_parameters())
-        return tuple(self._prompts_on.values()), self.config.interpolation, self.weight_mix, versions
+        return tuple(self._adapted.values()), self.config.interpolation, self.config.cache, self.weight_mix, versions
 
     @property
     def is_saved(self) -> bool:

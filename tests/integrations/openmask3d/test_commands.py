@@ -8,7 +8,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tests.data.test_pointcloud import open3d_is_there
 
 from integrations.openmask3d.launcher import main
 from opendas_plugin.crops import CropPolicy
@@ -18,6 +17,7 @@ from opendas_plugin.scenes.mask_features import read_masks, save_masks
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from tests.integrations.openmask3d import upstream
 from tests.integrations.openmask3d.scenes import INTRINSIC, make_scene
+from tests.scenes.test_pointcloud import open3d_is_there
 
 
 @pytest.fixture(scope="module")
