@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy
+from torch.nn.functional import normalize as unit
 
 from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.towers import text_blocks, text_ends, text_tower, visual_blocks
+from opendas_plugin.model.openclip.plain import text_blocks, text_module, visual_blocks
 
 
 def embed_image(model: nn.Module, pixels: Tensor) -> Tensor:
@@ -38,7 +39,7 @@ def encode_image(model: nn.Module, pixels: Tensor, prompts: Tensor) -> Tensor:
 
 def encode_text(model: nn.Module, tokens: Tensor, prompts: Tensor) -> Tensor:
     """Text features (N, D) with (depth, n, width) prompts at positions 1 to n, replaced before each layer."""
-    text, n = text_tower(model), prompts.shape[1]
+    text, n = text_module(model), prompts.shape[1]
     x = text.token_embedding(tokens)
     for number, block in enumerate(text_blocks(model)):
         if number < len(prompts):
@@ -46,7 +47,7 @@ def encode_text(model: nn.Module, tokens: Tensor, prompts: Tensor) -> Tensor:
         if number == 0:
             x = x + text.positional_embedding
         x = block(x, attn_mask=text.attn_mask.to(x.dtype))
-    ends = text_ends(model, tokens)
+    ends = tokens.argmax(dim=-1)
     features = text.ln_final(x)[torch.arange(len(x), device=x.device), ends]
     projection = text.text_projection
     return projection(features) if isinstance(projection, nn.Linear) else features @ projection
@@ -68,9 +69,9 @@ def second_stage_loss(
     """
     model, visual, text = clip.model, clip.visual_prompts.tokens, clip.text_prompts.tokens
     with torch.no_grad():
-        image = normalize(encode_image(model, OPENAI_PIXELS.normalise(crops), visual).float(), dim=-1)
-    own = normalize(encode_text(model, names, text).float(), dim=-1)
-    others = normalize(encode_text(model, related[labels].flatten(0, 1), text).float(), dim=-1)
+        image = unit(encode_image(model, OPENAI_PIXELS.normalise(crops), visual).float(), dim=-1)
+    own = unit(encode_text(model, names, text).float(), dim=-1)
+    others = unit(encode_text(model, related[labels].flatten(0, 1), text).float(), dim=-1)
     others = others.unflatten(0, (len(labels), -1))  # (B, K, D)
     entropy = cross_entropy(clip.logit_scale.exp() * image @ own.T, labels)
     near = torch.linalg.vector_norm(image - own[labels] + 1e-6, dim=-1)

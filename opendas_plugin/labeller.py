@@ -219,10 +219,10 @@ class Labeller:
     def _choose_crops(self, given: CropPolicy | Mapping[str, Any] | None) -> CropPolicy:
         """The caller's, else the adapter's, else the default, at the backbone's size."""
         stored = self.clip.config.crop_policy if self.clip.is_saved else None
-        found = CropPolicy.from_dict(stored or {})
+        found = stored or CropPolicy()
         chosen = given if isinstance(given, CropPolicy) else CropPolicy.from_dict({**found.to_dict(), **(given or {})})
         found, chosen = found.at(self.clip.image_size), chosen.at(self.clip.image_size)
-        if stored and chosen != found:
+        if stored is not None and chosen != found:
             logger.warning("the adapter was trained with the crop policy %s; another is used", found.to_dict())
         return chosen
 

@@ -111,12 +111,67 @@ def test_only_its_reader_and_its_benchmarks_run_know_the_office():
     assert users == {"readers/office.py", "runs/office_bench.py"}
 
 
-def test_one_file_knows_the_inside_of_open_clips_towers():
+def test_one_folder_knows_the_inside_of_open_clips_towers():
     """Elsewhere open_clip is a library: models and tokenizers are made, loaded and called, not taken apart."""
     activation = r"(?! import QuickGELU\n)"  # an activation, not a tower
     inside = re.compile(rf"open_clip\.transformer{activation}|resblocks|in_proj_weight|attn_mask")
     users = {name_of(path) for path in SOURCES if inside.search(path.read_text(encoding="utf-8"))}
-    assert users <= {"model/towers.py"}
+    assert users and all(name.startswith("model/openclip/") for name in users)
+
+
+def file_of(module):
+    """The file of this repository that an imported name lies in, None for one of elsewhere."""
+    for place in (module, module.rpartition(".")[0]):  # a module, or a name in one
+        path = ROOT / place.replace(".", "/")
+        found = [file for file in (path.with_suffix(".py"), path / "__init__.py") if place and file.is_file()]
+        if found:
+            return found[0]
+    return None
+
+
+def circles(edges):
+    """The sets of more than one node that all reach each other (Tarjan's strongly connected components)."""
+    numbers, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        numbers[node] = low[node] = len(numbers)
+        stack.append(node)
+        for other in edges[node]:
+            if other not in numbers:
+                visit(other)
+            if other in stack:
+                low[node] = min(low[node], low[other])
+        if low[node] == numbers[node]:
+            place = stack.index(node)
+            component = stack[place:]
+            del stack[place:]
+            found.append(component) if len(component) > 1 else None
+
+    for node in edges:
+        if node not in numbers:
+            visit(node)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [
+        ({1: {2}, 2: {3}, 3: set()}, []),
+        ({1: {2, 3}, 2: {3}, 3: set()}, []),
+        ({1: {2}, 2: {3}, 3: {2}}, [{2, 3}]),
+        ({1: {2}, 2: {1}, 3: {4, 1}, 4: {5}, 5: {3}}, [{1, 2}, {3, 4, 5}]),
+    ],
+)
+def test_circles_are_found_where_there_are_any(edges, expected):
+    assert sorted((set(circle) for circle in circles(edges)), key=min) == expected
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Inside a folder neither, nor for the sake of types alone."""
+    files = [*SOURCES, *sorted((ROOT / "integrations").rglob("*.py"))]
+    edges = {path: {file_of(module) for module, _ in imports(path)} & {*files} - {path} for path in files}
+    found = [sorted(str(path.relative_to(ROOT)) for path in circle) for circle in circles(edges)]
+    assert not found
 
 
 @pytest.mark.parametrize("dependency", ["cv2", "open3d", "openai", "matplotlib", "torch.utils.tensorboard", "wandb"])

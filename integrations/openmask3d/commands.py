@@ -118,7 +118,7 @@ def features(argv: Sequence[str]) -> None:
     if options.crops == "adapter":
         if source.adapter is None:
             raise UsageError("--crops adapter needs --clip opendas:ADAPTER")
-        crop = PolicyCrops(CropPolicy.from_dict({**source.crop_policy, "size": model.image_size}))
+        crop = PolicyCrops((source.crops or CropPolicy()).at(model.image_size))
     regions = extraction.regions(predictor, np.random.RandomState(options.seed))
     found = extraction.features(regions, crop, lambda pixels: model.encode_image(pixels.to(device)))
     save_features(options.output, found, described)

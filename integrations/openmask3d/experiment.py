@@ -29,6 +29,7 @@ from opendas_plugin.eval.oracle import OracleScores
 from opendas_plugin.eval.report import align
 from opendas_plugin.files import write_json, write_text
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.adapter import find_folder, read_config
 from opendas_plugin.scenes.folder import find_cloud, open_scene
 from opendas_plugin.scenes.mask_features import (
     PREFIX,
@@ -108,22 +109,30 @@ def load_contestants(options: Experiment) -> tuple[list[Contestant], CropPolicy]
     if not options.adapters:
         raise UsageError("give --adapters, one folder or hub id or several")
     device = pick_device(options.device)
-    clips = [OpenDASCLIP.from_pretrained(adapter, device=device) for adapter in options.adapters]
-    first = clips[0]
-    for clip, adapter in zip(clips, options.adapters, strict=True):
-        for what in ("backbone_sha256", "crop_policy", "template"):
-            if getattr(clip.config, what) != getattr(first.config, what):
-                raise ConfigError(f"{adapter} has another {what} than {options.adapters[0]}; compare like with like")
-    backbone = first.backbone
-    plain = OpenDASCLIP.from_backbone(
-        backbone.name, backbone.pretrained, prompts=None, device=device, seed=backbone.seed or 0
-    )
-    template, source = first.config.template, FeatureSource(backbone.name, plain)
+    first = OpenDASCLIP.from_pretrained(options.adapters[0], device=device)
+    clips = [first]
+    for adapter in options.adapters[1:]:
+        require_comparable(adapter, options.adapters[0], first)
+        clips.append(OpenDASCLIP.from_pretrained(adapter, backbone=first))
+    plain, template = first.plain(), first.config.template
+    source = FeatureSource(first.backbone.name, plain)
     found = [Contestant("plain CLIP", options.output / "plain", plain, source, template)]
     for number, (adapter, clip) in enumerate(zip(options.adapters, clips, strict=True), 1):
         source = FeatureSource(f"{PREFIX}{adapter}", clip)
         found.append(Contestant(f"adapter {number}", options.output / f"adapter{number}", clip, source, template))
-    return found, CropPolicy.from_dict({**first.config.crop_policy, "size": first.image_size})
+    return found, (first.config.crop_policy or CropPolicy()).at(first.image_size)
+
+
+def require_comparable(adapter: str, other: str, clip: OpenDASCLIP) -> None:
+    """Checks that an adapter has the backbone, crop policy and template of the one that ``clip`` has from ``other``.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    config = read_config(find_folder(adapter))
+    for what in ("backbone_sha256", "crop_policy", "template"):
+        if getattr(config, what) != getattr(clip.config, what):
+            raise ConfigError(f"{adapter} has another {what} than {other}; compare like with like")
 
 
 def compute_features(

@@ -155,7 +155,7 @@ class Extractor:
 
     def _crop(self, settings: Settings, save: Path | None) -> Crop:
         if self.overrides.crops == "adapter":
-            return PolicyCrops(CropPolicy.from_dict({**self.clip.crop_policy, "size": self.model.image_size}))
+            return PolicyCrops((self.clip.crops or CropPolicy()).at(self.model.image_size))
         if save is not None:
             save.mkdir(parents=True, exist_ok=True)
         return LevelCrops(self.preprocess, settings, save)

@@ -27,7 +27,7 @@ FIELDS = (
 PROMPT_FIELDS = (
     "visual_tokens", "text_tokens", "visual_depth", "text_depth", "context", "deep_text_init", "init_std",
 )  # fmt: skip
-ADDED, PROMPT_ADDED = ("weights", "interpolation", "calibration"), ("form",)
+ADDED, PROMPT_ADDED = ("weights", "interpolation", "calibration", "cache"), ("form",)
 """What format 2 added; absent where it says nothing."""
 KINDS = {"backbone": str, "backbone_sha256": str, "prompts": dict, "crop_policy": dict}  # of the fields used here
 REGION_SIZE = 224
@@ -183,6 +183,10 @@ def _check_method(config: Mapping[str, Any], path: Path) -> None:
         raise OVSegError(
             f"{name} has learnt weights, which are plain CLIP: export it by opendas-export --to openai-clip, and give "
             "the file as MODEL.CLIP_ADAPTER.CLIP_MODEL_NAME"
+        )
+    if config.get("cache", {}).get("entries"):
+        raise OVSegError(
+            f"{name} has stored features, which OVSeg cannot be given; choose an adapter of another method"
         )
     if form not in ("independent", "coupled", "read_only"):
         raise OVSegError(f"{name} has {form} prompts, which OVSeg cannot be given; choose an adapter of another method")

@@ -2,54 +2,11 @@
 
 from __future__ import annotations
 
-from opendas_plugin.errors import ConfigError
-from opendas_plugin.methods import (
-    cocoop,
-    ln_bias,
-    lora,
-    maple,
-    opendas,
-    opendas_joint,
-    opendas_plus,
-    promptsrc,
-    rpo,
-    vpt,
-    wise_ft_image,
-    wise_ft_text,
-    zero_shot,
-)
-from opendas_plugin.methods.stages import Method, Stage, Tower
+from opendas_plugin.methods.registry import get, names
+from opendas_plugin.methods.stages import Method, Stage
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 
-__all__ = ["METHODS", "Method", "Stage", "Tower", "get", "parameter_count"]
-
-_MODULES = (
-    opendas,
-    opendas_plus,
-    zero_shot,
-    cocoop,
-    vpt,
-    rpo,
-    maple,
-    wise_ft_text,
-    wise_ft_image,
-    promptsrc,
-    lora,
-    ln_bias,
-    opendas_joint,
-)
-METHODS: dict[str, Method] = {module.__name__.rpartition(".")[2]: module.METHOD for module in _MODULES}
-
-
-def get(name: str) -> Method:
-    """Finds a method by its name.
-
-    Raises:
-        ConfigError: there is none of this name.
-    """
-    if name not in METHODS:
-        raise ConfigError(f"there is no method {name!r}; choose one of {', '.join(METHODS)}")
-    return METHODS[name]
+__all__ = ["Method", "Stage", "get", "names", "parameter_count"]
 
 
 def parameter_count(method: str, backbone: str) -> int:

@@ -1,14 +1,19 @@
-"""What a method is to the training loop: the stages that it learns in, and the recipe that it is published with."""
+"""What a method is: the stages that it learns in, what it stores, and the recipe that it is published with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+import torch
+from torch import Tensor
+
+from opendas_plugin.errors import DataError
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.config import PromptConfig, WeightConfig
-
-Tower = Literal["visual", "text"]
+from opendas_plugin.model.tower import TowerName
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Stage:
     """
 
     name: Literal["visual", "text", "joint"]
-    learns: tuple[Tower, ...]
+    learns: tuple[TowerName, ...]
     triplet: bool = False
 
 
@@ -34,19 +39,35 @@ JOINT = Stage("joint", learns=("visual", "text"))
 NO_PROMPTS = {"visual_tokens": 0, "text_tokens": 0}
 
 
+class MakeCache(Protocol):
+    """Makes what a method stores of the training crops, such as Tip-Adapter's features and labels."""
+
+    def __call__(self, clip: OpenDASCLIP, features: Tensor, labels: Tensor, texts: Sequence[str]) -> FeatureCache:
+        """Returns the cache to keep in the adapter.
+
+        Args:
+            clip: as the stages left it, without a cache.
+            features: (M, D) float32 features of the training crops by ``clip``, on its device.
+            labels: (M,) int64, the place of each crop's name among ``texts``.
+            texts: of the training names, in the template.
+        """
+
+
 @dataclass(frozen=True)
 class Method:
-    """What every module of this package offers as ``METHOD``.
+    """What every module of this package offers as ``METHOD``, and a package outside by its entry point.
 
     Args:
         stages: in order; none where nothing is learnt.
         recipe: the recipe fields that its paper or its code fixes, nested as in a recipe file. A user's recipe and
             flags go before them; what is in none of the three has the default of
             :class:`~opendas_plugin.train.config.TrainConfig`.
+        cache: makes what is stored behind the last stage, or in place of any; None: nothing is.
     """
 
     stages: tuple[Stage, ...]
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    cache: MakeCache | None = None
 
     @property
     def prompts(self) -> PromptConfig:
@@ -57,3 +78,24 @@ class Method:
     def weights(self) -> WeightConfig:
         """The learnt weights that the method is published with."""
         return WeightConfig(**self.recipe.get("weights", {}))
+
+    @torch.no_grad()
+    def store(self, clip: OpenDASCLIP, features: Tensor, labels: Tensor, texts: Sequence[str]) -> None:
+        """Puts the method's cache, if it has one, into ``clip``, from where it is saved with the adapter.
+
+        Args:
+            clip: without a cache, on the device to use.
+            features: (M, D) features of the training crops by ``clip``.
+            labels: (M,) int64, the place of each crop's name among ``texts``.
+            texts: of the training names, in the template.
+
+        Raises:
+            DataError: features and labels of unequal number, or a label that is no place of a text.
+        """
+        if self.cache is None:
+            return
+        if len(features) != len(labels):
+            raise DataError(f"expected a label for each of {len(features)} features, got {len(labels)}")
+        if not ((labels >= 0) & (labels < len(texts))).all():
+            raise DataError(f"expected labels from 0 to {len(texts) - 1}, the places of the texts, got others")
+        clip.keep(self.cache(clip, features.float(), labels.to(features.device), texts))

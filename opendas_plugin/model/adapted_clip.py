@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,33 +12,39 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi
 from torch import nn
-from torch.nn.functional import normalize as to_unit_length
+from torch.nn.functional import normalize as unit
 
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import AdapterError, ConfigError, DataError, MissingFileError
-from opendas_plugin.model import adapter, towers
-from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
-from opendas_plugin.model.config import AdapterConfig, BackboneConfig, Interpolation, PromptConfig, WeightConfig
+from opendas_plugin.model import adapter
+from opendas_plugin.model.adapter_config import AdapterConfig
+from opendas_plugin.model.cache import FeatureCache
+from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
+from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfig, WeightConfig
 from opendas_plugin.model.encoder import Encoder
-from opendas_plugin.model.frozen_parts import FrozenParts
+from opendas_plugin.model.hashes import known_sha256
 from opendas_plugin.model.interfaces import VisualView
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
+from opendas_plugin.model.shares import Shares
+from opendas_plugin.model.tower import TowerName
+from opendas_plugin.model.towers import find_towers
 from opendas_plugin.model.weights import new_weights
 from opendas_plugin.version import __version__
 
 _METADATA = ("method", "template", "crop_policy", "base_names", "training", "calibration")
 
 
-class OpenDASCLIP(FrozenParts):
+class OpenDASCLIP(Shares):
     """CLIP with an adapter; made by :meth:`from_backbone` or :meth:`from_pretrained`.
 
-    The open_clip model, frozen and in evaluation mode, is ``model``; what it was built from is ``backbone``; what is
-    learnt lies in ``visual_prompts``, ``text_prompts``, ``visual_weights`` and ``text_weights``, float32 whatever type
-    the rest is cast to; what an adapter folder says is ``config``. ``weight_mix`` is the share of the learnt weights.
+    The open_clip model, frozen and in evaluation mode, is ``model``, its two towers are ``towers``; what it was built
+    from is ``backbone``. What is learnt lies in ``visual_prompts``, ``text_prompts``, ``visual_weights`` and
+    ``text_weights``, stored features in ``cache``: float32 whatever type the rest is cast to.
     """
 
     def __init__(
         self,
-        model: towers.OpenCLIP,
+        model: OpenCLIP,
         backbone: BackboneConfig,
         prompts: PromptConfig | None = None,
         weights: WeightConfig | None = None,
@@ -60,25 +65,25 @@ class OpenDASCLIP(FrozenParts):
             ConfigError: more layers are asked for than there are.
         """
         super().__init__()
-        towers.require_promptable(model, backbone.name)
-        self.model: towers.OpenCLIP = model.eval().requires_grad_(False)
+        self.towers = find_towers(model, backbone.name)
+        self.model = model.eval().requires_grad_(False)
         self.backbone = backbone
-        self._prompts_on = {"visual": True, "text": True}
         has_adapter = prompts is not None or weights is not None
         prompts, weights = prompts or PromptConfig(visual_tokens=0, text_tokens=0), weights or WeightConfig()
         generator = torch.Generator().manual_seed(seed)
         self.visual_prompts: Prompts | CoupledPrompts
         self.text_prompts: TextPrompts
-        self.visual_prompts, self.text_prompts = new_prompts(model, prompts, self.tokenize, generator)
-        self.visual_weights = new_weights(model, "visual", weights, generator)
-        self.text_weights = new_weights(model, "text", weights, generator)
+        self.visual_prompts, self.text_prompts = new_prompts(self.towers, prompts, self.tokenize, generator)
+        self.visual_weights = new_weights(self.towers.visual, weights.visual, weights, generator)
+        self.text_weights = new_weights(self.towers.text, weights.text, weights, generator)
         self.weight_mix = weights.mix
+        self.cache: FeatureCache | None = None
         self._encoder = Encoder(self)
         self.config = AdapterConfig(
             backbone=backbone.name,
             pretrained=backbone.pretrained,
             backbone_seed=backbone.seed,
-            backbone_sha256=backbone_sha256(model) if has_adapter and not self.logit_scale.is_meta else "",
+            backbone_sha256=known_sha256(model) if has_adapter and not self.logit_scale.is_meta else "",
             prompts=prompts,
             weights=weights,
         )
@@ -117,55 +122,70 @@ class OpenDASCLIP(FrozenParts):
         cls,
         path_or_id: str | Path,
         pretrained: str | Path | None = None,
-        device: str | torch.device = "cpu",
+        device: str | torch.device | None = None,
+        *,
+        backbone: OpenDASCLIP | None = None,
         **hub_options: Any,
     ) -> OpenDASCLIP:
-        """Loads an adapter and the backbone that it was learnt on.
+        """Loads an adapter and the backbone that it was learnt on, or puts it on one that is in memory.
 
         Args:
             path_or_id: an adapter folder, or its id on the Hugging Face Hub.
             pretrained: where the backbone's weights lie now, if not where the adapter says.
-            device: where to put it.
+            device: where to put it; None: the CPU.
+            backbone: a CLIP with the adapter's backbone, adapted or not. Its frozen model is shared, not copied, so
+                moving or casting one of the two moves and casts it for both: do it before.
             hub_options: ``revision``, ``cache_dir``, ``token``, ``local_files_only``, ``force_download``.
 
         Raises:
             AdapterError: the folder is damaged, of a newer format, or belongs to other weights.
+            ConfigError: ``pretrained`` or ``device`` beside ``backbone``.
             MissingFileError: the adapter or the backbone's weights are not there.
         """
         folder = adapter.find_folder(path_or_id, **hub_options)
         config = adapter.read_config(folder)
-        name, weights = config.backbone, pretrained or config.pretrained
-        if pretrained and config.pretrained is None and config.backbone_seed is None:
-            name, weights = str(pretrained), None  # the backbone was itself a file, which has moved
-        try:
-            model, backbone = build_backbone(name, weights, seed=config.backbone_seed or 0, device=device)
-        except MissingFileError as error:
-            raise MissingFileError(f"{folder} needs its backbone: {error}, or give it as pretrained") from error
-        clip = cls(model, backbone, config.prompts, config.weights)
-        if clip.config.backbone_sha256 != config.backbone_sha256:
+        if backbone is None:
+            model, source = _build(folder, config, pretrained, device or "cpu")
+        elif pretrained is None and device is None:
+            model, source = backbone.model, backbone.backbone
+        else:
+            raise ConfigError("a backbone that is in memory has its weights and its device; leave these two out")
+        if (found := known_sha256(model)) != config.backbone_sha256:
             raise AdapterError(
                 f"{folder} was learnt on {config.backbone} with weights {config.backbone_sha256[:12]}, but "
-                f"{backbone.title} has weights {clip.config.backbone_sha256[:12]}; give the right ones as pretrained"
+                f"{source.title} has weights {found[:12]}; give the right ones as "
+                f"{'pretrained' if backbone is None else 'backbone'}"
             )
+        clip = cls(model, source, config.prompts, config.weights)
+        if config.cache.entries:
+            clip._put(config.cache)
         learnt = clip.learnt_state()
         for key, tensor in adapter.read_tensors(folder, learnt).items():
             learnt[key].copy_(tensor)
         clip.config = config
         return clip
 
+    def plain(self) -> OpenDASCLIP:
+        """Returns the CLIP without an adapter, on the same frozen model: shared, as :meth:`from_pretrained` says."""
+        return OpenDASCLIP(self.model, self.backbone)
+
     def save_pretrained(self, folder: str | Path, **metadata: Any) -> None:
         """Writes the adapter folder, whole or not at all.
 
         Args:
             folder: new, empty, or an adapter to replace.
-            metadata: ``method``, ``template``, ``crop_policy``, ``base_names``, ``training``, ``calibration``.
+            metadata: ``method``, ``template``, ``crop_policy`` (a :class:`~opendas_plugin.crops.CropPolicy`),
+                ``base_names``, ``training``, ``calibration``.
 
         Raises:
             AdapterError: there is no adapter.
+            ConfigError: other metadata, or a crop policy that is none.
             OutputError: the folder cannot be written.
         """
         if unknown := sorted(metadata.keys() - set(_METADATA)):
             raise ConfigError(f"expected metadata among {', '.join(_METADATA)}, got {', '.join(unknown)}")
+        if not isinstance(crops := metadata.get("crop_policy"), CropPolicy | None):
+            raise ConfigError(f"expected crop_policy to be a CropPolicy, got {crops!r}")
         if not self.config.backbone_sha256:
             raise AdapterError("this CLIP has no adapter to save; build it with prompts=PromptConfig()")
         config = replace(self.config, **metadata, package_version=__version__)
@@ -189,8 +209,8 @@ class OpenDASCLIP(FrozenParts):
         expected = (3, *self.image_shape)
         if image.ndim != 4 or tuple(image.shape[1:]) != expected:
             raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
-        features = self._interpolated("visual", lambda: self._encoder.image(image, self._prompts_on["visual"]))
-        return to_unit_length(features, dim=-1) if normalize else features
+        features = self._interpolated("visual", lambda adapted: self._encode_image(image, adapted))
+        return unit(features, dim=-1) if normalize else features
 
     def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
         """Returns text features (N, D) of token ids (N, L), L up to the context length, on any device.
@@ -213,8 +233,8 @@ class OpenDASCLIP(FrozenParts):
                 f"the text features of the {self.config.method} adapter depend on the image, so there are none to "
                 "keep; score images with classifier(), or choose another method"
             )
-        features = self._interpolated("text", lambda: self._encoder.text(text, self._prompts_on["text"]))
-        return to_unit_length(features, dim=-1) if normalize else features
+        features = self._interpolated("text", lambda adapted: self._encoder.text(text, adapted))
+        return unit(features, dim=-1) if normalize else features
 
     def classifier(self, text: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         """Returns the function from image features (B, D) to their cosines (B, N) with texts of token ids (N, L).
@@ -224,40 +244,12 @@ class OpenDASCLIP(FrozenParts):
         if self.is_conditional:
             return partial(self._encoder.cosines, text)
         features = self.encode_text(text, normalize=True).float()
-        return lambda image: to_unit_length(image.float(), dim=-1) @ features.T
+        return lambda image: unit(image.float(), dim=-1) @ features.T
 
     @property
     def is_conditional(self) -> bool:
         """Whether text features depend on the image, so that there is no fixed text classifier (CoCoOp)."""
-        return self._prompts_on["text"] and isinstance(self.text_prompts, ConditionalPrompts)
-
-    def interpolate(self, visual: float = 1.0, text: float = 1.0) -> None:
-        """Sets the share of the adapted feature in each tower's; it is saved with the adapter.
-
-        A tower's feature becomes normalise(share x adapted + (1 - share) x frozen), both of unit length: at 1 exactly
-        the adapter's, at 0 exactly plain CLIP's.
-
-        Raises:
-            ConfigError: a share outside 0 to 1, or an adapter whose features are no mixture of this kind.
-        """
-        if self.config.prompts.form in ("read_only", "conditional"):
-            raise ConfigError(f"{self.config.prompts.form} prompts have no features to interpolate with plain CLIP's")
-        self.config = replace(self.config, interpolation=Interpolation(visual, text))
-
-    def _interpolated(self, tower: towers.Tower, encode: Callable[[], torch.Tensor]) -> torch.Tensor:
-        share = getattr(self.config.interpolation, tower)
-        if share == 1 or not self._prompts_on[tower]:
-            return encode()
-        with self.prompts_disabled():
-            frozen = encode()
-        if share == 0:
-            return frozen
-        mixed = share * to_unit_length(encode(), dim=-1) + (1 - share) * to_unit_length(frozen, dim=-1)
-        return to_unit_length(mixed, dim=-1)
-
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> OpenDASCLIP:
-        self._encoder.forget()  # what is of the device and type from before
-        return super()._apply(fn, recurse)
+        return self._adapted["text"] and isinstance(self.text_prompts, ConditionalPrompts)
 
     def forward(self, image: torch.Tensor | None = None, text: torch.Tensor | None = None) -> Any:
         """Returns what open_clip's forward does: unit features of both, the logit scale and, if any, the bias."""
@@ -270,51 +262,21 @@ class OpenDASCLIP(FrozenParts):
             outputs["logit_bias"] = self.model.logit_bias
         return outputs if self.model.output_dict else tuple(outputs.values())
 
-    @contextlib.contextmanager
-    def prompts_disabled(self, visual: bool = True, text: bool = True) -> Iterator[None]:
-        """Switches what was learnt in the named towers off inside the ``with`` block: plain CLIP."""
-        before = self._prompts_on
-        self._prompts_on = {"visual": before["visual"] and not visual, "text": before["text"] and not text}
-        try:
-            yield
-        finally:
-            self._prompts_on = before
-
-    @contextlib.contextmanager
-    def unmixed(self, weights: bool = True) -> Iterator[None]:
-        """Takes what was learnt at its full share inside the ``with`` block, of features and of ``weights``."""
-        mix, config = self.weight_mix, self.config
-        self.weight_mix = 1.0 if weights else mix
-        self.config = replace(config, interpolation=Interpolation())
-        try:
-            yield
-        finally:
-            self.weight_mix, self.config = mix, config
-
-    def merged_weights(self) -> dict[str, torch.Tensor]:
-        """Returns the learnt weights as plain CLIP has them, by their names in ``model``.
+    def keep(self, cache: FeatureCache) -> None:
+        """Puts stored features beside what was learnt; from now on they move image features, and are saved with it.
 
         Raises:
-            AdapterError: the adapter is not weights alone, so that no set of weights of plain CLIP can hold it.
+            ConfigError: features of another width.
         """
-        prompts, shares = self.config.prompts, self.config.interpolation
-        if prompts.visual_tokens or prompts.text_tokens:
-            lacking = "tokens beside the weights"
-        elif shares != Interpolation():
-            lacking = "a share of plain CLIP's features"
-        else:
-            with torch.no_grad():
-                learnt = (self.visual_weights, self.text_weights)
-                return {name: w for module in learnt for name, w in module.merged(self.model, self.weight_mix).items()}
-        raise AdapterError(
-            f"the {self.config.method} adapter has {lacking}, which plain CLIP has no place for; load it with "
-            "opendas.load, or export its backbone alone"
-        )
+        if cache.keys.shape[1] != self.feature_width:
+            raise ConfigError(f"expected stored features of width {self.feature_width}, got {cache.keys.shape[1]}")
+        self.cache = cache.to(self.towers.visual.device)
+        self.config = replace(self.config, cache=cache.config, backbone_sha256=known_sha256(self.model))
 
     def learnt_key(self) -> tuple[Any, ...]:
         """What features depend on beside the frozen model: another value means that kept features are of the past."""
         versions = tuple(parameter._version for parameter in self.prompt_parameters())
-        return tuple(self._prompts_on.values()), self.config.interpolation, self.weight_mix, versions
+        return tuple(self._adapted.values()), self.config.interpolation, self.config.cache, self.weight_mix, versions
 
     @property
     def is_saved(self) -> bool:
@@ -324,7 +286,7 @@ class OpenDASCLIP(FrozenParts):
     @property
     def feature_width(self) -> int:
         """Length of the features; where tokens have a feature each (RPO), of all of them laid end to end."""
-        width = towers.feature_width(self.model)
+        width = self.towers.visual.feature_width
         return width * self.config.prompts.visual_tokens if self.config.prompts.form == "read_only" else width
 
     def prompt_parameters(self) -> Iterator[nn.Parameter]:
@@ -332,14 +294,14 @@ class OpenDASCLIP(FrozenParts):
         for module in (*self.learnt_modules("visual"), *self.learnt_modules("text")):
             yield from module.parameters()
 
-    def learnt_modules(self, tower: towers.Tower) -> tuple[nn.Module, ...]:
+    def learnt_modules(self, tower: TowerName) -> tuple[nn.Module, ...]:
         """Returns the modules of one tower that hold what is learnt."""
         if tower == "visual":
             return self.visual_prompts, self.visual_weights
         return self.text_prompts, self.text_weights
 
     def learnt_state(self) -> dict[str, torch.Tensor]:
-        """Returns what an adapter holds, by name: the state without the frozen model's."""
+        """Returns what an adapter holds, by name: the state without the frozen model's, stored features included."""
         return {key: value for key, value in self.state_dict().items() if not key.startswith("model.")}
 
     def train(self, mode: bool = True) -> OpenDASCLIP:
@@ -352,3 +314,25 @@ class OpenDASCLIP(FrozenParts):
     def visual(self) -> VisualView:
         """The visual tower, callable with pixels."""
         return VisualView(self)
+
+    def _encode_image(self, pixels: torch.Tensor, adapted: bool) -> torch.Tensor:
+        features = self._encoder.image(pixels, adapted)
+        return self.cache(features) if adapted and self.cache is not None else features
+
+    def _put(self, config: CacheConfig) -> None:
+        """Makes room for the stored features of a folder."""
+        empty = torch.zeros(config.entries, self.feature_width, device=self.towers.visual.device)
+        self.cache = FeatureCache(empty, empty, config)
+
+
+def _build(
+    folder: Path, config: AdapterConfig, pretrained: str | Path | None, device: str | torch.device
+) -> tuple[OpenCLIP, BackboneConfig]:
+    """Builds the backbone that an adapter folder names."""
+    name, weights = config.backbone, pretrained or config.pretrained
+    if pretrained and config.pretrained is None and config.backbone_seed is None:
+        name, weights = str(pretrained), None  # the backbone was itself a file, which has moved
+    try:
+        return build_backbone(name, weights, seed=config.backbone_seed or 0, device=device)
+    except MissingFileError as error:
+        raise MissingFileError(f"{folder} needs its backbone: {error}, or give it as pretrained") from error

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 
 from opendas_plugin.errors import AdapterError, DataError, MissingFileError, OutputError
 from opendas_plugin.files import atomic_file, atomic_folder, read_json, write_json
-from opendas_plugin.model.config import AdapterConfig
+from opendas_plugin.model.adapter_config import AdapterConfig
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter.safetensors"

@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.files import read_json
 from opendas_plugin.model.config import BackboneConfig
-from opendas_plugin.model.towers import OpenCLIP, require_promptable, text_tower, unpromptable
+from opendas_plugin.model.openclip.plain import OpenCLIP, require_promptable, unpromptable
+from opendas_plugin.model.tower import TextTower
 
 OFFICE_TINY = "office-tiny"
 _OFFICE_TINY_FOLDER = Path(__file__).parent / "tiny"
@@ -75,14 +76,14 @@ def backbone_sha256(model: OpenCLIP) -> str:
     return digest.hexdigest()
 
 
-def build_tokenizer(name: str, model: OpenCLIP) -> Callable[..., torch.Tensor]:
+def build_tokenizer(name: str, tower: TextTower) -> Callable[..., torch.Tensor]:
     """Returns open_clip's tokenizer of a backbone; CLIP's own for those that are no open_clip name.
 
     Raises:
         BackboneError: its files are not here, or the model knows fewer tokens than it makes.
     """
     key = name.replace("/", "-")
-    known, length = text_tower(model).token_embedding.num_embeddings, model.context_length
+    known, length = tower.vocabulary_size, tower.room
     try:
         tokenizer = _open_clip_tokenizer(key if key in open_clip.list_models() else "", length)
     except (ImportError, OSError) as error:

@@ -12,18 +12,19 @@ from torch import nn
 
 from opendas_plugin.crops import PixelFormat
 from opendas_plugin.errors import DataError
-from opendas_plugin.model import towers
-from opendas_plugin.model.checkpoint import build_tokenizer
+from opendas_plugin.model.checkpoint import OpenCLIP, build_tokenizer
 from opendas_plugin.model.config import BackboneConfig
+from opendas_plugin.model.tower import Towers
 
 
 class FrozenParts(nn.Module):
     """Sizes, types and parts of the frozen ``model``, what a text or a picture has to become for it, by their names.
 
-    ``backbone`` is what the model was built from.
+    ``backbone`` is what the model was built from, ``towers`` are its two towers.
     """
 
-    model: towers.OpenCLIP
+    model: OpenCLIP
+    towers: Towers
     backbone: BackboneConfig
 
     def tokenize(self, texts: str | Sequence[str]) -> torch.Tensor:
@@ -34,7 +35,7 @@ class FrozenParts(nn.Module):
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
         tokens = self.tokenizer(texts, context_length=self.context_length + 1)
-        for text, end in zip(texts, towers.text_ends(self.model, tokens).tolist(), strict=True):
+        for text, end in zip(texts, self.towers.text.ends(tokens).tolist(), strict=True):
             if end >= self.context_length:
                 raise DataError(f"{text!r} does not fit the context of {self.context_length} tokens; shorten it")
         return tokens[:, : self.context_length]
@@ -47,12 +48,12 @@ class FrozenParts(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Type of the frozen model's matrices."""
-        return self.model.visual.conv1.weight.dtype
+        return self.towers.visual.dtype
 
     @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of the input, in pixels."""
-        return self.model.visual.image_size
+        return self.towers.visual.image_shape
 
     @property
     def image_size(self) -> int:
@@ -62,36 +63,35 @@ class FrozenParts(nn.Module):
     @property
     def pixels(self) -> PixelFormat:
         """What the model takes as pixels, as its checkpoint says."""
-        facts = self.model.visual.preprocess_cfg
+        facts = self.towers.visual.preprocessing
         return PixelFormat(tuple(facts["mean"]), tuple(facts["std"]), facts["interpolation"])
 
     @property
     def context_length(self) -> int:
         """Longest text, in tokens, with start and end."""
-        return self.model.context_length
+        return self.towers.text.room
 
     @property
     def transformer(self) -> nn.Module:
         """The text transformer, frozen and without learnt tokens; hosts read its ``width``."""
-        return towers.text_tower(self.model).transformer
+        return self.towers.text.transformer
 
     @property
     def token_embedding(self) -> nn.Embedding:
         """The frozen token table."""
-        return towers.text_tower(self.model).token_embedding
+        return self.towers.text.token_embedding
 
     @property
     def text_projection(self) -> torch.Tensor | None:
         """(width, D) projection of the text feature, if the model has one."""
-        projection = towers.text_tower(self.model).text_projection
-        return projection.weight.T if isinstance(projection, nn.Linear) else projection
+        return self.towers.text.projection
 
     @cached_property
     def tokenizer(self) -> Any:
         """open_clip's tokenizer of the backbone; it cuts long texts off, :meth:`tokenize` refuses them."""
-        return build_tokenizer(self.backbone.name, self.model)
+        return build_tokenizer(self.backbone.name, self.towers.text)
 
     @cached_property
     def preprocess(self) -> Callable[..., torch.Tensor]:
         """open_clip's transform of a PIL image into pixels (3, S, S)."""
-        return image_transform_v2(PreprocessCfg(**self.model.visual.preprocess_cfg), is_train=False)
+        return image_transform_v2(PreprocessCfg(**self.towers.visual.preprocessing), is_train=False)

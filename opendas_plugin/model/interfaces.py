@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
+class ImageEncoder(Protocol):
+    """What a view of the visual tower asks of an adapted CLIP."""
+
+    model: Any
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input, in pixels."""
+
+    def encode_image(self, image: torch.Tensor, normalize: bool = False) -> torch.Tensor:
+        """Returns image features (B, D)."""
+
+
+class ImageTextEncoder(ImageEncoder, Protocol):
+    """What OpenAI's ``forward`` asks of an adapted CLIP."""
+
+    @property
+    def logit_scale(self) -> torch.Tensor:
+        """Logarithm of the factor from cosine to logit."""
+
+    def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
+        """Returns text features (N, D)."""
 
 
 class VisualView:
     """The adapted visual tower, callable with pixels; every other attribute is that of open_clip's tower."""
 
-    def __init__(self, clip: OpenDASCLIP) -> None:
+    def __init__(self, clip: ImageEncoder) -> None:
         self._clip = clip
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
@@ -33,7 +54,9 @@ class VisualView:
 class OpenAIView(nn.Module):
     """An ``OpenDASCLIP`` with the ``forward`` of OpenAI's model; every other attribute is the CLIP's own."""
 
-    def __init__(self, clip: OpenDASCLIP) -> None:
+    clip: ImageTextEncoder
+
+    def __init__(self, clip: ImageTextEncoder) -> None:
         super().__init__()
         self.clip = clip
 

@@ -15,7 +15,7 @@ from torch import nn
 from opendas_plugin.errors import BackboneError
 from opendas_plugin.files import atomic_file
 from opendas_plugin.model.checkpoint import build_backbone
-from opendas_plugin.model.towers import text_blocks, visual_blocks
+from opendas_plugin.model.openclip.plain import text_blocks, visual_blocks
 
 HEAD_WIDTH = 64
 """OpenAI's format does not store the number of heads: its reader takes one for every 64 values of a tower's width."""

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn.functional import normalize as unit
 
 from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.model import towers
 from opendas_plugin.model.config import PromptConfig
+from opendas_plugin.model.tower import TextTower, Towers, VisualTower
 
 
 class Learnt(nn.Module):
@@ -125,7 +125,7 @@ class ConditionalPrompts(TextPrompts):
 
 
 def new_prompts(
-    model: towers.OpenCLIP,
+    towers: Towers,
     config: PromptConfig,
     tokenize: Callable[[str], torch.Tensor],
     generator: torch.Generator,
@@ -133,34 +133,33 @@ def new_prompts(
     """Returns the visual and the text tower's tokens at their start, in the form that ``config`` asks for.
 
     Raises:
-        ConfigError: more layers are asked for than there are.
+        ConfigError: more layers are asked for than there are, or a start that the text tower cannot have.
     """
     if config.form == "read_only":
-        return new_readers(model, config, tokenize, generator)
+        return new_read_only_prompts(towers, config, tokenize, generator)
     if config.form == "coupled":
-        layers = len(towers.visual_blocks(model))
-        depth = _depth("visual_depth", config.visual_depth, layers)
-        text = new_text_prompts(model, config, tokenize, generator, depth)
-        return CoupledPrompts(text, _visual_width(model), generator), text
-    visual = new_visual_prompts(model, config, generator)
-    text = new_text_prompts(model, config, tokenize, generator)
+        depth = _depth("visual_depth", config.visual_depth, towers.visual.depth)
+        text = new_text_prompts(towers.text, config, tokenize, generator, depth)
+        return CoupledPrompts(text, towers.visual.width, generator), text
+    visual = new_visual_prompts(towers.visual, config, generator)
+    text = new_text_prompts(towers.text, config, tokenize, generator)
     if config.form == "conditional" and text.tokens is not None:
-        features = towers.feature_width(model)
+        features = towers.visual.feature_width
         text = ConditionalPrompts(text.tokens.detach(), text.start, text.replaced, features, generator)
     return visual, text
 
 
-def new_visual_prompts(model: towers.OpenCLIP, config: PromptConfig, generator: torch.Generator) -> Prompts:
+def new_visual_prompts(tower: VisualTower, config: PromptConfig, generator: torch.Generator) -> Prompts:
     """Returns the visual tower's tokens at their start: noise N(0, init_std)."""
-    depth = _depth("visual_depth", config.visual_depth, len(towers.visual_blocks(model)))
+    depth = _depth("visual_depth", config.visual_depth, tower.depth)
     if config.visual_tokens == 0:
         return Prompts(None)
-    noise = torch.randn(depth, config.visual_tokens, _visual_width(model), generator=generator)
-    return Prompts(config.init_std * noise.to(model.visual.positional_embedding.device))
+    noise = torch.randn(depth, config.visual_tokens, tower.width, generator=generator)
+    return Prompts(config.init_std * noise.to(tower.device))
 
 
 def new_text_prompts(
-    model: towers.OpenCLIP,
+    tower: TextTower,
     config: PromptConfig,
     tokenize: Callable[[str], torch.Tensor],
     generator: torch.Generator,
@@ -171,38 +170,45 @@ def new_text_prompts(
     Layer 0 has the embeddings of the context's first n ids, then noise; later layers have noise, or the states that
     layer 0's tokens have in the frozen tower.
     """
-    depth = depth or _depth("text_depth", config.text_depth, len(towers.text_blocks(model)))
+    depth = depth or _depth("text_depth", config.text_depth, tower.depth)
     if config.text_tokens == 0:
         return TextPrompts(None, start=0, replaced=())
+    if config.deep_text_init == "zero_shot" and not tower.is_causal:
+        raise ConfigError(
+            "deep_text_init 'zero_shot' needs a causal text tower, where a state depends on no later word; use 'normal'"
+        )
     row = tokenize(config.context)
-    start, *words = row[0, : towers.text_ends(model, row)].tolist()
+    start, *words = row[0, : tower.ends(row)].tolist()
     words = words[: config.text_tokens]
-    table = towers.text_tower(model).token_embedding.weight.detach()
-    noise = torch.randn(depth, config.text_tokens, table.shape[1], generator=generator)
+    table = tower.token_embedding.weight.detach()
+    noise = torch.randn(depth, config.text_tokens, tower.width, generator=generator)
     tokens = config.init_std * noise.to(table.device)
     tokens[0, : len(words)] = table[torch.tensor(words, dtype=torch.int64, device=table.device)].float()
     if config.deep_text_init == "zero_shot":
-        tokens = towers.text_states(model, start, tokens[0], depth)
+        tokens = tower.states(start, tokens[0], depth)
     return TextPrompts(tokens, start, tuple(words))
 
 
-def new_readers(
-    model: towers.OpenCLIP,
+def new_read_only_prompts(
+    towers: Towers,
     config: PromptConfig,
     tokenize: Callable[[str], torch.Tensor],
     generator: torch.Generator,
 ) -> tuple[Prompts, TextPrompts]:
-    """Returns read-only tokens (RPO, Lee et al., ICCV 2023), 0.1 away from class and end-of-text token's embeddings."""
+    """Returns read-only tokens (RPO, Lee et al., ICCV 2023), 0.1 away from the tokens that CLIP's features are read at.
+
+    In the visual tower that is the class token, in the text tower the end-of-text token.
+    """
     row = tokenize(config.context)
-    start, end = int(row[0, 0]), int(row[0, towers.text_ends(model, row)])
-    table = towers.text_tower(model).token_embedding.weight
+    start, end = int(row[0, 0]), int(row[0, towers.text.ends(row)])
 
     def around(centre: torch.Tensor, count: int) -> torch.Tensor:
         noise = unit(torch.randn(1, count, len(centre), generator=generator), dim=-1)
         return centre.detach().float() + 0.1 * noise.to(centre.device)
 
-    visual = around(model.visual.class_embedding, config.visual_tokens)
-    return Prompts(visual), TextPrompts(around(table[end], config.text_tokens), start, ())
+    visual = around(towers.visual.summary_token, config.visual_tokens)
+    words = around(towers.text.token_embedding.weight[end], config.text_tokens)
+    return Prompts(visual), TextPrompts(words, start, ())
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -216,10 +222,6 @@ def _new_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Lin
     layer, (weight, bias) = nn.Linear(inputs, outputs, device="meta"), _linear(inputs, outputs, generator)
     layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
     return layer
-
-
-def _visual_width(model: towers.OpenCLIP) -> int:
-    return model.visual.positional_embedding.shape[1]
 
 
 def _depth(name: str, depth: int | None, layers: int) -> int:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import nn
 
-from opendas_plugin.model import towers
 from opendas_plugin.model.config import WeightConfig
 from opendas_plugin.model.prompts import Learnt
+from opendas_plugin.model.tower import Matrices, Tower
 
-_MATRICES: dict[str, towers.Matrices] = {
+AnyTower: TypeAlias = Tower[Any]
+
+_MATRICES: dict[str, Matrices] = {
     "low_rank": "query_key_value",
     "low_rank_mlp_out": "mlp_out",
     "low_rank_all": "all",
@@ -21,7 +23,7 @@ _MATRICES: dict[str, towers.Matrices] = {
 
 
 class LearntWeights(Learnt):
-    """What stands in for some of a model's weights; on its own, for none of them.
+    """What stands in for some of a tower's weights; on its own, for none of them.
 
     Without gradient the weights are merged once and kept until what was learnt changes.
     """
@@ -30,24 +32,23 @@ class LearntWeights(Learnt):
         super().__init__()
         self._merged: tuple[object, dict[str, torch.Tensor]] | None = None
 
-    def merged(self, model: towers.OpenCLIP, mix: float = 1.0) -> dict[str, torch.Tensor]:
+    def merged(self, tower: AnyTower, mix: float = 1.0) -> dict[str, torch.Tensor]:
         """Returns the weights to use by name, of the frozen ones' types.
 
         Args:
-            model: the frozen model.
+            tower: the frozen tower.
             mix: share of what was learnt; 0 gives the frozen weights and 1 the learnt ones, exactly.
         """
         learnt = list(self.parameters())
         if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in learnt):
-            return self._merge(model, mix)
-        dtype = model.visual.conv1.weight.dtype
-        state = (mix, dtype, *((parameter.data_ptr(), parameter._version) for parameter in learnt))
+            return self._merge(tower, mix)
+        state = (mix, tower.dtype, *((parameter.data_ptr(), parameter._version) for parameter in learnt))
         if self._merged is None or self._merged[0] != state:
             with torch.no_grad():
-                self._merged = state, self._merge(model, mix)
+                self._merged = state, self._merge(tower, mix)
         return self._merged[1]
 
-    def _merge(self, model: towers.OpenCLIP, mix: float) -> dict[str, torch.Tensor]:
+    def _merge(self, tower: AnyTower, mix: float) -> dict[str, torch.Tensor]:
         return {}
 
 
@@ -57,15 +58,15 @@ class WholeWeights(LearntWeights):
     Stored are the copies themselves: as much as the weights that they stand in for.
     """
 
-    def __init__(self, model: towers.OpenCLIP, names: list[str]) -> None:
+    def __init__(self, tower: AnyTower, names: list[str]) -> None:
         super().__init__()
         self.names = names
-        self.values = nn.ParameterList(model.get_parameter(name).detach().float().clone() for name in names)
+        self.values = nn.ParameterList(tower.module.get_parameter(name).detach().float().clone() for name in names)
 
-    def _merge(self, model: towers.OpenCLIP, mix: float) -> dict[str, torch.Tensor]:
+    def _merge(self, tower: AnyTower, mix: float) -> dict[str, torch.Tensor]:
         weights = {}
         for name, value in zip(self.names, self.values, strict=True):
-            frozen = model.get_parameter(name)
+            frozen = tower.module.get_parameter(name)
             weights[name] = (value if mix == 1 else torch.lerp(frozen.float(), value, mix)).to(frozen.dtype)
         return weights
 
@@ -78,23 +79,24 @@ class LowRankWeights(LearntWeights):
     """
 
     def __init__(
-        self, model: towers.OpenCLIP, stacked: dict[str, int], config: WeightConfig, generator: torch.Generator
+        self, tower: AnyTower, stacked: dict[str, int], config: WeightConfig, generator: torch.Generator
     ) -> None:
         super().__init__()
         self.names = list(stacked)
         self.scale = config.alpha / math.sqrt(config.rank)
         self.down, self.up = nn.ParameterList(), nn.ParameterList()
         for name, parts in stacked.items():
-            rows, columns = model.get_parameter(name).shape
-            device, bound = model.get_parameter(name).device, 1 / math.sqrt(columns)
+            frozen = tower.module.get_parameter(name)
+            (rows, columns), device = frozen.shape, frozen.device
+            bound = 1 / math.sqrt(columns)
             noise = torch.rand(parts, config.rank, columns, generator=generator).to(device)
             self.down.append(nn.Parameter(bound * (2 * noise - 1)))
             self.up.append(nn.Parameter(torch.zeros(parts, rows // parts, config.rank, device=device)))
 
-    def _merge(self, model: towers.OpenCLIP, mix: float) -> dict[str, torch.Tensor]:
+    def _merge(self, tower: AnyTower, mix: float) -> dict[str, torch.Tensor]:
         weights = {}
         for name, down, up in zip(self.names, self.down, self.up, strict=True):
-            frozen = model.get_parameter(name)
+            frozen = tower.module.get_parameter(name)
             update = (mix * self.scale) * torch.bmm(up, down).view(frozen.shape)
             weights[name] = (frozen.float() + update).to(frozen.dtype)
         return weights
@@ -107,30 +109,32 @@ class JoinedWeights(LearntWeights):
         super().__init__()
         self.parts = nn.ModuleList(parts)
 
-    def _merge(self, model: towers.OpenCLIP, mix: float) -> dict[str, torch.Tensor]:
+    def _merge(self, tower: AnyTower, mix: float) -> dict[str, torch.Tensor]:
         parts = cast(Iterable[LearntWeights], self.parts)
-        return {name: weight for part in parts for name, weight in part._merge(model, mix).items()}
+        return {name: weight for part in parts for name, weight in part._merge(tower, mix).items()}
 
 
-def new_weights(
-    model: towers.OpenCLIP, tower: towers.Tower, config: WeightConfig, generator: torch.Generator
-) -> LearntWeights:
-    """Returns what ``config`` asks for in a tower, at its start: the frozen weights."""
-    kind = getattr(config, tower)
+def new_weights(tower: AnyTower, kind: str, config: WeightConfig, generator: torch.Generator) -> LearntWeights:
+    """Returns what stands in for a tower's weights, at its start: the frozen ones.
+
+    Args:
+        tower: the frozen tower.
+        kind: which of its weights, a :data:`~opendas_plugin.model.config.WeightKind`.
+        config: rank and scale of low-rank updates.
+        generator: of their noise.
+    """
     if kind == "frozen":
         return LearntWeights()
-    parts = [_of_one_kind(model, tower, part, config, generator) for part in kind.split("+")]
+    parts = [_of_one_kind(tower, part, config, generator) for part in kind.split("+")]
     return parts[0] if len(parts) == 1 else JoinedWeights(parts)
 
 
-def _of_one_kind(
-    model: towers.OpenCLIP, tower: towers.Tower, kind: str, config: WeightConfig, generator: torch.Generator
-) -> LearntWeights:
+def _of_one_kind(tower: AnyTower, kind: str, config: WeightConfig, generator: torch.Generator) -> LearntWeights:
     if kind in _MATRICES:
-        return LowRankWeights(model, towers.block_matrices(model, tower, _MATRICES[kind]), config, generator)
-    names, norms = list(towers.tower_weights(model, tower)), towers.norm_names(model, tower)
+        return LowRankWeights(tower, tower.matrices(_MATRICES[kind]), config, generator)
+    names, norms = list(tower.weights()), tower.norm_names()
     if kind == "norm":
-        return WholeWeights(model, norms)
+        return WholeWeights(tower, norms)
     if kind == "norm_bias":
-        return WholeWeights(model, [name for name in names if name in norms or name.endswith("bias")])
-    return WholeWeights(model, names)
+        return WholeWeights(tower, [name for name in names if name in norms or name.endswith("bias")])
+    return WholeWeights(tower, names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize as unit
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
@@ -37,7 +37,7 @@ def offline(
     device = next(clip.parameters()).device
     with clip.prompts_disabled():
         texts = [vocabulary.texts(vocabulary.base), vocabulary.texts(left)]
-        classes, others = (normalize(clip.encode_text(clip.tokenize(part).to(device)), dim=-1) for part in texts)
+        classes, others = (unit(clip.encode_text(clip.tokenize(part).to(device)), dim=-1) for part in texts)
     nearest = (classes @ others.T).topk(count, dim=-1).indices.tolist()
     entries = {
         name: tuple(Negative(left[i], "offline") for i in rows)

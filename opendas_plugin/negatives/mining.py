@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize as unit
 
 Mining = Literal["hardest", "semi_hard", "pool", "training", "random"]
 
@@ -53,8 +53,8 @@ def training_candidates(classes: Sequence[str], text: Tensor, count: int = 5) ->
         text: (C, D) their features by the frozen text tower: the candidates stay the same through the training.
         count: how many, or all others where there are fewer.
     """
-    unit = normalize(text, dim=-1)
-    similarity = (unit @ unit.T).fill_diagonal_(-torch.inf)
+    names = unit(text, dim=-1)
+    similarity = (names @ names.T).fill_diagonal_(-torch.inf)
     nearest = similarity.argsort(dim=-1, descending=True, stable=True)
     return Candidates(tuple(classes), nearest[:, : min(count, len(classes) - 1)].cpu())
 

@@ -71,12 +71,13 @@ class Export(Run[Path]):
         text = TextClassifier(self.clip(pick_device(self.device)), self.names, self.template)
         with atomic_file(self.output) as temporary:
             save_file({"text_features": text.features.cpu().contiguous()}, temporary)
+        crops = text.clip.config.crop_policy
         about = {
             "names": list(text.classes),
             "template": text.template[0],
             "backbone": text.clip.backbone.title,
             "adapter": self.adapter,
-            "crop_policy": text.clip.config.crop_policy,
+            "crop_policy": {} if crops is None else crops.to_dict(),
         }
         write_json(self.output.with_suffix(".json"), about)
 

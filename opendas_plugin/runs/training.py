@@ -22,9 +22,9 @@ from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.report import compare_reports, evaluate_classification
 from opendas_plugin.files import read_json
 from opendas_plugin.labeller import Labeller
-from opendas_plugin.methods import Tower
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import Interpolation
+from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.meters import Stopwatch
 from opendas_plugin.runs.run import INLINE, Result, Run
@@ -32,7 +32,7 @@ from opendas_plugin.runs.sources import learning_segments, mines_in_related_name
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import TrainingData
-from opendas_plugin.train.run import train
+from opendas_plugin.train.run import CACHE, train
 from opendas_plugin.train.state import fingerprint
 
 DEFAULT_RECIPE = "office"
@@ -168,7 +168,7 @@ class Training:
                 self.output / "adapter",
                 method=self.config.method,
                 template=self.domain.vocabulary.template,
-                crop_policy=self.crops.to_dict(),
+                crop_policy=self.crops,
                 base_names=self.domain.vocabulary.base,
                 training=self._summary(),
             )
@@ -197,7 +197,7 @@ class Training:
             start_from(clip, self.run.start)
         return clip
 
-    def _reach(self, milestone: str, towers: tuple[Tower, ...]) -> None:
+    def _reach(self, milestone: str, towers: tuple[TowerName, ...]) -> None:
         """Scores what the towers have learnt; what a resumed run has scored before is read again."""
         if milestone == BEFORE:
             self._write_sources()
@@ -252,8 +252,12 @@ class Training:
 
 
 def score_folders(method: str) -> dict[str, str]:
-    """The folders of the scores by milestone: ``before``, ``after_<stage>`` and, for the last stage, ``after``."""
-    stages = [stage.name for stage in methods.get(method).stages]
+    """The folders of the scores by milestone: ``before``, ``after_<stage>`` and, for the last stage, ``after``.
+
+    What a method stores behind its stages counts as one.
+    """
+    found = methods.get(method)
+    stages = [*(stage.name for stage in found.stages), *([CACHE] if found.cache else [])]
     return {BEFORE: BEFORE, **{name: f"after_{name}" for name in stages}, **dict.fromkeys(stages[-1:], "after")}
 
 

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import atomic_file, read_json, write_json
 from opendas_plugin.model.checkpoint import backbone_sha256
@@ -38,7 +39,7 @@ class FeatureSource:
         width: values of a feature.
         adapter: the adapter's folder or hub id; None: plain CLIP.
         template: the adapter's text template; None: plain CLIP.
-        crop_policy: the adapter's crop policy, empty for plain CLIP.
+        crops: the adapter's crop policy; None: plain CLIP, or one that says nothing of it.
     """
 
     def __init__(self, name: str, model: Any) -> None:
@@ -48,7 +49,7 @@ class FeatureSource:
         self.adapter = name.removeprefix(PREFIX) if name.startswith(PREFIX) else None
         config = model.config if self.adapter is not None else None
         self.template: str | None = None if config is None else config.template
-        self.crop_policy: dict[str, Any] = {} if config is None else dict(config.crop_policy)
+        self.crops: CropPolicy | None = None if config is None else config.crop_policy
         self.backbone: str = name if config is None else config.backbone
 
     def __str__(self) -> str:
@@ -66,6 +67,8 @@ class FeatureSource:
         config = self._model.config
         if config.interpolation != Interpolation() or config.weights.mix != 1:
             digest.update(f"{config.interpolation} {config.weights.mix}".encode())
+        if config.cache.entries:
+            digest.update(str(config.cache).encode())
         return digest.hexdigest() if learnt else str(self._model.config.backbone_sha256)
 
 
@@ -87,7 +90,7 @@ def describe(clip: FeatureSource, masks: sparse.csr_matrix, settings: Mapping[st
             "backbone": clip.backbone,
             "sha256": clip.sha256,
             "template": clip.template,
-            "crop_policy": clip.crop_policy,
+            "crop_policy": {} if clip.crops is None else clip.crops.to_dict(),
             "width": clip.width,
         },
         "masks": {"count": masks.shape[1], "sha256": digest.hexdigest()},

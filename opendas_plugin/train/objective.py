@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.methods import Tower
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.mining import Candidates, select
 from opendas_plugin.train.config import TripletConfig
 from opendas_plugin.train.losses import class_logits, distance, triplet
@@ -57,8 +57,8 @@ class Objective(nn.Module):
         self,
         clip: OpenDASCLIP,
         texts: Sequence[str],
-        learns: Sequence[Tower],
-        active: Sequence[Tower],
+        learns: Sequence[TowerName],
+        active: Sequence[TowerName],
         candidates: Candidates | None = None,
         options: TripletConfig | None = None,
         consistency: float = 0.0,
@@ -196,7 +196,7 @@ class Objective(nn.Module):
         return distance(a, b, self.options.distance, self.options.normalize)
 
     @contextlib.contextmanager
-    def _tower(self, tower: Tower) -> Iterator[None]:
+    def _tower(self, tower: TowerName) -> Iterator[None]:
         """Runs a tower with the prompts that are at work, in its precision, with gradient where it learns."""
         device = self.clip.logit_scale.device
         with (

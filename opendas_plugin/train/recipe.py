@@ -50,7 +50,7 @@ def read_recipe(recipe: str | Path, method: str | None = None, changes: Mapping[
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path}: expected a recipe to have fields, got {values!r}")
     method = method or values.get("method") or TrainConfig.method
-    common = {name: value for name, value in values.items() if name not in methods.METHODS}
+    common = {name: value for name, value in values.items() if name not in methods.names()}
     layers = methods.get(method).recipe, common, values.get(method) or {}, {"method": method}, changes or {}
     return build(TrainConfig, functools.reduce(_merge, layers), str(path))
 

@@ -41,21 +41,23 @@ from torch import Tensor
 
 from opendas_plugin import methods
 from opendas_plugin.errors import ConfigError, TrainingError
-from opendas_plugin.methods import Tower
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
+from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import TrainingData
 from opendas_plugin.train.loggers import StepLog, truncate
-from opendas_plugin.train.stage import active_towers, train_stage
+from opendas_plugin.train.stage import active_towers, segment_features, train_stage
 from opendas_plugin.train.state import Checkpoint, Position, fingerprint, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
 LOG = "log.jsonl"
 PROMPTS, OPTIMISER = "prompts:", "optimiser:"
+CACHE = "cache"
+"""The milestone behind the last stage of a method that stores features."""
 WITHOUT_EFFECT = ("checkpoint_every", "workers")
 """Fields that a resumed run may change."""
 
@@ -69,7 +71,7 @@ def train(
     negatives: NegativeDatabase | None = None,
     resume: bool = False,
     facts: Mapping[str, Any] | None = None,
-    milestone: Callable[[str, tuple[Tower, ...]], None] | None = None,
+    milestone: Callable[[str, tuple[TowerName, ...]], None] | None = None,
     world: World | None = None,
 ) -> None:
     """Learns the prompts of ``clip`` in all stages of the method.
@@ -83,7 +85,8 @@ def train(
         resume: go on from the checkpoint in ``output``.
         facts: what else a resumed run must have in common with the first one, as plain JSON.
         milestone: called by the writing process as ``("before", ())`` and after each stage with its name and the towers
-            whose prompts were at work; in a resumed run for the stages done earlier, too.
+            whose prompts were at work; in a resumed run for the stages done earlier, too. Where the method stores
+            features, at the end as ``("cache", ("visual", "text"))``.
         world: the processes that share the work.
 
     Raises:
@@ -94,7 +97,8 @@ def train(
     world = world or World()
     if min(config.batch_size, len(data.labels)) < world.size:
         raise ConfigError(f"expected at least {world.size} segments a batch, one for each process; raise batch_size")
-    stages = methods.get(config.method).stages
+    method = methods.get(config.method)
+    stages = method.stages
     identity = _identity(clip, data, config, negatives, facts)
     checkpoint = world.broadcast(lambda: _open(output, clip, identity, resume, [stage.name for stage in stages]))
     start, log = checkpoint.position, StepLog(output / LOG, world)
@@ -104,7 +108,7 @@ def train(
         if world.writes:
             _checkpoint(clip, Position(stage, step), identity, remembered).save(output)
 
-    def reach(name: str, towers: tuple[Tower, ...]) -> None:
+    def reach(name: str, towers: tuple[TowerName, ...]) -> None:
         if milestone is not None and world.writes:
             milestone(name, towers)
         world.wait()
@@ -127,6 +131,10 @@ def train(
             )
             save(number + 1, 0, {})
         reach(stage.name, active_towers(stages, number))
+    if method.cache is not None:
+        texts = data.vocabulary.texts(data.vocabulary.base)
+        method.store(clip, segment_features(clip, data, config, world), data.labels, texts)
+        reach(CACHE, ("visual", "text"))
     if backbone_sha256(clip) != clip.config.backbone_sha256:
         raise TrainingError("the frozen backbone has changed during training; this is a defect, please report it")
 

@@ -13,9 +13,10 @@ from tqdm import tqdm
 from opendas_plugin import methods
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.methods import Stage, Tower
+from opendas_plugin.methods import Stage
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.negatives.mining import Candidates, own_candidates, pool_candidates, training_candidates
 from opendas_plugin.train.config import TrainConfig
@@ -132,15 +133,15 @@ def segment_features(clip: OpenDASCLIP, data: TrainingData, config: TrainConfig,
     return torch.cat(list(world.gather(torch.cat(features)))).to(device)
 
 
-def active_towers(stages: Sequence[Stage], number: int) -> tuple[Tower, ...]:
+def active_towers(stages: Sequence[Stage], number: int) -> tuple[TowerName, ...]:
     """The towers whose prompts are at work in stage ``number``: what it and the stages before it learn."""
     return tuple(dict.fromkeys(tower for stage in stages[: number + 1] for tower in stage.learns))
 
 
 @contextlib.contextmanager
-def _learning(clip: OpenDASCLIP, learns: Sequence[Tower]) -> Iterator[list[nn.Parameter]]:
+def _learning(clip: OpenDASCLIP, learns: Sequence[TowerName]) -> Iterator[list[nn.Parameter]]:
     """Lets only what is learnt in the named towers learn, at its full share, and yields it."""
-    towers: tuple[Tower, ...] = ("visual", "text")
+    towers: tuple[TowerName, ...] = ("visual", "text")
     for tower in towers:
         for module in clip.learnt_modules(tower):
             module.requires_grad_(tower in learns)

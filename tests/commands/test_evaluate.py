@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from opendas_plugin.commands.evaluate import main
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
@@ -26,7 +27,7 @@ def adapter(tiny_backbone, tmp_path_factory):
     """An untrained adapter with a template and a crop policy that are not the defaults."""
     folder = tmp_path_factory.mktemp("run") / "adapter"
     clip = OpenDASCLIP.from_backbone(tiny_backbone, prompts=PromptConfig())
-    crop = {"background": "mean", "expand": 0.4, "resize": "center", "size": 32}
+    crop = CropPolicy("mean", 0.4, "center", 32)
     clip.save_pretrained(folder, template="a blurred picture of a {}.", crop_policy=crop)
     return folder
 

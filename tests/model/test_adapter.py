@@ -7,12 +7,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import AdapterError, ConfigError, MissingFileError, OutputError
+from opendas_plugin.files import write_json
 from opendas_plugin.model import adapted_clip
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import save_adapter
+from opendas_plugin.model.adapter_config import FORMAT_VERSION
 from opendas_plugin.model.checkpoint import backbone_sha256
-from opendas_plugin.model.config import FORMAT_VERSION, PromptConfig
+from opendas_plugin.model.config import PromptConfig
 from tests.model.models import TEXTS, openai_state, pixels
 
 PROMPTS = PromptConfig(visual_tokens=3, text_tokens=2, visual_depth=1)
@@ -43,7 +46,7 @@ def test_a_loaded_adapter_gives_the_same_features_and_metadata(tmp_path, tiny_ba
     metadata = {
         "method": "opendas",
         "template": "a picture of a {}.",
-        "crop_policy": {"background": "mean", "size": 32},
+        "crop_policy": CropPolicy("mean", size=32),
         "base_names": ("door", "wall"),
         "training": {"dataset": "blocks", "seeds": [1, 2], "before": {"w_f1": 12.5}},
     }
@@ -172,6 +175,15 @@ def test_an_adapter_on_an_openai_file_finds_it_again(tmp_path):
         ({"prompts": 5}, "prompts is 5; the adapter is damaged"),
         ({"base_names": None}, "base_names is None"),
         ({"backbone_sha256": "0" * 64}, "with weights 000000000000, but"),
+        (
+            {"crop_policy": {"background": "grey"}},
+            r"adapter_config\.json: crop background must be .*'grey'; the adapter",
+        ),
+        ({"crop_policy": {"expand": "much"}}, r"adapter_config\.json: .*; the adapter is damaged"),
+        ({"crop_policy": {"colour": "red"}}, r"adapter_config\.json: a crop policy has .*; got colour; the adapter is"),
+        ({"crop_policy": None}, "crop_policy is None; the adapter is damaged"),
+        ({"cache": {"entries": -1, "strength": 1.0, "sharpness": 5.5}}, "cache.entries to be 0 or more, got -1"),
+        ({"cache": {"entries": 2, "strength": 1.0, "sharpness": 5.5}}, r"lacks cache\.keys, cache\.values"),
     ],
     ids=str,
 )
@@ -179,6 +191,23 @@ def test_a_configuration_that_cannot_be_right_is_refused(folder, changes, messag
     edit(folder, **changes)
     with pytest.raises(AdapterError, match=message):
         OpenDASCLIP.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("crops", [{}, {"background": "mean", "expand": 0.2, "resize": "center", "size": 32}])
+def test_a_crop_policy_that_was_written_as_plain_values_is_read_and_written_alike(folder, tmp_path, crops):
+    """As all adapters have it: nothing, or every field of the policy."""
+    config = json.loads((folder / "adapter_config.json").read_text())
+    write_json(folder / "adapter_config.json", {**config, "crop_policy": crops})
+    loaded = OpenDASCLIP.from_pretrained(folder)
+    assert loaded.config.crop_policy == (CropPolicy(**crops) if crops else None)
+    loaded.save_pretrained(tmp_path / "again")
+    assert (tmp_path / "again" / "adapter_config.json").read_bytes() == (folder / "adapter_config.json").read_bytes()
+
+
+def test_a_crop_policy_is_saved_as_the_type_it_is(tmp_path, tiny_backbone):
+    with pytest.raises(ConfigError, match=r"expected crop_policy to be a CropPolicy, got \{'background'"):
+        adapted(tiny_backbone).save_pretrained(tmp_path / "adapter", crop_policy={"background": "mean"})
+    assert not (tmp_path / "adapter").exists()
 
 
 @pytest.mark.parametrize(

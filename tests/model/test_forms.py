@@ -277,7 +277,7 @@ def test_what_was_merged_is_merged_again_when_it_changes() -> None:
         assert not torch.equal(clip.encode_image(images), first)
         clip.half()
         assert {p.dtype for p in clip.prompt_parameters()} == {torch.float32}
-        assert {w.dtype for w in clip.visual_weights.merged(clip.model).values()} == {torch.float16}
+        assert {w.dtype for w in clip.visual_weights.merged(clip.towers.visual).values()} == {torch.float16}
 
 
 @pytest.mark.parametrize(

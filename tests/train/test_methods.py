@@ -17,8 +17,10 @@ from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.predict import predict
 from opendas_plugin.labeller import Labeller
+from opendas_plugin.methods.stages import NO_PROMPTS
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.train.config import RegulationConfig, TrainConfig
 from opendas_plugin.train.objective import Batch, Objective
@@ -42,7 +44,7 @@ def build(config: TrainConfig) -> OpenDASCLIP:
     return OpenDASCLIP.from_backbone(config.backbone, prompts=config.prompts, weights=config.weights)
 
 
-@pytest.mark.parametrize("method", methods.METHODS)
+@pytest.mark.parametrize("method", methods.registry.BUILT_IN)
 def test_a_method_trains_saves_and_scores(method, data, negatives, tiny_backbone, tmp_path) -> None:
     config = recipe(tmp_path, method, tiny_backbone, batch_size=4)
     clip = build(config)
@@ -65,7 +67,7 @@ def test_a_method_trains_saves_and_scores(method, data, negatives, tiny_backbone
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("method", sorted(set(methods.METHODS) - set(STARTS_ELSEWHERE)))
+@pytest.mark.parametrize("method", sorted(set(methods.registry.BUILT_IN) - set(STARTS_ELSEWHERE)))
 def test_a_method_starts_where_its_paper_does(method, data, tiny_backbone, tmp_path) -> None:
     config = recipe(tmp_path, method, tiny_backbone)
     clip, plain = build(config), OpenDASCLIP.from_backbone(tiny_backbone).model
@@ -184,3 +186,30 @@ def test_losses_that_a_methods_features_cannot_have_are_refused(method, stage, d
     config = dataclasses.replace(config, **{stage: dataclasses.replace(getattr(config, stage), consistency=1.0)})
     with pytest.raises(ConfigError, match="prompts have no features beside plain CLIP's"):
         train(build(config), data, config, tmp_path / "run")
+
+
+def test_a_method_may_store_features_and_learn_nothing(data, tiny_backbone, tmp_path, monkeypatch) -> None:
+    """A nearest-neighbour method, as a package of its own would bring it: the features come from the training crops."""
+    given = []
+
+    def neighbours(clip, features, labels, texts):
+        given.append((features, labels, texts))
+        names = clip.encode_text(clip.tokenize(list(texts)), normalize=True).float()
+        return FeatureCache.of(features, names[labels], strength=100.0, sharpness=50.0)
+
+    method = methods.Method(stages=(), recipe={"prompts": NO_PROMPTS}, cache=neighbours)
+    monkeypatch.setattr(methods, "get", lambda name: method)
+    config = TrainConfig(backbone=tiny_backbone, method="neighbours", prompts=method.prompts, workers=0)
+    clip, reached = build(config), []
+    train(
+        clip, data, config, tmp_path / "run", milestone=lambda name, towers: reached.append((name, clip.cache is None))
+    )
+    assert reached == [("before", True), ("cache", False)]
+    (features, labels, texts), plain = given[0], build(config)
+    assert torch.equal(labels, data.labels) and list(texts) == data.vocabulary.texts(data.vocabulary.base)
+    segments = data.crops.segments
+    assert features.shape == (len(segments), 32)
+    for model, right in ((clip, True), (plain, False)):  # each segment's nearest neighbour is itself
+        labeller = Labeller(model, data.vocabulary.base, crops=data.crops.policy, workers=0)
+        found = torch.cat([cosines.argmax(dim=1) for _, cosines in labeller.segments(segments)])
+        assert torch.equal(found, data.labels) == right

@@ -40,7 +40,7 @@ def test_the_paper_augments_and_else_keeps_the_defaults() -> None:
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_built_in_recipe_holds_only_what_differs(path: Path) -> None:
     values, defaults = yaml.safe_load(path.read_text()) or {}, dataclasses.asdict(TrainConfig())
-    sections = {name: values.pop(name) for name in methods.METHODS if name in values}
+    sections = {name: values.pop(name) for name in methods.names() if name in values}
 
     def check(values: dict, config: dict, defaults: dict) -> None:
         for name, value in values.items():
@@ -69,7 +69,7 @@ def test_a_method_has_what_it_is_published_with_and_a_recipe_goes_before_it(tmp_
     assert read_recipe(file) == dataclasses.replace(TrainConfig(), batch_size=8)
 
 
-@pytest.mark.parametrize("method", methods.METHODS)
+@pytest.mark.parametrize("method", methods.registry.BUILT_IN)
 def test_what_a_method_is_published_with_are_recipe_fields(method: str) -> None:
     config = read_recipe("paper", method)
     assert (config.method, config.prompts, config.weights) == (

@@ -8,15 +8,16 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tests.data.test_pointcloud import open3d_is_there
 
 from integrations.openmask3d.launcher import main
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.scenes.mask_features import read_masks, save_masks
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from tests.integrations.openmask3d import upstream
 from tests.integrations.openmask3d.scenes import INTRINSIC, make_scene
+from tests.scenes.test_pointcloud import open3d_is_there
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_a_complete_file_stays_when_resuming(room, tmp_path, capsys):
 def test_crops_of_an_adapter(room, tmp_path, capsys):
     folder, _ = room
     clip = OpenDASCLIP.from_backbone("office-tiny", prompts=PromptConfig(visual_tokens=1, text_tokens=1))
-    clip.save_pretrained(tmp_path / "adapter", crop_policy={"background": "mean", "expand": 0.3, "resize": "center"})
+    clip.save_pretrained(tmp_path / "adapter", crop_policy=CropPolicy("mean", 0.3, "center"))
     adapter = ("--clip", f"opendas:{tmp_path / 'adapter'}")
     assert features(folder, tmp_path / "ours.npy", *adapter, "--crops", "adapter") == 0
     assert features(folder, tmp_path / "theirs.npy", *adapter) == 0

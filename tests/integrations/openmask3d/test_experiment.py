@@ -11,6 +11,7 @@ import pytest
 from integrations.openmask3d.features import Extraction, Settings
 from integrations.openmask3d.launcher import main
 from integrations.openmask3d.surfaces import fill_regions
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.scenes.mask_features import save_masks
@@ -46,7 +47,7 @@ def adapters(tiny_backbone, tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapters")
     for seed in range(2):
         clip = OpenDASCLIP.from_backbone(tiny_backbone, prompts=PromptConfig(init_std=0.5), seed=0)
-        clip.save_pretrained(folder / str(seed), crop_policy={"background": "mean", "expand": 0.2})
+        clip.save_pretrained(folder / str(seed), crop_policy=CropPolicy("mean", 0.2))
     return [folder / "0", folder / "1"]
 
 

@@ -21,7 +21,7 @@ from integrations.ovseg.adapter import (
     clip_sha256,
     read_adapter,
 )
-from opendas_plugin.model import config as plugin
+from opendas_plugin.model import adapter_config as plugin
 from opendas_plugin.model.adapter import CONFIG_FILE, WEIGHTS_FILE, read_config
 from opendas_plugin.model.config import WeightConfig
 from tests.integrations.ovseg.conftest import adapted, clip_state

@@ -1,0 +1,118 @@
+"""What an adapter's ``adapter_config.json`` says, written and read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from typing import Any
+
+from opendas_plugin.crops import CropPolicy
+from opendas_plugin.errors import AdapterError, ConfigError
+from opendas_plugin.model.config import CacheConfig, Interpolation, PromptConfig, WeightConfig
+
+FORMAT_VERSION = 2
+"""1 for adapters of independent tokens alone; 2 for those that say more."""
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """The contents of ``adapter_config.json``: what the learnt tensors are, and what they were learnt from."""
+
+    backbone: str
+    pretrained: str | None
+    backbone_seed: int | None
+    backbone_sha256: str
+    prompts: PromptConfig
+    method: str = "opendas"
+    template: str = "a photo of a {}."
+    crop_policy: CropPolicy | None = None
+    """How its training made inputs of masks; None: not known."""
+    base_names: tuple[str, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+    package_version: str = ""
+    format_version: int = field(default=1, compare=False)  # it follows from the rest
+    weights: WeightConfig = field(default_factory=WeightConfig)
+    interpolation: Interpolation = field(default_factory=Interpolation)
+    calibration: float = 0.0
+    """What is taken from the cosines of base names where calibration is asked for."""
+    cache: CacheConfig = field(default_factory=CacheConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain JSON values; what format 2 added is left out where it says nothing, and then it is format 1."""
+        crops = {} if self.crop_policy is None else self.crop_policy.to_dict()
+        values = asdict(self) | {"base_names": list(self.base_names), "crop_policy": crops}
+        added = {f.name for f in _added(AdapterConfig) if getattr(self, f.name) == _default(f)}
+        values = {name: value for name, value in values.items() if name not in added}
+        if self.prompts.form == "independent":
+            del values["prompts"]["form"]
+        plain = "form" not in values["prompts"] and not values.keys() & {f.name for f in _added(AdapterConfig)}
+        return values | {"format_version": 1 if plain else FORMAT_VERSION}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str) -> AdapterConfig:
+        """Reads what :meth:`to_dict` wrote; ``source`` names the file in messages.
+
+        Raises:
+            AdapterError: a newer format, a missing or unknown field, or a field that cannot be used.
+        """
+        if not isinstance(values, Mapping) or not isinstance(values.get("format_version"), int):
+            raise AdapterError(f"{source} is no adapter's configuration: it has no format_version")
+        if values["format_version"] > FORMAT_VERSION:
+            raise AdapterError(
+                f"{source} has format {values['format_version']}, but this package reads format {FORMAT_VERSION}; "
+                "upgrade opendas-plugin"
+            )
+        _check_fields(cls, values, source)
+        for name, kind in _KINDS.items():
+            if name in values and not isinstance(values[name], kind):
+                raise AdapterError(f"{source}: {name} is {values[name]!r}; the adapter is damaged")
+        parts = {name: kind for name, kind in _PARTS.items() if name in values}
+        for name, part in parts.items():
+            _check_fields(part, values[name], f"{source}, {name}")
+        try:
+            built = {name: part(**values[name]) for name, part in parts.items()}
+            crops = CropPolicy.from_dict(values["crop_policy"]) if values["crop_policy"] else None
+        except (ConfigError, TypeError) as error:
+            raise AdapterError(f"{source}: {error}; the adapter is damaged") from error
+        return cls(**{**values, **built, "crop_policy": crops, "base_names": tuple(values["base_names"])})
+
+
+_PARTS: dict[str, type] = {
+    "prompts": PromptConfig,
+    "weights": WeightConfig,
+    "interpolation": Interpolation,
+    "cache": CacheConfig,
+}
+_KINDS = {  # of the values in the file
+    "backbone": str,
+    "pretrained": str | None,
+    "backbone_seed": int | None,
+    "backbone_sha256": str,
+    "prompts": dict,
+    "method": str,
+    "template": str,
+    "crop_policy": dict,
+    "base_names": list,
+    "training": dict,
+    "weights": dict,
+    "interpolation": dict,
+    "calibration": float,
+    "cache": dict,
+}
+_ADDED = {AdapterConfig: ("weights", "interpolation", "calibration", "cache"), PromptConfig: ("form",)}  # by format 2
+
+
+def _added(cls: type) -> list[Field[Any]]:
+    return [f for f in fields(cls) if f.name in _ADDED.get(cls, ())]
+
+
+def _default(f: Field[Any]) -> Any:
+    return f.default if f.default_factory is MISSING else f.default_factory()
+
+
+def _check_fields(cls: type, values: Mapping[str, Any], source: str) -> None:
+    known = {f.name for f in fields(cls)}
+    if missing := sorted(known - values.keys() - {f.name for f in _added(cls)}):
+        raise AdapterError(f"{source} lacks {', '.join(missing)}; the adapter is damaged")
+    if unknown := sorted(values.keys() - known):
+        raise AdapterError(f"{source} has unknown fields {', '.join(unknown)}; the adapter is damaged")

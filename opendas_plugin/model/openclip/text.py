@@ -1,0 +1,142 @@
+"""Open_clip's causal text transformer (3.x) as a :class:`~opendas_plugin.model.tower.TextTower`: it owns no weights.
+
+What it does is open_clip's own modules, so that without learnt tokens the features are open_clip's. Neither padding is
+computed, nor the common beginning of the texts more than once.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from opendas_plugin.model.openclip.base import OpenCLIPTower
+from opendas_plugin.model.openclip.blocks import attend, finish, project, read_out
+from opendas_plugin.model.openclip.plain import OpenCLIP, end_token, pool_type, text_blocks, text_module
+from opendas_plugin.model.packing import PackedTexts
+from opendas_plugin.model.tower import KeysAndValues
+
+
+class OpenCLIPText(OpenCLIPTower):
+    """A causal transformer whose feature is read at the end of the text.
+
+    ``x`` is (T, width), packed; behind the last layer (N, width). Learnt tokens take positions 1 to n.
+    """
+
+    name = "text"
+    is_causal = True
+
+    def __init__(self, model: OpenCLIP) -> None:
+        super().__init__(model, text_blocks(model))
+        self._text = text_module(model)
+
+    @property
+    def width(self) -> int:
+        return self.token_embedding.weight.shape[1]
+
+    @property
+    def feature_width(self) -> int:
+        return self.width if self.projection is None else self.projection.shape[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._text.transformer.get_cast_dtype()
+
+    @property
+    def room(self) -> int:
+        return self._model.context_length
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self.token_embedding.num_embeddings
+
+    @property
+    def transformer(self) -> nn.Module:
+        return self._text.transformer
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        return self._text.token_embedding
+
+    @property
+    def projection(self) -> torch.Tensor | None:
+        projection = self._text.text_projection
+        return projection.weight.T if isinstance(projection, nn.Linear) else projection
+
+    def ends(self, ids: torch.Tensor) -> torch.Tensor:
+        """By the model's own rule: the largest id, or the first that ends a text."""
+        if pool_type(self._text) == "argmax":
+            return ids.argmax(dim=-1)
+        return (ids == end_token(self._text)).int().argmax(dim=-1)
+
+    def embed(self, inputs: PackedTexts) -> torch.Tensor:
+        return self.token_embedding(inputs.ids).to(self.dtype) + self._places()[inputs.positions]
+
+    def run(
+        self, layer: int, x: torch.Tensor, inputs: PackedTexts, tokens: torch.Tensor | None = None, stays: bool = False
+    ) -> torch.Tensor:
+        if tokens is not None:
+            n = len(tokens)
+            tokens = tokens + self._places()[1 : n + 1] if layer == 0 else tokens
+            x = torch.cat([x[:1], tokens, x[n + 1 :]])
+        h = self._blocks[layer].ln_1(x)
+        return self._attend(layer, x, h, self._keys_and_values(layer, h, inputs), inputs)
+
+    def run_readable(self, layer: int, x: torch.Tensor, inputs: PackedTexts) -> tuple[torch.Tensor, KeysAndValues]:
+        h = self._blocks[layer].ln_1(x)
+        kv, found = self._keys_and_values(layer, h, inputs)
+        if not self._is_last(layer):
+            x = self._attend(layer, x, h, (kv, found), inputs)
+        return x, found
+
+    def read_out(self, layer: int, tokens: torch.Tensor, readable: KeysAndValues, inputs: PackedTexts) -> torch.Tensor:
+        return read_out(self._blocks[layer], tokens, readable, attn_mask=inputs.readable)
+
+    def embed_read_only(self, tokens: torch.Tensor) -> torch.Tensor:
+        return tokens
+
+    def feature(self, x: torch.Tensor) -> torch.Tensor:
+        features, projection = self._text.ln_final(x), self._text.text_projection
+        if projection is None:
+            return features
+        return projection(features) if isinstance(projection, nn.Linear) else features @ projection
+
+    @torch.no_grad()
+    def states(self, start: int, tokens: torch.Tensor, depth: int) -> torch.Tensor:
+        x = torch.cat([self.token_embedding.weight[start][None], tokens])
+        x = (x + self._text.positional_embedding[: len(x)])[None]
+        states = [tokens]
+        for block in self._blocks[: depth - 1]:
+            q, k, v = project(block, block.ln_1(x), 0, 3).chunk(3, dim=-1)
+            x = finish(block, x, attend(block, q, k, v, is_causal=True))
+            states.append(x[0, 1:])
+        return torch.stack(states)
+
+    def _places(self) -> torch.Tensor:
+        return self._text.positional_embedding.to(self.dtype)
+
+    def _keys_and_values(self, layer: int, h: torch.Tensor, packed: PackedTexts) -> tuple[torch.Tensor, KeysAndValues]:
+        """Keys and values joined, (T, 2 width) as packed, and apart, (N, L, width) each."""
+        kv = project(self._blocks[layer], h, 1, 3)
+        shared = kv[: packed.shared].expand(packed.shape[0], -1, -1)
+        k, v = torch.cat([shared, packed.pad(kv[packed.shared :])], dim=1).chunk(2, dim=-1)
+        return kv, (k, v)
+
+    def _attend(
+        self,
+        layer: int,
+        x: torch.Tensor,
+        h: torch.Tensor,
+        read: tuple[torch.Tensor, KeysAndValues],
+        packed: PackedTexts,
+    ) -> torch.Tensor:
+        """The layer's output from its input, the input normalised, and what :meth:`_keys_and_values` made of it."""
+        block, shared, (kv, (k, v)) = self._blocks[layer], packed.shared, read
+        if self._is_last(layer):
+            q = project(block, h[packed.ends], 0, 1)[:, None]
+            return finish(block, x[packed.ends], attend(block, q, k, v, attn_mask=packed.readable)[:, 0])
+        q = project(block, h, 0, 1)
+        attended = packed.unpad(attend(block, packed.pad(q[shared:]), k, v, attn_mask=packed.causal))
+        if shared:
+            k, v = kv[None, :shared].chunk(2, dim=-1)
+            attended = torch.cat([attend(block, q[None, :shared], k, v, is_causal=True)[0], attended])
+        return finish(block, x, attended)

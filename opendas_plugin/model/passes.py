@@ -1,0 +1,85 @@
+"""The passes through a tower: with learnt tokens, with other weights, and of tokens that only read.
+
+What no later step reads is not computed: the outputs of tokens that the next layer replaces, and the last layer of
+all but the token that becomes the feature.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from opendas_plugin.model.tower import KeysAndValues, Tower
+
+T = TypeVar("T")
+Inputs = TypeVar("Inputs")
+
+
+def encode(tower: Tower[Inputs], inputs: Inputs, prompts: torch.Tensor | None = None) -> torch.Tensor:
+    """Returns the features (B, D) of B inputs.
+
+    Args:
+        tower: a tower.
+        inputs: pixels or packed texts; these have any ids where learnt tokens stand.
+        prompts: (depth, n, width) tokens; layer i < depth reads its own n.
+    """
+    x = tower.embed(inputs)
+    layers = [] if prompts is None else list(prompts.to(x.dtype).unbind())
+    for layer in range(tower.depth):
+        tokens = layers[layer] if layer < len(layers) else None
+        x = tower.run(layer, x, inputs, tokens, stays=layer == len(layers) - 1)
+    return tower.feature(x)
+
+
+@torch.no_grad()
+def readable(tower: Tower[Inputs], inputs: Inputs) -> Iterator[KeysAndValues]:
+    """Yields what read-only tokens can read of plain CLIP, layer by layer, computed without gradient."""
+    x = tower.embed(inputs)
+    for layer in range(tower.depth):
+        x, found = tower.run_readable(layer, x, inputs)
+        yield found
+
+
+def readouts(
+    tower: Tower[Inputs], inputs: Inputs, layers: Iterable[KeysAndValues], tokens: torch.Tensor
+) -> torch.Tensor:
+    """Returns the features (B, n, D) of n tokens that read each input and that nothing reads.
+
+    Args:
+        tower: a tower.
+        inputs: pixels or packed texts.
+        layers: what :func:`readable` yields for them.
+        tokens: (n, width), the tokens at the input.
+    """
+    rest = iter(layers)
+    first = next(rest)
+    x = tower.embed_read_only(tokens.to(first[0].dtype)).expand(len(first[0]), -1, -1)
+    for layer, found in enumerate(itertools.chain([first], rest)):
+        x = tower.read_out(layer, x, found, inputs)
+    return tower.feature(x)
+
+
+def with_weights(
+    tower: Tower[Any], weights: Mapping[str, torch.Tensor], function: Callable[..., T], *arguments: Any
+) -> T:
+    """Calls ``function(tower, *arguments)`` with some of the weights replaced; the frozen ones stay as they are."""
+    if not weights:
+        return function(tower, *arguments)
+    replaced = {f"module.{name}": weight for name, weight in weights.items()}
+    return functional_call(_Call(tower.module), replaced, (function, tower, *arguments))
+
+
+class _Call(nn.Module):
+    """A function as the forward of a module, which torch can call with other weights of that module."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, function: Callable[..., T], *arguments: Any) -> T:
+        return function(*arguments)

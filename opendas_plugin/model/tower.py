@@ -1,0 +1,162 @@
+"""What the package asks of a CLIP's towers, so that a family of models is one class a tower and nothing elsewhere.
+
+Learnt tokens, learnt weights and the passes through the layers (:mod:`.passes`) speak to these protocols alone.
+Those of open_clip's own models are in :mod:`.openclip`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+import torch
+from torch import nn
+
+from opendas_plugin.model.packing import PackedTexts
+
+TowerName: TypeAlias = Literal["visual", "text"]
+Matrices: TypeAlias = Literal["all", "query_key_value", "mlp_out"]
+KeysAndValues: TypeAlias = tuple[torch.Tensor, torch.Tensor]
+"""What tokens of a layer can be read by: keys and values, (B, L, width) each."""
+Inputs = TypeVar("Inputs", contravariant=True)
+
+
+class Tower(Protocol[Inputs]):
+    """A frozen transformer that makes one feature of each of B inputs, and has room for learnt tokens.
+
+    ``x`` is the state between two layers; its layout is the tower's own business.
+    """
+
+    @property
+    def module(self) -> nn.Module:
+        """The frozen module that holds the tower; weights go by their names in it."""
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+
+    @property
+    def width(self) -> int:
+        """Values of a token."""
+
+    @property
+    def feature_width(self) -> int:
+        """D, values of a feature."""
+
+    @property
+    def room(self) -> int | None:
+        """The longest sequence, learnt tokens included; None: any length."""
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether a token reads only itself and those before it."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tower is."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of its matrices."""
+
+    def embed(self, inputs: Inputs) -> torch.Tensor:
+        """Returns ``x`` at the input of the first layer."""
+
+    def run(
+        self, layer: int, x: torch.Tensor, inputs: Inputs, tokens: torch.Tensor | None = None, stays: bool = False
+    ) -> torch.Tensor:
+        """Runs a layer; the last one returns the state (B, width) that the feature is made of.
+
+        Args:
+            layer: its number, from 0.
+            x: the state before it.
+            inputs: what :meth:`embed` was given.
+            tokens: (n, width) learnt tokens of this layer, in the place of the layer's before.
+            stays: whether no later layer has tokens of its own, so that the outputs of these flow on.
+        """
+
+    def run_readable(self, layer: int, x: torch.Tensor, inputs: Inputs) -> tuple[torch.Tensor, KeysAndValues]:
+        """Runs a layer without learnt tokens; returns also what others can read of its input.
+
+        Behind the last layer the state is not computed, and ``x`` is given back.
+        """
+
+    def read_out(self, layer: int, tokens: torch.Tensor, readable: KeysAndValues, inputs: Inputs) -> torch.Tensor:
+        """Runs a layer of tokens (B, n, width) that read ``readable`` and that nothing reads."""
+
+    def embed_read_only(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Returns read-only tokens (n, width) as the first layer takes them."""
+
+    def feature(self, x: torch.Tensor) -> torch.Tensor:
+        """Returns features (..., D) of states (..., width) behind the last layer."""
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Returns the tower's weights by name."""
+
+    def norm_names(self) -> list[str]:
+        """Returns the names of the weights and biases of its LayerNorms."""
+
+    def matrices(self, which: Matrices) -> dict[str, int]:
+        """Returns the names of matrices in its layers, and how many are stacked in each.
+
+        Args:
+            which: all matrices, those of query, key and value, or the last one of each MLP.
+        """
+
+
+class VisualTower(Tower[torch.Tensor], Protocol):
+    """A tower of CLIP-normalised pixels (B, 3, S, S)."""
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of the input, in pixels."""
+
+    @property
+    def preprocessing(self) -> Mapping[str, Any]:
+        """Pixel statistics, size and interpolation, as open_clip's ``PreprocessCfg`` has them."""
+
+    @property
+    def summary_token(self) -> torch.Tensor:
+        """(width,) embedding of the token that the feature is read at."""
+
+
+class TextTower(Tower[PackedTexts], Protocol):
+    """A tower of token ids."""
+
+    @property
+    def room(self) -> int:
+        """The longest text, in tokens, with start and end."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Token ids that it knows."""
+
+    @property
+    def transformer(self) -> nn.Module:
+        """Its layers; hosts read the ``width``."""
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        """The token table."""
+
+    @property
+    def projection(self) -> torch.Tensor | None:
+        """(width, D) projection of the feature, if there is one."""
+
+    def ends(self, ids: torch.Tensor) -> torch.Tensor:
+        """Returns the positions (N,) of the tokens that the features are read at, in token ids (N, L)."""
+
+    def states(self, start: int, tokens: torch.Tensor, depth: int) -> torch.Tensor:
+        """Returns the frozen states (depth, n, width) at each layer's input of n tokens after the start token.
+
+        Layer 0 holds the token embeddings as given, without positions.
+        """
+
+
+@dataclass(frozen=True)
+class Towers:
+    """Both towers of a CLIP."""
+
+    visual: VisualTower
+    text: TextTower
