@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import functools
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,8 @@ ONE_FILE = {
     "open3d": "scenes/pointcloud.py",
     "openai": "negatives/language_model.py",
     "matplotlib": "eval/plots.py",
-    "embreex": "scenes/raycast.py",
+    "embreex": "scenes/embree.py",
+    "igl": "scenes/embree.py",
 }
 
 
@@ -119,7 +122,9 @@ def test_one_file_knows_the_inside_of_open_clips_towers():
     assert users <= {"model/towers.py"}
 
 
-@pytest.mark.parametrize("dependency", ["cv2", "open3d", "openai", "matplotlib", "torch.utils.tensorboard", "wandb"])
+@pytest.mark.parametrize(
+    "dependency", ["cv2", "embreex", "igl", "matplotlib", "open3d", "openai", "torch.utils.tensorboard", "wandb"]
+)
 def test_optional_packages_are_imported_where_they_are_used(dependency):
     eager = {
         name_of(path)
@@ -128,6 +133,17 @@ def test_optional_packages_are_imported_where_they_are_used(dependency):
         if at_import and (module == dependency or module.startswith(dependency + "."))
     }
     assert not eager
+
+
+def test_no_ray_caster_is_loaded_before_a_ray_is_cast():
+    """Neither by the package nor by any command: the office domain and ScanNet++ alone need one."""
+    names = [f"opendas_plugin.commands.{path.stem}" for path in (PACKAGE / "commands").glob("[!_]*.py")]
+    code = f"""
+import importlib, sys
+sys.modules["embreex"] = sys.modules["igl"] = None
+for name in {["opendas_plugin", *names]}: importlib.import_module(name)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_every_folder_of_code_is_a_package():
