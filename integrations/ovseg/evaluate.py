@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from integrations.ovseg import datasets, hook, launcher
+from integrations.ovseg import datasets, hook
 from integrations.ovseg.adapter import FILES, read_adapter
 from integrations.ovseg.errors import OVSegError
+from integrations.ovseg.finding import find_adapter, find_root
 from integrations.ovseg.install import Settings, install
 from opendas_plugin.commands.common import RunRecord, open_output, run_command
 from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError
@@ -66,8 +67,8 @@ def evaluate(argv: Sequence[str]) -> None:
     record = RunRecord(PROGRAM, argv, vars(options))
     output = options.output.resolve()
     try:
-        adapter = launcher.find_adapter(options.opendas_adapter)
-        root = launcher.find_root(options.ovseg_root.resolve() / "train_net.py")
+        adapter = find_adapter(options.opendas_adapter)
+        root = find_root(options.ovseg_root.resolve() / "train_net.py")
         open_output(output)
         own = None if options.opendas_dataset is None else options.opendas_dataset.resolve()
         os.chdir(root)  # OVSeg's own paths are relative to its checkout
