@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
-from integrations.openmask3d.features import Crop, Extraction, LevelCrops, PolicyCrops, Settings
+from integrations.openmask3d.features import Crop, Extraction, FeatureSettings, LevelCrops, PolicyCrops
 from integrations.openmask3d.predictors import Kind, load_predictor
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device
 from opendas_plugin.crops import CropPolicy
@@ -59,7 +59,7 @@ class Features(Options):
     """Takes every n-th picture."""
     intrinsics: Intrinsics = "correct"
     """How the intrinsics, those of the colour pictures, are fitted to depth maps of another size."""
-    how: Settings = field(default_factory=Settings)
+    how: FeatureSettings = field(default_factory=FeatureSettings)
     """Pictures a mask, crops a picture, and so on."""
     seed: int = 0
     """Of the points that SAM is given."""
@@ -70,7 +70,7 @@ class Features(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene(Options):
+class MakeScene(Options):
     """Makes a scene in OpenMask3D's layout of RGB-D frames: a fused cloud, and masks from geometry alone."""
 
     frames: Path
@@ -128,7 +128,7 @@ def features(argv: Sequence[str]) -> None:
 
 def scene(argv: Sequence[str]) -> None:
     """Makes a scene as the flags say."""
-    options = parse(Scene, argv, prog=f"{PROGRAM} scene")
+    options = parse(MakeScene, argv, prog=f"{PROGRAM} scene")
     record = RunRecord(f"{PROGRAM} scene", argv, options)
     stems = sorted(
         path.name.removesuffix(options.pose_suffix) for path in options.frames.glob(f"*{options.pose_suffix}")
@@ -150,7 +150,7 @@ def scene(argv: Sequence[str]) -> None:
     print(f"wrote {options.output}: {len(views)} pictures, {len(points)} points, {masks.shape[1]} masks")
 
 
-def copy_frames(options: Scene, stems: Sequence[str], folder: Path) -> Views:
+def copy_frames(options: MakeScene, stems: Sequence[str], folder: Path) -> Views:
     """Copies the frames' files into OpenMask3D's layout, numbered from 0; returns the pictures there."""
     for name in ("color", "depth", "pose", "intrinsic"):
         (folder / name).mkdir()

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from integrations.openmask3d.features import Extraction, PolicyCrops, Settings
+from integrations.openmask3d.features import Extraction, FeatureSettings, PolicyCrops
 from integrations.openmask3d.surfaces import fill_regions
 from opendas_plugin.commands.common import Options, RunRecord, UsageError, open_output, parse, pick_device
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.instance_files import Classes, read_classes, read_names, read_truth
-from opendas_plugin.eval.instance_report import Scene, evaluate_instances
+from opendas_plugin.eval.instance_report import ScoredScene, evaluate_instances
 from opendas_plugin.eval.mask_names import FEATURES, MASKS, NamedScenes
 from opendas_plugin.eval.oracle import OracleScores
 from opendas_plugin.eval.report import align
@@ -130,7 +130,7 @@ def compute_features(
     options: Experiment, scene: str, kind: str, contestants: Sequence[Contestant], policy: CropPolicy
 ) -> None:
     """Computes the features of a scene's masks for all CLIPs that lack them; their regions are found once."""
-    settings = Settings()
+    settings = FeatureSettings()
     folder = options.data / "scenes" / scene
     points, _ = read_ply(find_cloud(folder))
     masks = read_masks(options.masks / kind / MASKS.format(scene))
@@ -202,10 +202,10 @@ def _figures(summary: Mapping[str, Mapping[str, Any]]) -> NDArray[np.float64]:
 
 def _scenes(
     options: Experiment, scenes: Sequence[str], named: NamedScenes, classes: Classes, oracle: OracleScores | None
-) -> Iterator[Scene]:
+) -> Iterator[ScoredScene]:
     for scene in scenes:
         truth = read_truth(options.data / "ground_truth" / f"{scene}.txt")
         masks = named.read(scene, len(truth))
         if oracle is not None:
             oracle.add(masks, truth)
-        yield Scene(scene, truth, masks.instances(classes.ids))
+        yield ScoredScene(scene, truth, masks.instances(classes.ids))

@@ -36,7 +36,7 @@ Crop = Callable[[NDArray[np.uint8], Region], Sequence[torch.Tensor]]
 
 
 @dataclass(frozen=True)
-class Settings:
+class FeatureSettings:
     """How features are made; the defaults are those of OpenMask3D's configuration.
 
     Attributes:
@@ -72,7 +72,9 @@ class Extraction:
     the GPU while the other works.
     """
 
-    def __init__(self, views: Views, points: NDArray, masks: NDArray | sparse.spmatrix, settings: Settings) -> None:
+    def __init__(
+        self, views: Views, points: NDArray, masks: NDArray | sparse.spmatrix, settings: FeatureSettings
+    ) -> None:
         """Checks the scene.
 
         Args:
@@ -153,7 +155,9 @@ class Extraction:
 class LevelCrops:
     """OpenMask3D's crops: the region's box and larger ones around it, background kept, CLIP's own preprocessing."""
 
-    def __init__(self, preprocess: Callable[[Image.Image], torch.Tensor], settings: Settings, save: Path | None = None):
+    def __init__(
+        self, preprocess: Callable[[Image.Image], torch.Tensor], settings: FeatureSettings, save: Path | None = None
+    ):
         """Prepares; ``save``, a folder, keeps each crop as ``crop<mask>_<view>_<level>.png``, as upstream does."""
         self.preprocess, self.settings, self.save = preprocess, settings, save
 

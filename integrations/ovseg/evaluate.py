@@ -24,7 +24,7 @@ from integrations.ovseg import datasets, hook
 from integrations.ovseg.adapter import FILES, read_adapter
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.finding import find_adapter, find_root
-from integrations.ovseg.install import Settings, install
+from integrations.ovseg.install import Installation, install
 from opendas_plugin.commands.common import RunRecord, open_output, run_command
 from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError
 from opendas_plugin.eval.report import align
@@ -72,7 +72,7 @@ def evaluate(argv: Sequence[str]) -> None:
         open_output(output)
         own = None if options.opendas_dataset is None else options.opendas_dataset.resolve()
         os.chdir(root)  # OVSeg's own paths are relative to its checkout
-        install(Settings(root=root, dataset=own))
+        install(Installation(root=root, dataset=own))
         dataset = read_dataset(options.dataset if own is None else datasets.read(own)["name"])
     except OVSegError as error:
         raise ConfigError(str(error)) from error

@@ -18,7 +18,7 @@ _installed = False
 
 
 @dataclass(frozen=True)
-class Settings:
+class Installation:
     """What a run was asked for; it travels to spawned workers."""
 
     root: Path
@@ -39,7 +39,7 @@ class WorkerMain:
     stock predictions and say nothing.
     """
 
-    def __init__(self, main: Callable[..., Any], settings: Settings) -> None:
+    def __init__(self, main: Callable[..., Any], settings: Installation) -> None:
         self.main, self.settings = main, settings
 
     def __call__(self, *args: Any) -> Any:
@@ -48,7 +48,7 @@ class WorkerMain:
         return self.main(*args)
 
 
-def install(settings: Settings, *, told: bool = False) -> None:
+def install(settings: Installation, *, told: bool = False) -> None:
     """Patches OVSeg's classes and detectron2's ``launch`` in this process; a second call does nothing.
 
     Args:
@@ -89,7 +89,7 @@ def install(settings: Settings, *, told: bool = False) -> None:
     _installed = True
 
 
-def _install_adapter(settings: Settings, folder: Path) -> None:
+def _install_adapter(settings: Installation, folder: Path) -> None:
     """Attaches the adapter to every CLIP adapter of OVSeg at its construction, before weights are loaded."""
     from open_vocab_seg import config
     from open_vocab_seg.modeling.clip_adapter.adapter import MaskFormerClipAdapter
@@ -119,7 +119,7 @@ def _install_adapter(settings: Settings, folder: Path) -> None:
     config.add_our_config = add_config_with_adapter
 
 
-def _install_launch(settings: Settings) -> None:
+def _install_launch(settings: Installation) -> None:
     from detectron2 import engine
 
     launch = engine.launch

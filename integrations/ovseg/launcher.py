@@ -18,7 +18,7 @@ from pathlib import Path
 from integrations.ovseg import hook
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.finding import find_adapter, find_root
-from integrations.ovseg.install import Settings, install
+from integrations.ovseg.install import Installation, install
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 HOOK_COMMANDS = {"enable": hook.enable, "disable": hook.disable, "status": hook.status}
@@ -78,7 +78,7 @@ def run(script: str, arguments: Sequence[str], options: argparse.Namespace) -> i
     root = find_root(path)
     if not path.is_file():
         raise OVSegError(f"{path} does not exist; expected a script of OVSeg such as train_net.py")
-    settings = Settings(
+    settings = Installation(
         root=root,
         backend=options.clip_backend or "stock",
         adapter=adapter,
