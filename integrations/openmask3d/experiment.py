@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from integrations.openmask3d.features import Extraction, FeatureSettings, PolicyCrops
 from integrations.openmask3d.surfaces import fill_regions
-from opendas_plugin.commands.common import Options, RunRecord, UsageError, open_output, parse, pick_device
+from opendas_plugin.commands.common import command_line, parse
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.instance_files import Classes, read_classes, read_names, read_truth
@@ -27,8 +27,11 @@ from opendas_plugin.eval.instance_report import ScoredScene, evaluate_instances
 from opendas_plugin.eval.mask_names import FEATURES, MASKS, NamedScenes
 from opendas_plugin.eval.oracle import OracleScores
 from opendas_plugin.eval.report import align
-from opendas_plugin.files import write_json, write_text
+from opendas_plugin.files import require_writable, write_json, write_text
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.devices import pick_device
+from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.folder import find_cloud, open_scene
 from opendas_plugin.scenes.mask_features import (
     PREFIX,
@@ -50,10 +53,11 @@ ORACLE_COLUMNS = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1"}
 logger = logging.getLogger("integrations.openmask3d")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Experiment(Options):
+@dataclass(frozen=True)
+class Experiment(Run[str]):
     """Scores 3D instances of the office domain, plain CLIP against adapters, on predicted and on oracle masks."""
 
+    _: KW_ONLY
     data: Path
     """Folder that prepare_data.py office wrote."""
     masks: Path
@@ -64,6 +68,29 @@ class Experiment(Options):
     """Folder for features and reports, table.txt, summary.json and run.json; what is finished there is kept."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+
+    def check(self) -> None:
+        """See :meth:`Run.check`."""
+        if not self.adapters:
+            raise ConfigError("give `adapters`, one folder or hub id or several")
+
+    def work(self, record: RunRecord) -> str:
+        """Computes the features and scores them; returns the table."""
+        contestants, policy = load_contestants(self)
+        scenes = read_names(self.masks / "scenes.txt")
+        require_writable(self.output)
+        for scene in tqdm(scenes, desc="features", unit="scene", disable=None):
+            for kind in KINDS:
+                compute_features(self, scene, kind, contestants, policy)
+        summaries = {
+            contestant.title: {kind: score(self, scenes, kind, contestant) for kind in KINDS}
+            for contestant in contestants
+        }
+        table = format_summaries(summaries)
+        write_json(self.output / "summary.json", {"crop": policy.to_dict(), "scenes": len(scenes), **summaries})
+        write_text(self.output / "table.txt", table + "\n")
+        record.write(self.output)
+        return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,34 +106,16 @@ class Contestant:
 
 def experiment(argv: Sequence[str]) -> None:
     """Computes the features, scores them and prints the table."""
-    options = parse(Experiment, argv, prog=f"{PROGRAM} experiment")
-    record = RunRecord(f"{PROGRAM} experiment", argv, options)
-    contestants, policy = load_contestants(options)
-    scenes = read_names(options.masks / "scenes.txt")
-    open_output(options.output)
-    for scene in tqdm(scenes, desc="features", unit="scene", disable=None):
-        for kind in KINDS:
-            compute_features(options, scene, kind, contestants, policy)
-    summaries = {
-        contestant.title: {kind: score(options, scenes, kind, contestant) for kind in KINDS}
-        for contestant in contestants
-    }
-    table = format_summaries(summaries)
-    write_json(options.output / "summary.json", {"crop": policy.to_dict(), "scenes": len(scenes), **summaries})
-    write_text(options.output / "table.txt", table + "\n")
-    record.write(options.output)
-    print(table)
+    prog = f"{PROGRAM} experiment"
+    print(parse(Experiment, argv, prog=prog)(command_line(prog, argv)))
 
 
 def load_contestants(options: Experiment) -> tuple[list[Contestant], CropPolicy]:
     """Loads the adapters and their backbone without one; returns the crop policy of all.
 
     Raises:
-        UsageError: no adapters.
         ConfigError: adapters of several backbones, crop policies or templates.
     """
-    if not options.adapters:
-        raise UsageError("give --adapters, one folder or hub id or several")
     device = pick_device(options.device)
     clips = [OpenDASCLIP.from_pretrained(adapter, device=device) for adapter in options.adapters]
     first = clips[0]
@@ -151,7 +160,7 @@ def compute_features(
         def encode(pixels: torch.Tensor, clip: OpenDASCLIP = contestant.clip) -> torch.Tensor:
             return clip.encode_image(pixels.to(clip.logit_scale.device))
 
-        found = extraction.features(regions, PolicyCrops(policy), encode)
+        found = extraction.features(regions, PolicyCrops(policy, contestant.clip.pixels), encode)
         save_features(path[contestant.title], found, described[contestant.title])
 
 

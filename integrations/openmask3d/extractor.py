@@ -155,7 +155,9 @@ class Extractor:
 
     def _crop(self, settings: FeatureSettings, save: Path | None) -> Crop:
         if self.overrides.crops == "adapter":
-            return PolicyCrops(CropPolicy.from_dict({**self.clip.crop_policy, "size": self.model.image_size}))
+            return PolicyCrops(
+                CropPolicy.from_dict({**self.clip.crop_policy, "size": self.model.image_size}), self.model.pixels
+            )
         if save is not None:
             save.mkdir(parents=True, exist_ok=True)
         return LevelCrops(self.preprocess, settings, save)

@@ -8,7 +8,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tests.data.test_pointcloud import open3d_is_there
 
 from integrations.openmask3d.launcher import main
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
@@ -17,6 +16,7 @@ from opendas_plugin.scenes.mask_features import read_masks, save_masks
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from tests.integrations.openmask3d import upstream
 from tests.integrations.openmask3d.scenes import INTRINSIC, make_scene
+from tests.scenes.test_pointcloud import open3d_is_there
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,11 @@ def test_crops_of_an_adapter(room, tmp_path, capsys):
     assert np.abs(np.load(tmp_path / "ours.npy") - np.load(tmp_path / "theirs.npy")).max() > 1e-3
     assert features(folder, tmp_path / "no.npy", "--crops", "adapter") == 2
     assert "needs --clip opendas:ADAPTER" in capsys.readouterr().err
+
+
+def test_a_flag_of_sam_without_sam_is_refused(room, tmp_path, capsys):
+    assert features(room[0], tmp_path / "no.npy", "--sam-type", "vit_h") == 2
+    assert "--sam-type has no effect without SAM" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
