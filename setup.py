@@ -10,6 +10,13 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'"(\d.+)"', (HERE / "opendas_plugin" / "version.py").read_text(encoding="utf-8")).group(1)
 
+# Rays are cast by Embree. Its own wheel, where it has one; libigl's is the same Embree at a ninth of the speed.
+INTEL, APPLE = "platform_machine == 'x86_64' or platform_machine == 'AMD64'", "sys_platform == 'darwin'"
+RAY_CASTERS = [
+    f"embreex>=2.17; {INTEL} or {APPLE}",
+    "libigl>=2.6; sys_platform == 'linux' and platform_machine == 'aarch64'",
+]
+
 EXTRAS = {
     "openai": ["openai>=1.50", "pydantic>=2"],
     "3d": ["open3d>=0.18"],
@@ -22,12 +29,15 @@ EXTRAS["dev"] = [
     *EXTRAS["reports"],
     "clip-anytorch>=2.6",  # OpenAI's clip package, as it is on PyPI
     "hypothesis>=6.90",
+    "libigl>=2.6",  # compared with embreex wherever both are
     "mypy>=1.11",
     "pytest>=8",
     "pytest-cov>=5",
     "ruff>=0.6",
+    "scikit-learn>=1.3",  # the metrics' oracle
     "types-PyYAML",
     "types-tqdm",
+    "uv>=0.5",  # resolves the requirements for machines that are not here
 ]
 
 setup(
@@ -49,15 +59,13 @@ setup(
         "torch>=2.6",
         "torchvision>=0.21",  # its releases pin the torch that they match
         "open_clip_torch>=3.0,<4",
-        "embreex>=2.17",
-        "ftfy>=6.1",
+        *RAY_CASTERS,
         "huggingface_hub>=0.24",
         "numpy>=1.26",
         "pillow>=10.1",
         "pycocotools>=2.0.8",
         "PyYAML>=6.0",
         "safetensors>=0.4.3",
-        "scikit-learn>=1.3",
         "scipy>=1.10",
         "tqdm>=4.66",
         "trimesh>=4.4",

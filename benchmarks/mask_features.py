@@ -25,7 +25,7 @@ from instance_memory import resident
 from PIL import Image
 from torchvision import transforms
 
-from integrations.openmask3d.features import Extraction, LevelCrops, Settings
+from integrations.openmask3d.features import Extraction, FeatureSettings, LevelCrops
 from opendas_plugin.scenes.folder import open_scene
 from opendas_plugin.scenes.mask_features import save_masks
 
@@ -84,7 +84,7 @@ def ours(folder: Path):
     """Our extraction, ready to start."""
 
     def extract():
-        masks, sam, settings = torch.load(folder / "room_masks.pt", weights_only=False), BoxSAM(), Settings()
+        masks, sam, settings = torch.load(folder / "room_masks.pt", weights_only=False), BoxSAM(), FeatureSettings()
         views = open_scene(folder, scaling="upstream")
         extraction = Extraction(views, np.load(folder / "points.npy"), masks, settings)
         regions = extraction.regions(sam, np.random.RandomState(0))
@@ -105,7 +105,7 @@ def upstream(folder: Path):
     sam = BoxSAM()
     host.initialize_sam_model = lambda *_: sam
     host.clip.load = lambda *_: (StandInCLIP(), PREPROCESS)
-    s = Settings()
+    s = FeatureSettings()
 
     def extract():
         cloud = load.PointCloud.__new__(load.PointCloud)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib.metadata
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
+
+from tests.setup_file import names, setup_arguments
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "opendas_plugin"
@@ -36,7 +42,8 @@ ONE_FILE = {
     "open3d": "scenes/pointcloud.py",
     "openai": "negatives/language_model.py",
     "matplotlib": "eval/plots.py",
-    "embreex": "scenes/raycast.py",
+    "embreex": "scenes/embree.py",
+    "igl": "scenes/embree.py",
 }
 
 
@@ -174,7 +181,9 @@ def test_no_files_import_each_other_in_a_circle():
     assert not found
 
 
-@pytest.mark.parametrize("dependency", ["cv2", "open3d", "openai", "matplotlib", "torch.utils.tensorboard", "wandb"])
+@pytest.mark.parametrize(
+    "dependency", ["cv2", "embreex", "igl", "matplotlib", "open3d", "openai", "torch.utils.tensorboard", "wandb"]
+)
 def test_optional_packages_are_imported_where_they_are_used(dependency):
     eager = {
         name_of(path)
@@ -183,6 +192,54 @@ def test_optional_packages_are_imported_where_they_are_used(dependency):
         if at_import and (module == dependency or module.startswith(dependency + "."))
     }
     assert not eager
+
+
+installed = functools.cache(importlib.metadata.packages_distributions)
+
+
+def distributions(module):
+    """The names that a module's package may have on PyPI."""
+    top = module.split(".")[0]
+    return {canonicalize_name(name) for name in installed().get(top, [top])}
+
+
+def third_party(path):
+    """(module, whether it is imported when the file is) for every import of others' code."""
+    own = sys.stdlib_module_names | {"opendas_plugin"}
+    return [(module, eager) for module, eager in imports(path) if module.split(".")[0] not in own]
+
+
+def is_imported_late(path):
+    """Whether other files import this one inside functions alone."""
+    module = "opendas_plugin." + name_of(path).removesuffix(".py").replace("/", ".")
+    users = [eager for other in SOURCES for name, eager in imports(other) if f"{name}.".startswith(f"{module}.")]
+    return bool(users) and not any(users)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_what_a_file_imports_at_once_is_a_core_requirement(path):
+    """But for files that are imported late themselves: what those need may be an extra's."""
+    arguments = setup_arguments()
+    allowed = names(arguments["install_requires"])
+    if is_imported_late(path):
+        allowed |= names(line for extra in arguments["extras_require"].values() for line in extra)
+    assert [module for module, eager in third_party(path) if eager and not distributions(module) & allowed] == []
+
+
+def test_every_core_requirement_is_imported_by_the_package():
+    used = set().union(*(distributions(module) for path in SOURCES for module, _ in third_party(path)))
+    assert names(setup_arguments()["install_requires"]) - used - {"libigl"} == set()  # libigl is imported as igl
+
+
+def test_no_ray_caster_is_loaded_before_a_ray_is_cast():
+    """Neither by the package nor by any command: the office domain and ScanNet++ alone need one."""
+    names = [f"opendas_plugin.commands.{path.stem}" for path in (PACKAGE / "commands").glob("[!_]*.py")]
+    code = f"""
+import importlib, sys
+sys.modules["embreex"] = sys.modules["igl"] = None
+for name in {["opendas_plugin", *names]}: importlib.import_module(name)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_every_folder_of_code_is_a_package():

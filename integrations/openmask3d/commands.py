@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from tqdm import tqdm
 
-from integrations.openmask3d.features import Crop, Extraction, LevelCrops, PolicyCrops, Settings
+from integrations.openmask3d.features import Crop, Extraction, FeatureSettings, LevelCrops, PolicyCrops
 from integrations.openmask3d.predictors import Kind, load_predictor
-from opendas_plugin.commands.common import Options, RunRecord, UsageError, parse, pick_device
+from opendas_plugin.commands.common import command_line, parse
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.errors import MissingFileError
+from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.files import atomic_folder
+from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.loading import load
+from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.folder import find_cloud, open_scene, read_intrinsic
 from opendas_plugin.scenes.mask_features import (
+    PREFIX,
     FeatureSource,
     describe,
     finished_features,
@@ -33,10 +37,11 @@ from opendas_plugin.scenes.views import Intrinsics, Views
 PROGRAM = "opendas-openmask3d"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Features(Options):
+@dataclass(frozen=True)
+class Features(Run[str]):
     """Computes a CLIP feature for each 3D mask of a scene, as OpenMask3D does, without a checkout of it."""
 
+    _: KW_ONLY
     scene: Path
     """Folder with color/, depth/, pose/ (0.txt and on), intrinsic/intrinsic_color.txt and one .ply."""
     masks: Path
@@ -59,7 +64,7 @@ class Features(Options):
     """Takes every n-th picture."""
     intrinsics: Intrinsics = "correct"
     """How the intrinsics, those of the colour pictures, are fitted to depth maps of another size."""
-    how: Settings = field(default_factory=Settings)
+    how: FeatureSettings = field(default_factory=FeatureSettings)
     """Pictures a mask, crops a picture, and so on."""
     seed: int = 0
     """Of the points that SAM is given."""
@@ -68,11 +73,47 @@ class Features(Options):
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
+    def check(self) -> None:
+        """See :meth:`Run.check`."""
+        if self.output.suffix != ".npy":
+            raise ConfigError(f"`output` should be a .npy file, got {self.output}")
+        if self.crops == "adapter" and not self.clip.startswith(PREFIX):
+            raise ConfigError("`crops` adapter needs `clip` opendas:ADAPTER")
 
-@dataclass(frozen=True, kw_only=True)
-class Scene(Options):
+    def unused(self) -> Mapping[str, str]:
+        """See :meth:`Run.unused`."""
+        return dict.fromkeys(("sam_type", "sam_checkpoint"), "without SAM") if self.predictor == "boxes" else {}
+
+    def work(self, record: RunRecord) -> str:
+        """Computes the features; returns what was written."""
+        views = open_scene(self.scene, self.depth_scale, every=self.every, scaling=self.intrinsics)
+        points, _ = read_ply(find_cloud(self.scene))
+        extraction = Extraction(views, points, read_masks(self.masks), self.how)
+        device = pick_device(self.device)
+        model, preprocess = load(self.clip, device)
+        source = FeatureSource(self.clip, model)
+        names = ("crops", "predictor", "seed", "intrinsics", "depth_scale", "every")
+        settings = asdict(self.how) | {name: getattr(self, name) for name in names}
+        described = describe(source, extraction.projector.masks, settings)
+        if self.resume and finished_features(self.output, described) is not None:
+            return f"{self.output} is complete and stays"
+        predictor = load_predictor(self.predictor, self.sam_type, self.sam_checkpoint, device)
+        crop: Crop = LevelCrops(preprocess, self.how)
+        if self.crops == "adapter":
+            policy = (source.crops or CropPolicy()).at(model.image_size)
+            crop = PolicyCrops(policy, model.pixels)
+        regions = extraction.regions(predictor, np.random.RandomState(self.seed))
+        found = extraction.features(regions, crop, lambda pixels: model.encode_image(pixels.to(device)))
+        save_features(self.output, found, described)
+        record.write(self.output.parent, f"{self.output.stem}.run.json")
+        return f"wrote {self.output}: {len(found)} masks, {int((~found.any(axis=1)).sum())} of them in no picture"
+
+
+@dataclass(frozen=True)
+class MakeScene(Run[str]):
     """Makes a scene in OpenMask3D's layout of RGB-D frames: a fused cloud, and masks from geometry alone."""
 
+    _: KW_ONLY
     frames: Path
     """Folder of the frames' files, three each that differ in their endings."""
     intrinsics: Path
@@ -94,63 +135,39 @@ class Scene(Options):
     farthest: float = 4.0
     """Depth beyond this many metres is not fused."""
 
+    def work(self, record: RunRecord) -> str:
+        """Makes the scene; returns what was written."""
+        stems = sorted(path.name.removesuffix(self.pose_suffix) for path in self.frames.glob(f"*{self.pose_suffix}"))
+        if not stems:
+            raise MissingFileError(f"{self.frames} holds no poses *{self.pose_suffix}; check `frames`, `pose_suffix`")
+        with atomic_folder(self.output) as folder:
+            views = copy_frames(self, stems[:: self.every], folder)
+            points, colours = fuse(
+                views,
+                tqdm(range(len(views)), desc="fuse", unit="picture", disable=None),
+                voxel=self.voxel,
+                farthest=self.farthest,
+            )
+            write_ply(folder / f"{self.output.name}.ply", points, colours)
+            masks = geometric_masks(points)
+            save_masks(folder / f"{self.output.name}_masks.pt", masks)
+            record.write(folder)
+        return f"wrote {self.output}: {len(views)} pictures, {len(points)} points, {masks.shape[1]} masks"
+
 
 def features(argv: Sequence[str]) -> None:
     """Computes features as the flags say."""
-    options = parse(Features, argv, prog=f"{PROGRAM} features")
-    record = RunRecord(f"{PROGRAM} features", argv, options, seed=options.seed)
-    if options.output.suffix != ".npy":
-        raise UsageError(f"--output should be a .npy file, got {options.output}")
-    views = open_scene(options.scene, options.depth_scale, every=options.every, scaling=options.intrinsics)
-    points, _ = read_ply(find_cloud(options.scene))
-    extraction = Extraction(views, points, read_masks(options.masks), options.how)
-    device = pick_device(options.device)
-    model, preprocess = load(options.clip, device)
-    source = FeatureSource(options.clip, model)
-    names = ("crops", "predictor", "seed", "intrinsics", "depth_scale", "every")
-    settings = asdict(options.how) | {name: getattr(options, name) for name in names}
-    described = describe(source, extraction.projector.masks, settings)
-    if options.resume and finished_features(options.output, described) is not None:
-        print(f"{options.output} is complete and stays")
-        return
-    predictor = load_predictor(options.predictor, options.sam_type, options.sam_checkpoint, device)
-    crop: Crop = LevelCrops(preprocess, options.how)
-    if options.crops == "adapter":
-        if source.adapter is None:
-            raise UsageError("--crops adapter needs --clip opendas:ADAPTER")
-        crop = PolicyCrops((source.crops or CropPolicy()).at(model.image_size))
-    regions = extraction.regions(predictor, np.random.RandomState(options.seed))
-    found = extraction.features(regions, crop, lambda pixels: model.encode_image(pixels.to(device)))
-    save_features(options.output, found, described)
-    record.write(options.output.parent, f"{options.output.stem}.run.json")
-    print(f"wrote {options.output}: {len(found)} masks, {int((~found.any(axis=1)).sum())} of them in no picture")
+    prog = f"{PROGRAM} features"
+    print(parse(Features, argv, prog=prog)(command_line(prog, argv)))
 
 
 def scene(argv: Sequence[str]) -> None:
     """Makes a scene as the flags say."""
-    options = parse(Scene, argv, prog=f"{PROGRAM} scene")
-    record = RunRecord(f"{PROGRAM} scene", argv, options)
-    stems = sorted(
-        path.name.removesuffix(options.pose_suffix) for path in options.frames.glob(f"*{options.pose_suffix}")
-    )
-    if not stems:
-        raise MissingFileError(f"{options.frames} holds no poses *{options.pose_suffix}; check --frames, --pose-suffix")
-    with atomic_folder(options.output) as folder:
-        views = copy_frames(options, stems[:: options.every], folder)
-        points, colours = fuse(
-            views,
-            tqdm(range(len(views)), desc="fuse", unit="picture", disable=None),
-            voxel=options.voxel,
-            farthest=options.farthest,
-        )
-        write_ply(folder / f"{options.output.name}.ply", points, colours)
-        masks = geometric_masks(points)
-        save_masks(folder / f"{options.output.name}_masks.pt", masks)
-        record.write(folder)
-    print(f"wrote {options.output}: {len(views)} pictures, {len(points)} points, {masks.shape[1]} masks")
+    prog = f"{PROGRAM} scene"
+    print(parse(MakeScene, argv, prog=prog)(command_line(prog, argv)))
 
 
-def copy_frames(options: Scene, stems: Sequence[str], folder: Path) -> Views:
+def copy_frames(options: MakeScene, stems: Sequence[str], folder: Path) -> Views:
     """Copies the frames' files into OpenMask3D's layout, numbered from 0; returns the pictures there."""
     for name in ("color", "depth", "pose", "intrinsic"):
         (folder / name).mkdir()

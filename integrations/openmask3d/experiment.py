@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,22 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from integrations.openmask3d.features import Extraction, PolicyCrops, Settings
+from integrations.openmask3d.features import Extraction, FeatureSettings, PolicyCrops
 from integrations.openmask3d.surfaces import fill_regions
-from opendas_plugin.commands.common import Options, RunRecord, UsageError, open_output, parse, pick_device
+from opendas_plugin.commands.common import command_line, parse
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.instance_files import Classes, read_classes, read_names, read_truth
-from opendas_plugin.eval.instance_report import Scene, evaluate_instances
+from opendas_plugin.eval.instance_report import ScoredScene, evaluate_instances
 from opendas_plugin.eval.mask_names import FEATURES, MASKS, NamedScenes
 from opendas_plugin.eval.oracle import OracleScores
 from opendas_plugin.eval.report import align
-from opendas_plugin.files import write_json, write_text
+from opendas_plugin.files import require_writable, write_json, write_text
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import find_folder, read_config
+from opendas_plugin.model.devices import pick_device
+from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.folder import find_cloud, open_scene
 from opendas_plugin.scenes.mask_features import (
     PREFIX,
@@ -51,10 +54,11 @@ ORACLE_COLUMNS = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1"}
 logger = logging.getLogger("integrations.openmask3d")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Experiment(Options):
+@dataclass(frozen=True)
+class Experiment(Run[str]):
     """Scores 3D instances of the office domain, plain CLIP against adapters, on predicted and on oracle masks."""
 
+    _: KW_ONLY
     data: Path
     """Folder that prepare_data.py office wrote."""
     masks: Path
@@ -65,6 +69,29 @@ class Experiment(Options):
     """Folder for features and reports, table.txt, summary.json and run.json; what is finished there is kept."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+
+    def check(self) -> None:
+        """See :meth:`Run.check`."""
+        if not self.adapters:
+            raise ConfigError("give `adapters`, one folder or hub id or several")
+
+    def work(self, record: RunRecord) -> str:
+        """Computes the features and scores them; returns the table."""
+        contestants, policy = load_contestants(self)
+        scenes = read_names(self.masks / "scenes.txt")
+        require_writable(self.output)
+        for scene in tqdm(scenes, desc="features", unit="scene", disable=None):
+            for kind in KINDS:
+                compute_features(self, scene, kind, contestants, policy)
+        summaries = {
+            contestant.title: {kind: score(self, scenes, kind, contestant) for kind in KINDS}
+            for contestant in contestants
+        }
+        table = format_summaries(summaries)
+        write_json(self.output / "summary.json", {"crop": policy.to_dict(), "scenes": len(scenes), **summaries})
+        write_text(self.output / "table.txt", table + "\n")
+        record.write(self.output)
+        return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,34 +107,16 @@ class Contestant:
 
 def experiment(argv: Sequence[str]) -> None:
     """Computes the features, scores them and prints the table."""
-    options = parse(Experiment, argv, prog=f"{PROGRAM} experiment")
-    record = RunRecord(f"{PROGRAM} experiment", argv, options)
-    contestants, policy = load_contestants(options)
-    scenes = read_names(options.masks / "scenes.txt")
-    open_output(options.output)
-    for scene in tqdm(scenes, desc="features", unit="scene", disable=None):
-        for kind in KINDS:
-            compute_features(options, scene, kind, contestants, policy)
-    summaries = {
-        contestant.title: {kind: score(options, scenes, kind, contestant) for kind in KINDS}
-        for contestant in contestants
-    }
-    table = format_summaries(summaries)
-    write_json(options.output / "summary.json", {"crop": policy.to_dict(), "scenes": len(scenes), **summaries})
-    write_text(options.output / "table.txt", table + "\n")
-    record.write(options.output)
-    print(table)
+    prog = f"{PROGRAM} experiment"
+    print(parse(Experiment, argv, prog=prog)(command_line(prog, argv)))
 
 
 def load_contestants(options: Experiment) -> tuple[list[Contestant], CropPolicy]:
     """Loads the adapters and their backbone without one; returns the crop policy of all.
 
     Raises:
-        UsageError: no adapters.
         ConfigError: adapters of several backbones, crop policies or templates.
     """
-    if not options.adapters:
-        raise UsageError("give --adapters, one folder or hub id or several")
     device = pick_device(options.device)
     first = OpenDASCLIP.from_pretrained(options.adapters[0], device=device)
     clips = [first]
@@ -139,7 +148,7 @@ def compute_features(
     options: Experiment, scene: str, kind: str, contestants: Sequence[Contestant], policy: CropPolicy
 ) -> None:
     """Computes the features of a scene's masks for all CLIPs that lack them; their regions are found once."""
-    settings = Settings()
+    settings = FeatureSettings()
     folder = options.data / "scenes" / scene
     points, _ = read_ply(find_cloud(folder))
     masks = read_masks(options.masks / kind / MASKS.format(scene))
@@ -160,7 +169,7 @@ def compute_features(
         def encode(pixels: torch.Tensor, clip: OpenDASCLIP = contestant.clip) -> torch.Tensor:
             return clip.encode_image(pixels.to(clip.logit_scale.device))
 
-        found = extraction.features(regions, PolicyCrops(policy), encode)
+        found = extraction.features(regions, PolicyCrops(policy, contestant.clip.pixels), encode)
         save_features(path[contestant.title], found, described[contestant.title])
 
 
@@ -211,10 +220,10 @@ def _figures(summary: Mapping[str, Mapping[str, Any]]) -> NDArray[np.float64]:
 
 def _scenes(
     options: Experiment, scenes: Sequence[str], named: NamedScenes, classes: Classes, oracle: OracleScores | None
-) -> Iterator[Scene]:
+) -> Iterator[ScoredScene]:
     for scene in scenes:
         truth = read_truth(options.data / "ground_truth" / f"{scene}.txt")
         masks = named.read(scene, len(truth))
         if oracle is not None:
             oracle.add(masks, truth)
-        yield Scene(scene, truth, masks.instances(classes.ids))
+        yield ScoredScene(scene, truth, masks.instances(classes.ids))

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from integrations.openmask3d.clips import ClipLoader
-from integrations.openmask3d.features import Crop, Extraction, LevelCrops, PolicyCrops, Settings
+from integrations.openmask3d.features import Crop, Extraction, FeatureSettings, LevelCrops, PolicyCrops
 from integrations.openmask3d.predictors import Predictor
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError
@@ -127,7 +127,7 @@ class Extractor:
         optimize_gpu_usage: bool = False,
     ) -> NDArray[np.float64]:
         """The features (M, D), as ``FeaturesExtractor.extract_features`` is asked for them."""
-        settings = Settings(
+        settings = FeatureSettings(
             top_k=topk,
             levels=num_levels,
             expansion=multi_level_expansion_ratio,
@@ -153,9 +153,9 @@ class Extractor:
         save = Path(out_folder, "crops") if save_crops else None
         return extraction.features(regions, self._crop(settings, save), self._encode)
 
-    def _crop(self, settings: Settings, save: Path | None) -> Crop:
+    def _crop(self, settings: FeatureSettings, save: Path | None) -> Crop:
         if self.overrides.crops == "adapter":
-            return PolicyCrops((self.clip.crops or CropPolicy()).at(self.model.image_size))
+            return PolicyCrops((self.clip.crops or CropPolicy()).at(self.model.image_size), self.model.pixels)
         if save is not None:
             save.mkdir(parents=True, exist_ok=True)
         return LevelCrops(self.preprocess, settings, save)

@@ -18,13 +18,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import sparse
-from torch.nn.functional import normalize as to_unit_length
+from torch.nn.functional import normalize as unit
 from tqdm import tqdm
 
 from integrations.openmask3d.predictors import Predictor
 from integrations.openmask3d.regions import Region, draw_points, find_regions, grown_box
-from opendas_plugin import crops
-from opendas_plugin.crops import CropPolicy
+from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, PixelFormat, crop
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.scenes.mask_features import sparse_masks
 from opendas_plugin.scenes.views import Projector, Views, best_views
@@ -36,7 +35,7 @@ Crop = Callable[[NDArray[np.uint8], Region], Sequence[torch.Tensor]]
 
 
 @dataclass(frozen=True)
-class Settings:
+class FeatureSettings:
     """How features are made; the defaults are those of OpenMask3D's configuration.
 
     Attributes:
@@ -72,7 +71,9 @@ class Extraction:
     the GPU while the other works.
     """
 
-    def __init__(self, views: Views, points: NDArray, masks: NDArray | sparse.spmatrix, settings: Settings) -> None:
+    def __init__(
+        self, views: Views, points: NDArray, masks: NDArray | sparse.spmatrix, settings: FeatureSettings
+    ) -> None:
         """Checks the scene.
 
         Args:
@@ -127,7 +128,7 @@ class Extraction:
         found: dict[tuple[int, int, int], torch.Tensor] = {}
         for batch in _batches(pieces, self.settings.batch_size):
             with torch.no_grad():
-                features = to_unit_length(encode(torch.stack([pixels for _, pixels in batch])).float(), dim=-1).cpu()
+                features = unit(encode(torch.stack([pixels for _, pixels in batch])).float(), dim=-1).cpu()
             found.update(zip((place for place, _ in batch), features, strict=True))
         width = len(next(iter(found.values())))
         result = np.zeros((self.projector.masks.shape[1], width))
@@ -153,7 +154,9 @@ class Extraction:
 class LevelCrops:
     """OpenMask3D's crops: the region's box and larger ones around it, background kept, CLIP's own preprocessing."""
 
-    def __init__(self, preprocess: Callable[[Image.Image], torch.Tensor], settings: Settings, save: Path | None = None):
+    def __init__(
+        self, preprocess: Callable[[Image.Image], torch.Tensor], settings: FeatureSettings, save: Path | None = None
+    ):
         """Prepares; ``save``, a folder, keeps each crop as ``crop<mask>_<view>_<level>.png``, as upstream does."""
         self.preprocess, self.settings, self.save = preprocess, settings, save
 
@@ -171,13 +174,13 @@ class LevelCrops:
 class PolicyCrops:
     """One crop a region, as the adapter's crop policy cuts them: what the adapter saw when it was trained."""
 
-    def __init__(self, policy: CropPolicy) -> None:
-        self.policy = policy
+    def __init__(self, policy: CropPolicy, pixels: PixelFormat = OPENAI_PIXELS) -> None:
+        self.policy, self.pixels = policy, pixels
 
     def __call__(self, image: NDArray[np.uint8], region: Region) -> Sequence[torch.Tensor]:
         """The one crop."""
-        cut = crops.crop(image, region.whole_mask(), self.policy)
-        return [crops.normalise(torch.from_numpy(cut)[None])[0]]
+        cut = crop(image, region.whole_mask(), self.policy, self.pixels)
+        return [self.pixels.normalise(torch.from_numpy(cut)[None])[0]]
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from integrations.ovseg.errors import OVSegError
+from integrations.ovseg.model import Clip
 
 FILES = CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter.safetensors"
 FORMAT_VERSION = 2
@@ -91,7 +91,7 @@ def read_adapter(folder: str | os.PathLike) -> Adapter:
     return Adapter(folder, config, tensors.get("visual_prompts.tokens"), tensors.get("text_prompts.tokens"))
 
 
-def check_fits(adapter: Adapter, clip_model: nn.Module) -> None:
+def check_fits(adapter: Adapter, clip_model: Clip) -> None:
     """Checks that an adapter's tokens can stand in a CLIP of OVSeg.
 
     Raises:
@@ -127,7 +127,7 @@ def check_fits(adapter: Adapter, clip_model: nn.Module) -> None:
         )
 
 
-def clip_sha256(clip_model: nn.Module) -> str:
+def clip_sha256(clip_model: Clip) -> str:
     """Returns the hash of a CLIP's weights, equal to ``backbone_sha256`` of the same weights in an adapter.
 
     OVSeg's own mask tokens, which no other CLIP has, do not count.
@@ -135,11 +135,11 @@ def clip_sha256(clip_model: nn.Module) -> str:
     digest = hashlib.sha256()
     for key, tensor in sorted(clip_tensors(clip_model).items()):
         digest.update(f"{key} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().reshape(-1).view(np.uint8))
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
-def clip_tensors(clip_model: nn.Module) -> dict[str, torch.Tensor]:
+def clip_tensors(clip_model: Clip) -> dict[str, torch.Tensor]:
     """Returns the weights of OVSeg's CLIP by name, without its mask tokens."""
     return {key: value for key, value in clip_model.state_dict().items() if key != "visual.mask_embedding"}
 
@@ -225,12 +225,12 @@ def _read_tensors(path: Path, prompts: Mapping[str, Any]) -> dict[str, torch.Ten
             ) from error
         tensors["visual_prompts.tokens"] = tokens
     for tower in ("visual", "text"):
-        tokens, depth = tensors.get(f"{tower}_prompts.tokens"), prompts[f"{tower}_depth"]
-        if tokens is not None and (
-            tokens.ndim != 3 or tokens.shape[1] != prompts[f"{tower}_tokens"] or len(tokens) != (depth or len(tokens))
+        read, depth = tensors.get(f"{tower}_prompts.tokens"), prompts[f"{tower}_depth"]
+        if read is not None and (
+            read.ndim != 3 or read.shape[1] != prompts[f"{tower}_tokens"] or len(read) != (depth or len(read))
         ):
             raise OVSegError(
-                f"{path}: {tower}_prompts.tokens has shape {tuple(tokens.shape)}, expected ({depth or 'layers'}, "
+                f"{path}: {tower}_prompts.tokens has shape {tuple(read.shape)}, expected ({depth or 'layers'}, "
                 f"{prompts[f'{tower}_tokens']}, width); the adapter is damaged"
             )
     return tensors

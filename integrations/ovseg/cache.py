@@ -34,7 +34,7 @@ class TextCache:
 
     def save(self, features: torch.Tensor, *facts: Any) -> None:
         """Saves features (N, D) for these facts: JSON values that name all that the features depend on."""
-        temporary = None
+        temporary = ""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=str(self.folder), suffix=".part")
@@ -43,8 +43,9 @@ class TextCache:
             os.replace(temporary, str(self._file(facts)))  # workers write at the same time: whole files or none
         except OSError as error:
             LOGGER.warning("text features are not kept for later runs: %s", error)
-            with contextlib.suppress(OSError, TypeError):
-                Path(temporary).unlink()
+            if temporary:
+                with contextlib.suppress(OSError):
+                    Path(temporary).unlink()
 
     def _file(self, facts: Any) -> Path:
         return self.folder / (hashlib.sha256(json.dumps([LAYOUT, *facts]).encode()).hexdigest() + ".safetensors")

@@ -20,16 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from integrations.ovseg import datasets, hook, launcher
+from integrations.ovseg import datasets, hook
 from integrations.ovseg.adapter import FILES, read_adapter
 from integrations.ovseg.errors import OVSegError
-from integrations.ovseg.install import Settings, install
-from opendas_plugin.commands.common import RunRecord, open_output, run_command
+from integrations.ovseg.finding import find_adapter, find_root
+from integrations.ovseg.install import Installation, install
+from opendas_plugin.commands.common import command_line, run_command
 from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError
 from opendas_plugin.eval.report import align
 from opendas_plugin.eval.semantic import Protocol
 from opendas_plugin.eval.semantic_report import COLUMNS, evaluate_semantic
-from opendas_plugin.files import atomic_file, read_json, write_json, write_text
+from opendas_plugin.files import atomic_file, read_json, require_writable, write_json, write_text
+from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.vocabulary import fold_name
 
 PROGRAM = "opendas-ovseg evaluate"
@@ -63,15 +65,15 @@ def evaluate(argv: Sequence[str]) -> None:
         OpenDASError: there is no checkout, dataset or adapter, or a run of OVSeg failed.
     """
     options, rest = _parse(argv)
-    record = RunRecord(PROGRAM, argv, vars(options))
+    record = RunRecord(vars(options), command=command_line(PROGRAM, argv))
     output = options.output.resolve()
     try:
-        adapter = launcher.find_adapter(options.opendas_adapter)
-        root = launcher.find_root(options.ovseg_root.resolve() / "train_net.py")
-        open_output(output)
+        adapter = find_adapter(options.opendas_adapter)
+        root = find_root(options.ovseg_root.resolve() / "train_net.py")
+        require_writable(output)
         own = None if options.opendas_dataset is None else options.opendas_dataset.resolve()
         os.chdir(root)  # OVSeg's own paths are relative to its checkout
-        install(Settings(root=root, dataset=own))
+        install(Installation(root=root, dataset=own))
         dataset = read_dataset(options.dataset if own is None else datasets.read(own)["name"])
     except OVSegError as error:
         raise ConfigError(str(error)) from error

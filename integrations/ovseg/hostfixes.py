@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from integrations.ovseg.model import ClipAdapter, DemoModel
+
 LOGGER = logging.getLogger(__name__)
 _NUMPY_NAMES = {"int": int, "float": float, "bool": bool, "str": str}  # those that OVSeg uses
 _told: set[str] = set()
@@ -80,7 +82,7 @@ def _name_no_logits(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     return result if len(result) == 3 else (None, None, result[1])
 
 
-def _accept_one_mask(original: Callable[..., Any], clip_adapter: nn.Module, *args: Any, **kwargs: Any) -> None:
+def _accept_one_mask(original: Callable[..., Any], clip_adapter: ClipAdapter, *args: Any, **kwargs: Any) -> None:
     """With one region, the visual tower squeezes its mask to two dimensions, which average pooling refuses."""
     original(clip_adapter, *args, **kwargs)
     pool = getattr(clip_adapter.clip_model.visual, "mask_pool", None)
@@ -96,7 +98,7 @@ def _add_batch_dimension(pool: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[
 
 
 def _drop_invalid_queries(
-    original: Callable[..., Any], model: nn.Module, mask_cls: torch.Tensor, mask_pred: torch.Tensor, *args: Any
+    original: Callable[..., Any], model: DemoModel, mask_cls: torch.Tensor, mask_pred: torch.Tensor, *args: Any
 ) -> Any:
     """``demo_inference`` sizes a table by the valid queries and indexes it by all of them.
 

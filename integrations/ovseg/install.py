@@ -18,7 +18,7 @@ _installed = False
 
 
 @dataclass(frozen=True)
-class Settings:
+class Installation:
     """What a run was asked for; it travels to spawned workers."""
 
     root: Path
@@ -39,7 +39,7 @@ class WorkerMain:
     stock predictions and say nothing.
     """
 
-    def __init__(self, main: Callable[..., Any], settings: Settings) -> None:
+    def __init__(self, main: Callable[..., Any], settings: Installation) -> None:
         self.main, self.settings = main, settings
 
     def __call__(self, *args: Any) -> Any:
@@ -48,7 +48,7 @@ class WorkerMain:
         return self.main(*args)
 
 
-def install(settings: Settings, *, told: bool = False) -> None:
+def install(settings: Installation, *, told: bool = False) -> None:
     """Patches OVSeg's classes and detectron2's ``launch`` in this process; a second call does nothing.
 
     Args:
@@ -82,14 +82,14 @@ def install(settings: Settings, *, told: bool = False) -> None:
         from integrations.ovseg import datasets
 
         datasets.register(settings.dataset)
-    if settings.backend == "opendas":
-        _install_adapter(settings)
+    if settings.backend == "opendas" and settings.adapter is not None:
+        _install_adapter(settings, settings.adapter)
     _install_launch(settings)
     LOGGER.setLevel(logging.INFO)
     _installed = True
 
 
-def _install_adapter(settings: Settings) -> None:
+def _install_adapter(settings: Installation, folder: Path) -> None:
     """Attaches the adapter to every CLIP adapter of OVSeg at its construction, before weights are loaded."""
     from open_vocab_seg import config
     from open_vocab_seg.modeling.clip_adapter.adapter import MaskFormerClipAdapter
@@ -97,7 +97,7 @@ def _install_adapter(settings: Settings) -> None:
     from integrations.ovseg.adapter import read_adapter
     from integrations.ovseg.patching import Patch
 
-    adapter = read_adapter(settings.adapter)
+    adapter = read_adapter(folder)
     LOGGER.info(
         "adapter %s, learnt on %s: base %s, text %s", adapter.folder, adapter.backbone, settings.base, settings.text
     )
@@ -113,13 +113,13 @@ def _install_adapter(settings: Settings) -> None:
     @functools.wraps(add_config)
     def add_config_with_adapter(cfg: Any) -> None:
         add_config(cfg)
-        cfg.MODEL.CLIP_ADAPTER.PROMPT_CHECKPOINT = str(settings.adapter)  # OVSeg declares it and never reads it
+        cfg.MODEL.CLIP_ADAPTER.PROMPT_CHECKPOINT = str(folder)  # OVSeg declares it and never reads it
 
     MaskFormerClipAdapter.__init__ = construct_with_adapter
     config.add_our_config = add_config_with_adapter
 
 
-def _install_launch(settings: Settings) -> None:
+def _install_launch(settings: Installation) -> None:
     from detectron2 import engine
 
     launch = engine.launch

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from integrations.ovseg import hook
 from integrations.ovseg.errors import OVSegError
-from integrations.ovseg.install import Settings, install
+from integrations.ovseg.finding import find_adapter, find_root
+from integrations.ovseg.install import Installation, install
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
 HOOK_COMMANDS = {"enable": hook.enable, "disable": hook.disable, "status": hook.status}
@@ -77,7 +78,7 @@ def run(script: str, arguments: Sequence[str], options: argparse.Namespace) -> i
     root = find_root(path)
     if not path.is_file():
         raise OVSegError(f"{path} does not exist; expected a script of OVSeg such as train_net.py")
-    settings = Settings(
+    settings = Installation(
         root=root,
         backend=options.clip_backend or "stock",
         adapter=adapter,
@@ -100,51 +101,6 @@ def run(script: str, arguments: Sequence[str], options: argparse.Namespace) -> i
         print(leave.code, file=sys.stderr)
         return FAILED
     return DONE
-
-
-def find_root(script: Path) -> Path:
-    """Returns the checkout that a script lies in, or the current folder if that is one.
-
-    Raises:
-        OVSegError: neither is.
-    """
-    for folder in (*script.parents, Path()):
-        if (folder / "open_vocab_seg").is_dir():
-            return folder.resolve()
-    raise OVSegError(
-        f"{Path().resolve()} is no checkout of OVSeg (it has no folder open_vocab_seg); start from the checkout, or "
-        "name it with --ovseg-root"
-    )
-
-
-def find_adapter(path_or_id: str) -> Path:
-    """Returns a local adapter folder, fetched from the Hugging Face Hub where no such folder is here.
-
-    Raises:
-        OVSegError: there is neither, or the adapter cannot be read.
-    """
-    from integrations.ovseg.adapter import read_adapter
-
-    folder = Path(path_or_id).expanduser().resolve()
-    if not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", path_or_id):
-        folder = _download(path_or_id)
-    if not folder.is_dir():
-        raise OVSegError(f"{path_or_id} is neither a folder nor an adapter on the hub; check --opendas-adapter")
-    return read_adapter(folder).folder
-
-
-def _download(hub_id: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-
-        from integrations.ovseg.adapter import FILES
-
-        return Path(snapshot_download(hub_id, allow_patterns=list(FILES)))
-    except Exception as error:  # the hub's client raises kinds of its own, and may not be installed
-        reason = str(error).strip().splitlines()[0].rstrip(".:")
-        raise OVSegError(
-            f"{hub_id} is neither a folder nor an adapter on the hub ({reason}); check --opendas-adapter"
-        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from torch import nn
 from integrations.ovseg.adapter import Adapter, check_fits, clip_sha256, clip_tensors, tokens_sha256
 from integrations.ovseg.cache import TextCache
 from integrations.ovseg.errors import OVSegError
+from integrations.ovseg.model import ClipAdapter
 from integrations.ovseg.readers import VisualReaders, read_texts
 from integrations.ovseg.regions import can_crop, crop_regions
 from integrations.ovseg.tokens import TextEncoder, VisualTokens, interpolated
@@ -56,7 +57,8 @@ class Patch:
         self.adapter, self.text, self.chunk = adapter, text, chunk
         self.cache = None if cache is None else TextCache(cache)
         self.features: dict[tuple[bool, str], torch.Tensor] = {}
-        self.sha256, self._weights_seen, self._warned = "", None, False
+        self.sha256, self._warned = "", False
+        self._weights_seen: list[tuple[int, int]] | None = None
         self._in_clip_branch, self._prompted = False, True
         self._undo: list[Callable[[], None]] = []
         self._attach(base)
@@ -77,8 +79,8 @@ class Patch:
         self._override(clip_adapter, "opendas", self)
         if base == "clip":
             self._undo.append(clip_model._register_load_state_dict_pre_hook(self._keep_weights).remove)
-        self.readers = None
-        if adapter.reads:
+        self.readers: VisualReaders | None = None
+        if adapter.reads and adapter.visual is not None:
             self.readers = VisualReaders(clip_model.visual, adapter.visual)
             self._undo.append(self.readers.remove)
             if hasattr(clip_adapter, "non_object_embedding"):
@@ -178,7 +180,7 @@ class Patch:
         return features.to(self.clip_model.text_projection.device)
 
     def _encode_text(self, text: torch.Tensor) -> torch.Tensor:
-        if self.readers is not None and self._prompted:
+        if self.readers is not None and self._prompted and self.adapter.text is not None:
             return read_texts(self.clip_model, text, self.adapter.text.to(text.device))
         share = self.adapter.share("text") if self._prompted else 1.0
         adapted, frozen = (partial(self.encoder.encode, text, prompted) for prompted in (self._prompted, False))
@@ -236,9 +238,9 @@ class Patch:
         )
 
 
-def _find_clip_adapter(model: nn.Module) -> nn.Module:
+def _find_clip_adapter(model: nn.Module) -> ClipAdapter:
     model = getattr(model, "module", model)
-    clip_adapter = getattr(model, "clip_adapter", model)
+    clip_adapter: Any = getattr(model, "clip_adapter", model)
     if not hasattr(clip_adapter, "clip_model") or not hasattr(clip_adapter, "text_templates"):
         raise OVSegError(f"expected OVSeg's model or its clip_adapter, got {type(model).__name__}")
     return clip_adapter

@@ -9,14 +9,15 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from torch import nn
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize as unit
+
+from integrations.ovseg.model import Block, Clip, VisualTower
 
 
 class VisualReaders:
     """Tokens that read class token, patches and OVSeg's mask tokens in every block of the visual tower."""
 
-    def __init__(self, visual: nn.Module, tokens: torch.Tensor) -> None:
+    def __init__(self, visual: VisualTower, tokens: torch.Tensor) -> None:
         """Hooks ``tokens`` (1, n, width) into ``visual``."""
         self.visual = visual
         self.state = tokens[0]
@@ -34,7 +35,7 @@ class VisualReaders:
         """What the tokens have read in the tower's last pass, (B, n * D)."""
         return end_to_end(self.visual.ln_post(self.state) @ self.visual.proj)
 
-    def _read(self, i: int, block: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+    def _read(self, i: int, block: Block, inputs: tuple[torch.Tensor]) -> None:
         x = inputs[0]  # (1 + patches, B, width)
         if i == 0:
             tokens = self.visual.ln_pre(self.visual.opendas_tokens[0]).to(x.dtype)
@@ -42,7 +43,7 @@ class VisualReaders:
         self.state = read(block, self.state, x)
 
 
-def read_texts(clip_model: nn.Module, ids: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+def read_texts(clip_model: Clip, ids: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Returns what tokens (1, n, width) read of texts (N, L) up to their ends, (N, n * D)."""
     ends, found = ids.argmax(dim=-1).cpu(), []
     order = []
@@ -65,7 +66,7 @@ def read_texts(clip_model: nn.Module, ids: torch.Tensor, tokens: torch.Tensor) -
     return torch.cat(found)[places]
 
 
-def read(block: nn.Module, state: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def read(block: Block, state: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """One layer of tokens (n, B, width) that read what a layer is given, (L, B, width)."""
     h = block.ln_1(x)
     state = state + block.attn(block.ln_1(state), h, h, need_weights=False)[0]
@@ -74,4 +75,4 @@ def read(block: nn.Module, state: torch.Tensor, x: torch.Tensor) -> torch.Tensor
 
 def end_to_end(features: torch.Tensor) -> torch.Tensor:
     """Lays features (n, B, D) of n tokens out as one of unit length, (B, n * D)."""
-    return (normalize(features, dim=-1) / len(features) ** 0.5).transpose(0, 1).flatten(1)
+    return (unit(features, dim=-1) / len(features) ** 0.5).transpose(0, 1).flatten(1)

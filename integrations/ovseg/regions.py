@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from integrations.ovseg.adapter import REGION_SIZE
+from integrations.ovseg.model import ClipAdapter
 
 
-def can_crop(clip_adapter: nn.Module, normalize: bool) -> bool:
+def can_crop(clip_adapter: ClipAdapter, normalize: bool) -> bool:
     """Whether :func:`crop_regions` does what OVSeg's settings ask for; they are the ones of all its configs."""
     return (
         normalize
@@ -20,7 +20,7 @@ def can_crop(clip_adapter: nn.Module, normalize: bool) -> bool:
 
 
 def crop_regions(
-    clip_adapter: nn.Module, image: torch.Tensor, mask: torch.Tensor
+    clip_adapter: ClipAdapter, image: torch.Tensor, mask: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
     """Cuts every mask's box out of the image and fills the background with CLIP's mean colour.
 
@@ -49,8 +49,10 @@ def crop_regions(
     regions, region_masks = [], []
     for k in valid.nonzero()[:, 0].tolist():
         y, x = rows[k].nonzero()[:, 0], columns[k].nonzero()[:, 0]
-        box = (slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1))
-        region = torch.where(binary[(k, *box)], pixels[(..., *box)], fill)
+        tall, wide = slice(int(y[0]), int(y[-1]) + 1), slice(int(x[0]), int(x[-1]) + 1)
+        region = torch.where(binary[k, tall, wide], pixels[..., tall, wide], fill)
         regions.append(F.interpolate(region, size=(REGION_SIZE, REGION_SIZE), mode="bicubic"))
-        region_masks.append(F.interpolate(bits[(k, *box)][None, None], size=(REGION_SIZE, REGION_SIZE), mode="nearest"))
+        region_masks.append(
+            F.interpolate(bits[k, tall, wide][None, None], size=(REGION_SIZE, REGION_SIZE), mode="nearest")
+        )
     return torch.cat(regions), torch.cat(region_masks).type(dtype), valid

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
-from torch import nn
-from torch.nn.functional import linear, normalize
+from torch.nn.functional import linear
+from torch.nn.functional import normalize as unit
 
 from integrations.ovseg.errors import OVSegError
+from integrations.ovseg.model import Block, Clip, VisualTower
 
 
 class VisualTokens:
@@ -20,10 +21,10 @@ class VisualTokens:
     token and the patches, never see them. Where the learnt layers end before the tower does, the last ones flow on.
     """
 
-    def __init__(self, visual: nn.Module, tokens: torch.Tensor) -> None:
+    def __init__(self, visual: VisualTower, tokens: torch.Tensor) -> None:
         """Hooks ``tokens`` (depth, n, width) into ``visual``."""
         self.visual = visual
-        self.carried: torch.Tensor | None = None
+        self.carried = tokens[0]
         self.on = True
         # a buffer follows .to(device); not persistent, it is neither saved nor overwritten by a checkpoint
         visual.register_buffer("opendas_tokens", tokens.to(visual.class_embedding.device), persistent=False)
@@ -47,7 +48,7 @@ class VisualTokens:
         finally:
             self.on = True
 
-    def _append(self, i: int, block: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
+    def _append(self, i: int, block: Block, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
         if not self.on:
             return None
         x, layers = inputs[0], self.visual.opendas_tokens  # (1 + patches, B, width)
@@ -58,12 +59,12 @@ class VisualTokens:
             tokens = self.carried
         return (torch.cat([x, tokens]),)
 
-    def _cut(self, i: int, block: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor | None:
+    def _cut(self, i: int, block: Block, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor | None:
         if not self.on:
             return None
         depth, n, _ = self.visual.opendas_tokens.shape
         flows_on = depth <= i + 1 < len(self.visual.transformer.resblocks)
-        self.carried = output[-n:] if flows_on else None
+        self.carried = output[-n:] if flows_on else self.visual.opendas_tokens[0]  # nothing reads it: let go of output
         return output[:-n]
 
 
@@ -74,7 +75,7 @@ class TextEncoder:
     tower's causal mask, up to rounding (1e-6).
     """
 
-    def __init__(self, clip_model: nn.Module, tokens: torch.Tensor | None, context: torch.Tensor) -> None:
+    def __init__(self, clip_model: Clip, tokens: torch.Tensor | None, context: torch.Tensor) -> None:
         """Prepares for ``tokens`` (depth, n, width), which may stand for the token ids ``context`` (m,)."""
         self.clip_model = clip_model
         self.context = context
@@ -89,7 +90,8 @@ class TextEncoder:
 
     def encode(self, ids: torch.Tensor, prompted: bool) -> torch.Tensor:
         """Returns features (N, D) of token ids (N, L), with the learnt tokens where ``prompted``."""
-        clip_model, layers = self.clip_model, ()
+        clip_model = self.clip_model
+        layers: torch.Tensor | None = None
         ids = ids.cpu()
         ends = ids.argmax(dim=-1)
         if prompted and hasattr(clip_model, "opendas_tokens"):
@@ -112,11 +114,11 @@ class TextEncoder:
             features[rows] = own[:, -1]
         return clip_model.ln_final(features).type(clip_model.dtype) @ clip_model.text_projection
 
-    def _read_shared(self, x: torch.Tensor, layers: Sequence[torch.Tensor], places: torch.Tensor) -> list[torch.Tensor]:
+    def _read_shared(self, x: torch.Tensor, layers: torch.Tensor | None, places: torch.Tensor) -> list[torch.Tensor]:
         """Keys and values (1, P, 2 width) in every layer of the P tokens (1, P, width) that all texts begin with."""
         read = []
         for i, block in enumerate(self.clip_model.transformer.resblocks):
-            if i < len(layers):
+            if layers is not None and i < len(layers):
                 n = len(layers[i])
                 tokens = layers[i] + places[1 : n + 1] if i == 0 else layers[i]
                 x = torch.cat([x[:, :1], tokens[None], x[:, n + 1 :]], dim=1)
@@ -149,11 +151,11 @@ def interpolated(adapted: Callable[[], torch.Tensor], frozen: Callable[[], torch
     """Returns features between plain CLIP's and the adapted ones, as ``opendas_plugin`` mixes them: (N, D)."""
     if share in (0, 1):
         return adapted() if share else frozen()
-    mixed = share * normalize(adapted(), dim=-1) + (1 - share) * normalize(frozen(), dim=-1)
-    return normalize(mixed, dim=-1)
+    mixed = share * unit(adapted(), dim=-1) + (1 - share) * unit(frozen(), dim=-1)
+    return unit(mixed, dim=-1)
 
 
-def _causal_block(block: nn.Module, x: torch.Tensor, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _causal_block(block: Block, x: torch.Tensor, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """One layer over tokens (B, L, width) behind P others, whose keys and values (1, P, 2 width) are known.
 
     Returns its output (B, L, width), and keys and values (B, L, 2 width).

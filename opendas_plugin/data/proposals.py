@@ -39,7 +39,7 @@ _CREASE = 0.006  # second difference of the inverse depth over the inverse depth
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class LabelledPicture:
     """A picture and its ground truth.
 
     Attributes:
@@ -57,7 +57,7 @@ class Picture:
     classes: NDArray[np.uint8]
 
 
-def labelled_pictures(segments: Sequence[Segment], vocabulary: Vocabulary, images: Path) -> Iterator[Picture]:
+def labelled_pictures(segments: Sequence[Segment], vocabulary: Vocabulary, images: Path) -> Iterator[LabelledPicture]:
     """Paints the pictures of labelled segments; where segments overlap, the smaller one lies on top.
 
     Args:
@@ -77,10 +77,12 @@ def labelled_pictures(segments: Sequence[Segment], vocabulary: Vocabulary, image
         for number, segment in enumerate(ordered, 1):
             mask = segment.mask()
             instances[mask], classes[mask] = number, vocabulary.index[segment.label]
-        yield Picture(Path(os.path.relpath(path, images)).as_posix(), read_image(path), None, instances, classes)
+        yield LabelledPicture(
+            Path(os.path.relpath(path, images)).as_posix(), read_image(path), None, instances, classes
+        )
 
 
-def write_proposals(pictures: Iterable[Picture], output: Path, *, seed: int = 0) -> dict[str, Any]:
+def write_proposals(pictures: Iterable[LabelledPicture], output: Path, *, seed: int = 0) -> dict[str, Any]:
     """Writes proposals, oracle masks and label maps.
 
     ``proposals.json`` and ``oracle.json`` name the pictures; ``labels/`` has their class maps under the same names;

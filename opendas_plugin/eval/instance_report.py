@@ -23,7 +23,7 @@ COLUMNS = {"ap": "AP", "ap50": "AP50", "ap25": "AP25", "recall": "AR", "recall50
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class ScoredScene:
     """One scene to score.
 
     Attributes:
@@ -40,7 +40,7 @@ class Scene:
 
 
 def evaluate_instances(
-    scenes: Iterable[Scene],
+    scenes: Iterable[ScoredScene],
     classes: Classes,
     output: str | Path,
     *,

@@ -15,7 +15,7 @@ from opendas_plugin.data.segments import Segment
 from opendas_plugin.eval import plots
 from opendas_plugin.files import atomic_file
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 TINT = 0.65
@@ -33,7 +33,7 @@ def name_colours(names: Sequence[str]) -> dict[str, Colour]:
     return colours
 
 
-def paint(picture: Picture, masks: Sequence[NDArray[np.bool_]], colours: Sequence[Colour]) -> Picture:
+def paint(picture: Pixels, masks: Sequence[NDArray[np.bool_]], colours: Sequence[Colour]) -> Pixels:
     """Returns the picture (H, W, 3) in grey with its masks (H, W) in their colours, the smaller over the larger."""
     grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2)
     painted = grey.copy()

@@ -155,6 +155,13 @@ def _pixels(path: Path) -> bytes:
 
 def _versions() -> str:
     """The versions of the drawing packages where they are others than those that the benchmark was frozen with."""
-    here = {name: importlib.metadata.version(name) for name in frozen()["made_with"]}
+    here = {name: _version(name) for name in frozen()["made_with"]}
     others = [f"{name} {here[name]} for {then}" for name, then in frozen()["made_with"].items() if here[name] != then]
     return f" (drawn here by {', '.join(others)})" if others else ""
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # embreex, where libigl casts the rays
+        return "none"

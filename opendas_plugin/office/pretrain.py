@@ -47,7 +47,7 @@ _TEXT_WIDTH, _VOCABULARY = CONFIG["text_cfg"]["width"], CONFIG["text_cfg"]["voca
 
 
 @dataclass(frozen=True)
-class Settings:
+class Pretraining:
     """What a pre-training depends on.
 
     ``sizes``, ``epochs`` and ``strength`` have a value a stage: the side of the pictures (a multiple of 16; the last
@@ -79,7 +79,7 @@ class Epoch:
 class Tower(nn.Module):
     """The open_clip model under training: patches of 16 px, short texts, and no token but those of the captions."""
 
-    def __init__(self, captions: Captions, settings: Settings) -> None:
+    def __init__(self, captions: Captions, settings: Pretraining) -> None:
         super().__init__()
         torch.manual_seed(settings.seed)
         config = copy.deepcopy(CONFIG)
@@ -137,7 +137,7 @@ def contrastive_loss(images: Tensor, texts: Tensor, targets: Tensor, scale: Tens
 
 
 def train(
-    tower: Tower, captions: Captions, images: NDArray[np.uint8], colours: NDArray[np.int64], settings: Settings
+    tower: Tower, captions: Captions, images: NDArray[np.uint8], colours: NDArray[np.int64], settings: Pretraining
 ) -> Iterator[Epoch]:
     """Trains ``tower`` through all stages; yields what happened in every epoch.
 
@@ -184,7 +184,7 @@ def train(
             yield Epoch(size, losses / per_epoch, 100 * right / (per_epoch * settings.batch), seconds)
 
 
-def _optimisers(clip: open_clip.CLIP, settings: Settings) -> list[torch.optim.Optimizer]:
+def _optimisers(clip: open_clip.CLIP, settings: Pretraining) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the visual blocks, AdamW for all else."""
     hidden = [p for p in clip.visual.transformer.parameters() if p.ndim == 2]
     known = {id(p) for p in hidden}
@@ -251,11 +251,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for the config, weights and log")
     parser.add_argument("--cache", type=Path, required=True, help="folder for rendered pictures (about 2 GB)")
     parser.add_argument("--threads", type=int, default=2, help="torch threads and rendering processes")
-    parser.add_argument("--images", type=int, default=Settings.images, help="pictures a name")
-    parser.add_argument("--epochs", type=int, nargs="+", default=Settings.epochs, help="epochs of each stage")
-    parser.add_argument("--seed", type=int, default=Settings.seed)
+    parser.add_argument("--images", type=int, default=Pretraining.images, help="pictures a name")
+    parser.add_argument("--epochs", type=int, nargs="+", default=Pretraining.epochs, help="epochs of each stage")
+    parser.add_argument("--seed", type=int, default=Pretraining.seed)
     arguments = parser.parse_args()
-    settings = Settings(images=arguments.images, epochs=tuple(arguments.epochs), seed=arguments.seed)
+    settings = Pretraining(images=arguments.images, epochs=tuple(arguments.epochs), seed=arguments.seed)
     torch.set_num_threads(arguments.threads)
 
     lines: list[str] = []

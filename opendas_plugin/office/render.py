@@ -41,7 +41,7 @@ class Lighting:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class Rendering:
     """What a camera sees.
 
     Attributes:
@@ -63,7 +63,7 @@ def render(
     background: ArrayLike = (255, 255, 255),
     smooth: bool = True,
     caster: RayCaster | None = None,
-) -> Picture:
+) -> Rendering:
     """Draws ``mesh``, whose face colours are linear albedo; the picture is encoded with gamma 2.
 
     Args:
@@ -82,7 +82,7 @@ def render(
             rays = camera.rays(camera.centres()[edges] + corner)
             colour[edges] += surface.shade(*rays, behind[edges])[0]
         colour[edges] /= 1 + len(_CORNERS)
-    return Picture((colour * 255 + 0.5).astype(np.uint8).reshape(*size, 3), depth.reshape(size), face.reshape(size))
+    return Rendering((colour * 255 + 0.5).astype(np.uint8).reshape(*size, 3), depth.reshape(size), face.reshape(size))
 
 
 class _Surface:

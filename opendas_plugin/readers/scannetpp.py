@@ -10,7 +10,7 @@ from tqdm import tqdm
 from opendas_plugin.data.reading import ImageReading
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
-from opendas_plugin.scenes.scannetpp import Scene, Source, choose_offices, read_scene_list
+from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, choose_offices, read_scene_list
 from opendas_plugin.scenes.scannetpp_segments import Limits, raw_names, read_scene, split_names
 from opendas_plugin.scenes.scannetpp_truth import write_truth
 
@@ -59,7 +59,7 @@ def read(options: ScanNetPP, context: Context) -> Dataset:
     shared = set(chosen["train"]) & set(chosen["val"])
     if shared:
         raise DataError(f"the scene {sorted(shared)[0]} is in both lists; a scene trains or validates")
-    scenes = {split: [Scene(options.root, name) for name in names] for split, names in chosen.items()}
+    scenes = {split: [ScanNetPPScene(options.root, name) for name in names] for split, names in chosen.items()}
     names, novel = split_names(scenes["train"], scenes["val"])
     limits = Limits(
         options.source, options.every, context.min_area, options.min_side, options.min_visible, options.views

@@ -20,7 +20,7 @@ from opendas_plugin.eval.instance_files import (
     read_predictions,
     read_truth,
 )
-from opendas_plugin.eval.instance_report import Scene, evaluate_instances
+from opendas_plugin.eval.instance_report import ScoredScene, evaluate_instances
 from opendas_plugin.eval.mask_names import MASKS, NamedScenes
 from opendas_plugin.eval.oracle import OracleScores
 from opendas_plugin.files import require_writable
@@ -135,7 +135,7 @@ class Instance3d(ModelRun[dict[str, Any]]):
 
     def read_scenes(
         self, names: Sequence[str], named: NamedScenes | None, oracle: OracleScores | None
-    ) -> Iterator[Scene]:
+    ) -> Iterator[ScoredScene]:
         """Reads the scenes, one when its turn comes."""
         for name in tqdm(names, desc="score", unit="scene", disable=None):
             truth = read_truth(self.ground_truth / f"{name}.txt")
@@ -145,12 +145,14 @@ class Instance3d(ModelRun[dict[str, Any]]):
                 release = self.mesh_masks / name / "scans" / "mesh_aligned_0.05_mask.txt"
                 kept = read_kept(flat if flat.exists() else release, len(truth))
             if named is None:
-                yield Scene(name, truth, read_predictions(self.predictions, name, len(truth), self.protocol), kept)
+                yield ScoredScene(
+                    name, truth, read_predictions(self.predictions, name, len(truth), self.protocol), kept
+                )
                 continue
             masks = named.read(name, len(truth))
             if oracle is not None:
                 oracle.add(masks, truth)
-            yield Scene(name, truth, masks.instances(named.classes.ids), kept)
+            yield ScoredScene(name, truth, masks.instances(named.classes.ids), kept)
 
 
 evaluate_instance3d = function_of(Instance3d)

@@ -10,7 +10,7 @@ from opendas_plugin.files import atomic_folder
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 from opendas_plugin.scenes.openmask3d_layout import export_masks, export_scene
-from opendas_plugin.scenes.scannetpp import Scene, Source, read_scene_list
+from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, read_scene_list
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +45,11 @@ class OpenMask3D(Run[dict[Path, int | None]]):
         """Writes each scene's folder, whole or not at all: folder -> number of pictures; None: it was there."""
         found = {}
         for name in read_scene_list(self.scenes):
-            found[self.output / name] = self._write(Scene(self.root, name))
+            found[self.output / name] = self._write(ScanNetPPScene(self.root, name))
         record.write(self.output)
         return found
 
-    def _write(self, scene: Scene) -> int | None:
+    def _write(self, scene: ScanNetPPScene) -> int | None:
         if self.proposals is not None:
             array = self.proposals / f"{scene.name}.npy"
             masks = self.output / "masks" / f"{scene.name}_masks.pt"

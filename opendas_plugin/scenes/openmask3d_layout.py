@@ -15,12 +15,12 @@ from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import read_json
 from opendas_plugin.scenes.mask_features import save_masks
 from opendas_plugin.scenes.raycast import load_mesh
-from opendas_plugin.scenes.scannetpp import Scene, Source
+from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source
 from opendas_plugin.scenes.scannetpp_views import SceneViews, scaled
 
 
 def export_scene(
-    scene: Scene,
+    scene: ScanNetPPScene,
     folder: Path,
     *,
     source: Source = "iphone",
@@ -65,7 +65,7 @@ def export_scene(
     return len(views.views)
 
 
-def export_masks(scene: Scene, path: Path, proposals: Path) -> None:
+def export_masks(scene: ScanNetPPScene, path: Path, proposals: Path) -> None:
     """Writes a scene's class-agnostic masks as OpenMask3D's file ``<scene>_masks.pt``; see :func:`read_proposals`.
 
     Raises:

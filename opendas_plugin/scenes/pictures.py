@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from opendas_plugin.data.images import read_image, read_labels
-from opendas_plugin.data.proposals import Picture
+from opendas_plugin.data.proposals import LabelledPicture
 
 
-def scene_pictures(folder: Path, scenes: Sequence[str]) -> Iterator[Picture]:
+def scene_pictures(folder: Path, scenes: Sequence[str]) -> Iterator[LabelledPicture]:
     """Reads all pictures of some scenes: ``<scene>/color/<i>.jpg`` with ``depth/``, ``instance/`` and ``class/`` PNGs.
 
     Depth is in millimetres, instances count from 1, and classes are rows of the vocabulary or 255.
@@ -29,4 +29,4 @@ def scene_pictures(folder: Path, scenes: Sequence[str]) -> Iterator[Picture]:
                 read_labels(folder / scene / kind / f"{path.stem}.png") for kind in ("depth", "instance", "class")
             )
             name = f"{scene}/color/{path.name}"
-            yield Picture(name, read_image(path), depth / 1000, instances, classes.astype(np.uint8))
+            yield LabelledPicture(name, read_image(path), depth / 1000, instances, classes.astype(np.uint8))

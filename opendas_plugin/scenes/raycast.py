@@ -1,15 +1,14 @@
-"""Which triangle a ray meets first: the project's one ray caster, on Embree through the ``embreex`` wheel."""
+"""Which triangle a ray meets first: the project's one ray caster, on the Embree of :mod:`.embree`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import ArrayLike, NDArray
 
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.scenes.embree import find_engine
 
 
 class RayCaster:
@@ -21,6 +20,7 @@ class RayCaster:
 
     Raises:
         DataError: a shape is not (N, 3), there is no face, or a face names a vertex that is not there.
+        MissingDependencyError: neither embreex nor libigl is installed.
     """
 
     def __init__(self, vertices: ArrayLike, faces: ArrayLike) -> None:
@@ -31,8 +31,7 @@ class RayCaster:
                 raise DataError(f"a mesh to cast rays at needs {name} of shape (N, 3), N > 0, got {array.shape}")
         if triangles.min() < 0 or triangles.max() >= len(points):
             raise DataError(f"faces name vertices {triangles.min()}..{triangles.max()}, but there are {len(points)}")
-        self._scene = EmbreeScene(robust=True)
-        self._mesh = TriangleMesh(scene=self._scene, vertices=points, indices=triangles)
+        self._engine = find_engine()(points, triangles)
 
     def cast(self, origins: ArrayLike, directions: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The first triangle on each ray, from either side.
@@ -45,14 +44,12 @@ class RayCaster:
             The face's row, (N,) int32, -1 where the ray leaves the mesh; and how far it is, (N,) float32 in lengths
             of the ray's direction (the mesh's unit when directions are unit vectors), inf where there is none.
         """
-        hits = self._scene.run(*_rays(origins, directions), output=1)
-        face = hits["primID"]
-        return face, np.where(face < 0, np.float32(np.inf), hits["tfar"])
+        face, distance = self._engine.first(*_rays(origins, directions))
+        return face, np.where(face < 0, np.float32(np.inf), distance)
 
     def blocked(self, origins: ArrayLike, directions: ArrayLike) -> NDArray[np.bool_]:
         """Whether anything lies on each segment from ``origins`` to ``origins + directions``; (N,) bool."""
-        starts, steps = _rays(origins, directions)
-        return self._scene.run(starts, steps, query="OCCLUDED", dists=np.ones(len(starts), np.float32)) == 0
+        return self._engine.blocked(*_rays(origins, directions))
 
 
 def load_mesh(path: str | Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:

@@ -49,7 +49,7 @@ OFFICE_THINGS = (
 
 
 @dataclass(frozen=True)
-class Scene:
+class ScanNetPPScene:
     """A scene's folder.
 
     Attributes:
@@ -104,7 +104,7 @@ class Thing:
     segments: NDArray[np.int64]
 
 
-def read_things(scene: Scene) -> list[Thing]:
+def read_things(scene: ScanNetPPScene) -> list[Thing]:
     """The annotated objects of a scene, in the file's order.
 
     Raises:
@@ -124,7 +124,7 @@ def read_things(scene: Scene) -> list[Thing]:
     return things
 
 
-def read_segments(scene: Scene) -> NDArray[np.int64]:
+def read_segments(scene: ScanNetPPScene) -> NDArray[np.int64]:
     """(V,) the segment of each vertex.
 
     Raises:
@@ -186,7 +186,7 @@ def choose_offices(root: Path, split: Split, count: int) -> list[str]:
     things = {fold_name(name) for name in OFFICE_THINGS}
     kinds = {}
     for name in read_scene_list(root / "splits" / f"nvs_sem_{split}.txt"):
-        scene = Scene(root, name)
+        scene = ScanNetPPScene(root, name)
         if scene.annotation.is_file():
             kinds[name] = len({fold_name(thing.label) for thing in read_things(scene)} & things)
     offices = sorted((name for name in kinds if kinds[name] >= 3), key=lambda name: (-kinds[name], name))

@@ -13,7 +13,7 @@ from PIL import Image
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
 from opendas_plugin.scenes.colmap import View
-from opendas_plugin.scenes.scannetpp import Scene, Source, class_names, is_class, read_things
+from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, class_names, is_class, read_things
 from opendas_plugin.scenes.scannetpp_views import ObjectMap, SceneViews, best_views
 from opendas_plugin.vocabulary import fold_name
 
@@ -44,26 +44,28 @@ class Limits:
     views: int = 3
 
 
-def scene_labels(scenes: Sequence[Scene]) -> list[str]:
+def scene_labels(scenes: Sequence[ScanNetPPScene]) -> list[str]:
     """The label of every annotated object."""
     return [thing.label for scene in scenes for thing in read_things(scene)]
 
 
-def split_names(train: Sequence[Scene], val: Sequence[Scene]) -> tuple[dict[str, str], tuple[str, ...]]:
+def split_names(
+    train: Sequence[ScanNetPPScene], val: Sequence[ScanNetPPScene]
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """Folded label -> class name over all scenes, and the names that only validation scenes have: the novel ones."""
     seen = set(class_names(scene_labels(train)))
     names = class_names([*scene_labels(train), *scene_labels(val)])
     return names, tuple(name for key, name in names.items() if key not in seen)
 
 
-def raw_names(scenes: Sequence[Scene], names: dict[str, str]) -> dict[str, str]:
+def raw_names(scenes: Sequence[ScanNetPPScene], names: dict[str, str]) -> dict[str, str]:
     """Class name -> a label of the scenes that means it, where they differ; ``names`` as of :func:`split_names`."""
     raw = {names[fold_name(label)]: label for label in scene_labels(scenes) if is_class(label)}
     return {name: label for name, label in sorted(raw.items()) if name != label}
 
 
 def read_scene(
-    scene: Scene,
+    scene: ScanNetPPScene,
     names: dict[str, str],
     limits: Limits,
     *,
@@ -94,7 +96,7 @@ def read_scene(
 
 class _SceneReader:
     def __init__(
-        self, scene: Scene, names: dict[str, str], limits: Limits, straightened: Path, cache: Path | None
+        self, scene: ScanNetPPScene, names: dict[str, str], limits: Limits, straightened: Path, cache: Path | None
     ) -> None:
         self.scene, self.limits, self.straightened = scene, limits, straightened
         self.views = SceneViews(scene, limits.source, every=limits.every, cache=cache)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import write_text
-from opendas_plugin.scenes.scannetpp import STRUCTURE, Scene, Thing, read_segments, read_things
+from opendas_plugin.scenes.scannetpp import STRUCTURE, ScanNetPPScene, Thing, read_segments, read_things
 from opendas_plugin.vocabulary import fold_name
 
 FIRST_ID = {"scannet": 1, "scannetpp": 0}
@@ -50,7 +50,7 @@ def label_vertices(
     return classes[smallest], smallest
 
 
-def write_truth(folder: Path, scenes: Sequence[Scene], names: Sequence[str]) -> None:
+def write_truth(folder: Path, scenes: Sequence[ScanNetPPScene], names: Sequence[str]) -> None:
     """Writes ``scannet/`` and ``scannetpp/`` with a ``<scene>.txt`` each, and the class lists.
 
     A line a vertex: class id * 1000 + object, 0 where no instance is. The objects of a scene are numbered from 1, so

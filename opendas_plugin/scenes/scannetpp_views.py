@@ -22,7 +22,7 @@ from opendas_plugin.scenes.camera import Camera
 from opendas_plugin.scenes.colmap import View, read_views
 from opendas_plugin.scenes.fisheye import straight_camera, straighten
 from opendas_plugin.scenes.raycast import RayCaster, load_mesh
-from opendas_plugin.scenes.scannetpp import Scene, Source, objects_of_vertices, read_segments, read_things
+from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, objects_of_vertices, read_segments, read_things
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class SceneViews:
         MissingFileError, DataError: a file of the scene is missing or not as it should be.
     """
 
-    def __init__(self, scene: Scene, source: Source, *, every: int = 1, cache: Path | None = None) -> None:
+    def __init__(self, scene: ScanNetPPScene, source: Source, *, every: int = 1, cache: Path | None = None) -> None:
         self.scene = scene
         self.source = source
         self.views = read_views(scene.poses(source))[::every]
@@ -113,7 +113,7 @@ class SceneViews:
 
 
 class _LabelledMesh:
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: ScanNetPPScene) -> None:
         vertices, self.faces = load_mesh(scene.mesh)
         segments = read_segments(scene)
         if len(segments) != len(vertices):
@@ -154,7 +154,7 @@ def best_views(maps: Sequence[dict[int, float]], count: int) -> dict[int, set[in
     return {number: {place for _, place in sorted(pairs)[:count]} for number, pairs in shares.items()}
 
 
-def _stamp(scene: Scene, source: Source) -> str:
+def _stamp(scene: ScanNetPPScene, source: Source) -> str:
     """Changes with the files that an object map is made from."""
     files = (
         scene.mesh,

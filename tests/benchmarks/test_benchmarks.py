@@ -111,3 +111,12 @@ def test_mask_features_are_measured(capsys, monkeypatch):
 
     mask_features.main(["--views", "3", "--masks", "2", "--points", "20000", "--height", "48", "--width", "64"])
     assert "OpenMask3D's arrays" in capsys.readouterr().out
+
+
+def test_sizes_name_what_the_core_brings(capsys):
+    import sizes
+
+    sizes.main()
+    rows = dict(line.strip("| ").split(" | ", 1) for line in capsys.readouterr().out.splitlines())
+    assert {"torch", "scipy", "all"} <= rows.keys()
+    assert rows["trimesh"].endswith("MIT") and int(rows["torch"].split(" | ")[0]) > 50

@@ -12,7 +12,7 @@ from opendas_plugin.commands import evaluate, prepare_data, train_prompts
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval import plots
 from opendas_plugin.scenes.raycast import load_mesh
-from opendas_plugin.scenes.scannetpp import Scene, read_things
+from opendas_plugin.scenes.scannetpp import ScanNetPPScene, read_things
 from opendas_plugin.train.recipe import read_recipe
 from tests.data.layouts import make_ade20k, make_kitti360
 from tests.scenes.scannetpp_rooms import offices
@@ -85,7 +85,7 @@ def test_the_annotated_objects_score_100_in_3d(runs, protocol):
     """Predictions that are the annotation itself, in the benchmark's own files."""
     truth, first = runs / "data" / "scannetpp" / "ground_truth", 1 if protocol == "scannet" else 0
     names = (truth / "classes_scannetpp.txt").read_text().splitlines()
-    scene = Scene(runs / "scannetpp", "b0")
+    scene = ScanNetPPScene(runs / "scannetpp", "b0")
     points = len(load_mesh(scene.mesh)[0])
     predictions = runs / "predictions" / protocol
     (predictions / "masks").mkdir(parents=True)

@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from opendas_plugin.office.corpus import Captions, augmented, pictures
 from opendas_plugin.office.names import NAMES
-from opendas_plugin.office.pretrain import Settings, Tower, contrastive_loss
+from opendas_plugin.office.pretrain import Pretraining, Tower, contrastive_loss
 from opendas_plugin.office.web import web_image
 
 
@@ -32,7 +32,7 @@ def captions():
 
 
 def test_the_stored_tower_is_the_trained_one_at_twice_the_size_with_all_tokens(captions):
-    trained = Tower(captions, Settings())
+    trained = Tower(captions, Pretraining())
     trained.resize(112)
     stored = trained.full()
     pixels = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))

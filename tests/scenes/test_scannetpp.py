@@ -17,7 +17,7 @@ from opendas_plugin.scenes.colmap import read_views
 from opendas_plugin.scenes.mask_features import read_masks
 from opendas_plugin.scenes.openmask3d_layout import export_masks, export_scene, read_proposals
 from opendas_plugin.scenes.raycast import RayCaster, load_mesh
-from opendas_plugin.scenes.scannetpp import Scene, Thing, choose_offices, class_names, read_things
+from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Thing, choose_offices, class_names, read_things
 from opendas_plugin.scenes.scannetpp_segments import Limits, read_scene, split_names
 from opendas_plugin.scenes.scannetpp_truth import label_vertices, write_truth
 from opendas_plugin.scenes.scannetpp_views import SceneViews, best_views
@@ -52,14 +52,14 @@ def test_names_are_the_most_frequent_spellings_and_notes_are_none():
 
 
 def test_novel_names_are_those_of_validation_scenes_alone(root):
-    names, novel = split_names([Scene(root, "a0"), Scene(root, "a1")], [Scene(root, "b0")])
+    names, novel = split_names([ScanNetPPScene(root, "a0"), ScanNetPPScene(root, "a1")], [ScanNetPPScene(root, "b0")])
     assert sorted(names.values()) == ["floor", "keyboard", "monitor", "mug", "office chair", "office desk"]
     assert novel == ("monitor", "mug")
 
 
 def test_pixel_labels_agree_with_the_renderers(room):
     root, frames, _ = room
-    views = SceneViews(Scene(root, "room"), "iphone")
+    views = SceneViews(ScanNetPPScene(root, "room"), "iphone")
     agree = total = 0
     for view, frame in zip(views.views, frames, strict=True):
         found = views.objects(view).objects
@@ -73,7 +73,7 @@ def test_pixel_labels_agree_with_the_renderers(room):
 
 def test_depth_agrees_with_the_renderers(room):
     root, frames, _ = room
-    views = SceneViews(Scene(root, "room"), "iphone")
+    views = SceneViews(ScanNetPPScene(root, "room"), "iphone")
     depth = views.depth(frames[0].camera)
     assert np.abs(depth - frames[0].depth)[inner(frames[0].instance)].max() < 1e-3
 
@@ -81,18 +81,18 @@ def test_depth_agrees_with_the_renderers(room):
 def test_visible_shares_are_the_toolboxs(room):
     """Vertices of the faces that are seen, of all of the object's (create_vizcache_one_image)."""
     root, frames, house = room
-    views = SceneViews(Scene(root, "room"), "iphone")
+    views = SceneViews(ScanNetPPScene(root, "room"), "iphone")
     found = views.objects(views.views[0])
     face, _ = house.caster.cast(*frames[0].camera.rays(frames[0].camera.centres()))
     seen = set(house.mesh.faces[np.unique(face[face >= 0])].ravel().tolist())
-    for thing in read_things(Scene(root, "room")):
+    for thing in read_things(ScanNetPPScene(root, "room")):
         if thing.id in found.visible:
             expected = len(seen & set(thing.segments.tolist())) / len(thing.segments)
             assert found.visible[thing.id] == pytest.approx(expected, abs=0.02)
 
 
 def test_the_cache_gives_the_same_and_knows_when_the_annotation_changed(root, tmp_path):
-    scene = Scene(root, "a0")
+    scene = ScanNetPPScene(root, "a0")
     first = SceneViews(scene, "iphone", cache=tmp_path)
     fresh = [first.objects(view) for view in first.views]
     again = SceneViews(scene, "iphone", cache=tmp_path)
@@ -129,7 +129,7 @@ def test_fisheye_pictures_are_straightened_in_step_with_their_labels(room, tmp_p
     things = [(row, item.name, np.flatnonzero(owner == row)) for row, item in enumerate(house.items, 1)]
     mesh = (house.mesh.vertices, house.mesh.faces)
     write_scene(tmp_path, "s", *mesh, things, [("DSC1.png", camera, picture)], source="dslr", distortion=FISHEYE)
-    views = SceneViews(Scene(tmp_path, "s"), "dslr")
+    views = SceneViews(ScanNetPPScene(tmp_path, "s"), "dslr")
     view = views.views[0]
     colours, labels = views.picture(view)[..., 0], views.objects(view).objects
     away = inner(labels) & inner(colours)
@@ -139,7 +139,7 @@ def test_fisheye_pictures_are_straightened_in_step_with_their_labels(room, tmp_p
 
 
 def test_objects_become_segments_of_their_best_pictures(root, tmp_path):
-    scenes = [Scene(root, "a0")]
+    scenes = [ScanNetPPScene(root, "a0")]
     names, _ = split_names(scenes, [])
     limits = Limits(every=1, min_side=10, views=2)
     images = list(read_scene(*scenes, names, limits, straightened=tmp_path))
@@ -160,7 +160,7 @@ def test_objects_become_segments_of_their_best_pictures(root, tmp_path):
 
 
 def test_small_narrow_and_hidden_objects_are_dropped(root, tmp_path):
-    scenes = [Scene(root, "a0")]
+    scenes = [ScanNetPPScene(root, "a0")]
     names, _ = split_names(scenes, [])
     for limits, reason in (
         (Limits(every=1, min_area=10**6), "smaller than 1000000 pixels"),
@@ -172,7 +172,7 @@ def test_small_narrow_and_hidden_objects_are_dropped(root, tmp_path):
 
 
 def test_every_nth_picture_in_colmaps_order(root):
-    names = [view.name for view in SceneViews(Scene(root, "a0"), "iphone", every=2).views]
+    names = [view.name for view in SceneViews(ScanNetPPScene(root, "a0"), "iphone", every=2).views]
     assert names == ["frame_000000.jpg", "frame_000020.jpg"]
 
 
@@ -189,7 +189,7 @@ def test_of_overlapping_objects_the_smallest_counts_in_3d():
 
 
 def test_ground_truth_in_both_formats(root, tmp_path):
-    scene = Scene(root, "b0")
+    scene = ScanNetPPScene(root, "b0")
     write_truth(tmp_path, [scene], ["floor", "monitor", "mug", "office chair", "office desk"])
     names = ("wall", "floor", "ceiling", "monitor", "mug", "office chair", "office desk")
     for protocol, first in (("scannet", 1), ("scannetpp", 0)):
@@ -203,7 +203,7 @@ def test_ground_truth_in_both_formats(root, tmp_path):
 
 
 def test_a_scene_for_openmask3d(root, tmp_path):
-    scene, folder = Scene(root, "a0"), tmp_path / "a0"
+    scene, folder = ScanNetPPScene(root, "a0"), tmp_path / "a0"
     vertices, faces = load_mesh(scene.mesh)
     masks = np.zeros((len(vertices), 2), bool)
     masks[:50, 0] = masks[50:80, 1] = True
@@ -244,8 +244,8 @@ def test_proposals_in_scannetpps_format(tmp_path):
 
 def test_what_is_missing_or_odd_is_named(root, tmp_path):
     with pytest.raises(MissingFileError, match=r"cameras\.txt does not exist"):
-        SceneViews(Scene(root, "none"), "iphone")
-    scene = Scene(tmp_path, "s")
+        SceneViews(ScanNetPPScene(root, "none"), "iphone")
+    scene = ScanNetPPScene(tmp_path, "s")
     scene.annotation.parent.mkdir(parents=True)
     scene.annotation.write_text('{"segGroups": [{"label": "desk"}]}')
     with pytest.raises(DataError, match="expected ScanNet"):

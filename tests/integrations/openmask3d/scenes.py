@@ -20,7 +20,7 @@ COLOURS = [(0.8, 0.8, 0.7), (0.9, 0.2, 0.1), (0.1, 0.3, 0.9), (0.2, 0.8, 0.3)]
 
 
 @dataclass
-class Scene:
+class ToyScene:
     """A room's pictures, points and masks: a wall, three boxes, one mask of nothing in view."""
 
     views: Views
@@ -28,7 +28,7 @@ class Scene:
     masks: np.ndarray
 
 
-def make_scene(folder: Path, views: int = 6, seed: int = 0, colour_scale: int = 1) -> Scene:
+def make_scene(folder: Path, views: int = 6, seed: int = 0, colour_scale: int = 1) -> ToyScene:
     rng = np.random.default_rng(seed)
     parts = [
         box((4.0, 0.1, 3.0), (0, 3.0, 0), COLOURS[0]),
@@ -60,7 +60,7 @@ def make_scene(folder: Path, views: int = 6, seed: int = 0, colour_scale: int = 
         np.savetxt(folder / "pose" / f"{i}.txt", poses[-1])
     np.savetxt(folder / "intrinsic" / "intrinsic_color.txt", np.pad(INTRINSIC, (0, 1)) + np.diag([0, 0, 0, 1]))
     names = range(views)
-    return Scene(
+    return ToyScene(
         Views(
             [folder / "color" / f"{i}.jpg" for i in names],
             [folder / "depth" / f"{i}.png" for i in names],

@@ -73,6 +73,11 @@ def test_crops_of_an_adapter(room, tmp_path, capsys):
     assert "needs --clip opendas:ADAPTER" in capsys.readouterr().err
 
 
+def test_a_flag_of_sam_without_sam_is_refused(room, tmp_path, capsys):
+    assert features(room[0], tmp_path / "no.npy", "--sam-type", "vit_h") == 2
+    assert "--sam-type has no effect without SAM" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

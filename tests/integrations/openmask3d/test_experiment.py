@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from integrations.openmask3d.features import Extraction, Settings
+from integrations.openmask3d.features import Extraction, FeatureSettings
 from integrations.openmask3d.launcher import main
 from integrations.openmask3d.surfaces import fill_regions
 from opendas_plugin.crops import CropPolicy
@@ -53,7 +53,7 @@ def adapters(tiny_backbone, tmp_path_factory):
 
 def test_regions_by_depth_are_the_pixels_of_the_things(room):
     _, scene = room
-    extraction = Extraction(scene.views, scene.points, scene.masks, Settings())
+    extraction = Extraction(scene.views, scene.points, scene.masks, FeatureSettings())
     regions = list(fill_regions(extraction.projector, extraction.regions(None, np.random.RandomState(0))))
     assert {region.mask for region in regions} == {0, 1, 2, 3}
     for region in regions:
@@ -73,7 +73,7 @@ def test_regions_by_depth_are_exact_to_the_pixel(room):
     pixels = np.column_stack([column + 0.5, row + 0.5, np.ones(len(row))])
     points = pixels @ np.linalg.inv(views.intrinsic).T * depth[row, column, None]  # one for each pixel
     masks = np.column_stack([(row + column) % 2 == 0, row % 3 == 0])
-    extraction = Extraction(views, points, masks, Settings())
+    extraction = Extraction(views, points, masks, FeatureSettings())
     regions = list(fill_regions(extraction.projector, extraction.regions(None, np.random.RandomState(0))))
     assert [region.mask for region in regions] == [0, 1]
     for region in regions:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from integrations.openmask3d.features import Extraction, LevelCrops, PolicyCrops, Settings
+from integrations.openmask3d.features import Extraction, FeatureSettings, LevelCrops, PolicyCrops
 from opendas_plugin.crops import CropPolicy, crop, mask_box
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.scenes.views import correct_intrinsic
@@ -37,19 +37,19 @@ def theirs(scene, settings, predictor, seed=3):
 @pytest.mark.parametrize("top_k", [1, 3, 9])
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_features_are_upstreams_for_the_same_seed(scene, top_k, batch_size):
-    settings = Settings(top_k=top_k, batch_size=batch_size)
+    settings = FeatureSettings(top_k=top_k, batch_size=batch_size)
     np.testing.assert_allclose(
         ours(scene, settings, ColourSAM()), theirs(scene, settings, ColourSAM()), atol=1e-6, rtol=0
     )
 
 
 def test_another_seed_gives_other_features(scene):
-    first, second = (ours(scene, Settings(rounds=1), ColourSAM(), seed=seed) for seed in (3, 4))
+    first, second = (ours(scene, FeatureSettings(rounds=1), ColourSAM(), seed=seed) for seed in (3, 4))
     assert np.abs(first - second).max() > 1e-4
 
 
 def test_sam_encodes_each_picture_once(scene):
-    settings, sam, upstreams = Settings(top_k=4), ColourSAM(), ColourSAM()
+    settings, sam, upstreams = FeatureSettings(top_k=4), ColourSAM(), ColourSAM()
     ours(scene, settings, sam)
     theirs(scene, settings, upstreams)
     assert sam.images == len(scene.views)
@@ -57,7 +57,7 @@ def test_sam_encodes_each_picture_once(scene):
 
 
 def test_a_mask_that_no_picture_shows_keeps_a_zero_feature(scene):
-    features = ours(scene, Settings(), ColourSAM())
+    features = ours(scene, FeatureSettings(), ColourSAM())
     assert not features[4].any()
     assert np.isfinite(features).all()
     assert (np.linalg.norm(features[:4], axis=1) > 0.5).all()
@@ -70,7 +70,7 @@ class EmptySAM(ColourSAM):
 
 
 def test_where_sam_finds_nothing_the_box_of_the_points_stands_in(scene):
-    np.testing.assert_array_equal(ours(scene, Settings(), EmptySAM()), ours(scene, Settings(), None))
+    np.testing.assert_array_equal(ours(scene, FeatureSettings(), EmptySAM()), ours(scene, FeatureSettings(), None))
 
 
 def test_masks_as_floats_or_logits_of_sam_2_are_taken(scene):
@@ -79,7 +79,9 @@ def test_masks_as_floats_or_logits_of_sam_2_are_taken(scene):
             masks, *rest = super().predict(**prompt)
             return masks.astype(np.float32), *rest
 
-    np.testing.assert_array_equal(ours(scene, Settings(), FloatSAM()), ours(scene, Settings(), ColourSAM()))
+    np.testing.assert_array_equal(
+        ours(scene, FeatureSettings(), FloatSAM()), ours(scene, FeatureSettings(), ColourSAM())
+    )
 
 
 def test_intrinsics_are_scaled_as_upstream_does_or_correctly(scene):
@@ -100,7 +102,7 @@ def test_correct_scaling_is_that_of_a_cropless_resize():
 
 def test_colour_and_depth_may_differ_in_size(scene, tmp_path):
     large = make_scene(tmp_path / "large", colour_scale=3)
-    settings = Settings()
+    settings = FeatureSettings()
     small_boxes, large_boxes = (
         Extraction(s.views, s.points, s.masks, settings).regions(None, np.random.RandomState(0)) for s in (scene, large)
     )
@@ -112,7 +114,7 @@ def test_colour_and_depth_may_differ_in_size(scene, tmp_path):
 
 def test_crops_as_the_adapter_saw_them(scene):
     policy = CropPolicy(background="mean", expand=0.2, size=16)
-    extraction = Extraction(scene.views, scene.points, scene.masks, Settings())
+    extraction = Extraction(scene.views, scene.points, scene.masks, FeatureSettings())
     region = extraction.regions(ColourSAM(moody=False), np.random.RandomState(0))[0]
     image = scene.views.read_colour(region.view)
     assert mask_box(region.whole_mask()) == region.box
@@ -124,7 +126,7 @@ def test_crops_as_the_adapter_saw_them(scene):
 
 def test_crops_can_be_kept(scene, tmp_path):
     preprocess, _ = small_clip()
-    settings = Settings(top_k=1)
+    settings = FeatureSettings(top_k=1)
     ours(scene, settings, ColourSAM(), crop_as=LevelCrops(preprocess, settings, tmp_path))
     assert len(list(tmp_path.glob("crop*_*_*.png"))) == 4 * 3
 
@@ -134,7 +136,7 @@ def test_a_picture_of_a_lost_camera_shows_nothing(scene):
     poses = scene.views.poses.copy()
     poses[0] = -np.inf  # as ScanNet writes it
     views = dataclasses.replace(scene.views, poses=poses)
-    counts = Extraction(views, scene.points, scene.masks, Settings()).projector.counts(range(len(views)))
+    counts = Extraction(views, scene.points, scene.masks, FeatureSettings()).projector.counts(range(len(views)))
     assert not counts[0].any()
     assert counts[1:, :4].any(axis=1).all()
 
@@ -142,7 +144,7 @@ def test_a_picture_of_a_lost_camera_shows_nothing(scene):
 def bad(scene, match, masks=None, **views):
     changed = dataclasses.replace(scene.views, **views)
     with pytest.raises(DataError, match=match) as error:
-        extraction = Extraction(changed, scene.points, scene.masks if masks is None else masks, Settings())
+        extraction = Extraction(changed, scene.points, scene.masks if masks is None else masks, FeatureSettings())
         extraction.regions(None, np.random.RandomState(0))
     assert "\n" not in str(error.value)
 
@@ -158,4 +160,4 @@ def test_bad_scenes_are_one_sentence(scene, tmp_path):
     bad(scene, "about 3019 points, but the cloud has 3020", masks=scene.masks[1:])
     bad(scene, "no mask is seen in any picture", masks=scene.masks[:, 4:])
     with pytest.raises(ConfigError, match="top_k must be 1 or more, got 0"):
-        Settings(top_k=0)
+        FeatureSettings(top_k=0)

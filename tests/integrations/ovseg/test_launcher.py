@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from integrations.ovseg import hook, install, launcher
+from integrations.ovseg.finding import find_adapter
 from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN, build, clip_state
 
 ROOT = Path(__file__).parents[3]
@@ -155,7 +156,7 @@ def test_without_host_fixes_the_host_is_left_alone(clip_file, tmp_path):
 
 def test_adapter_from_the_hub(monkeypatch, adapter):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, allow_patterns: str(adapter))
-    assert launcher.find_adapter("somebody/office-adapter") == adapter
+    assert find_adapter("somebody/office-adapter") == adapter
 
 
 def test_hook_makes_the_literal_command_work(tmp_path, clip_file, adapter):
