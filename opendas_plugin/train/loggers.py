@@ -30,19 +30,19 @@ class StepLog:
         self._world = world
         self._lines: list[dict[str, Any]] = []
         self._numbers: list[Tensor] = []
-        self._names: Sequence[str] = ()
+        self._columns: Sequence[str] = ()
 
-    def add(self, line: dict[str, Any], names: Sequence[str], numbers: Tensor) -> None:
+    def add(self, line: dict[str, Any], columns: Sequence[str], numbers: Tensor) -> None:
         """Notes a step.
 
         Args:
             line: its stage, epoch, step (both from 1) and settings.
-            names: what ``numbers`` are; the first is the loss.
-            numbers: (len(names),) this process's part of each, on any device.
+            columns: what ``numbers`` are; the first is the loss.
+            numbers: (len(columns),) this process's part of each, on any device.
         """
         self._lines.append(line)
         self._numbers.append(numbers)
-        self._names = names
+        self._columns = columns
 
     def flush(self) -> dict[str, Any]:
         """Writes the steps since the last time, up to the first whose loss is not a finite number.
@@ -57,7 +57,7 @@ class StepLog:
         if not self._lines:
             return {}
         rows = self._world.sum(torch.stack(self._numbers)).tolist()
-        lines = [line | dict(zip(self._names, row, strict=True)) for line, row in zip(self._lines, rows, strict=True)]
+        lines = [line | dict(zip(self._columns, row, strict=True)) for line, row in zip(self._lines, rows, strict=True)]
         self._lines, self._numbers = [], []
         bad = next((place for place, row in enumerate(rows) if not math.isfinite(row[0])), None)
         self._write(lines[:bad])

@@ -89,7 +89,7 @@ def run_steps(
             bar.update()
 
             line = {"stage": name, "epoch": epoch + 1, "step": done, "lr": rate}
-            log.add(line | ({"triplet_weight": weight} if objective.candidates else {}), objective.names, numbers)
+            log.add(line | ({"triplet_weight": weight} if objective.candidates else {}), objective.columns, numbers)
             if done % FLUSH_EVERY == 0 or done % config.checkpoint_every == 0:
                 bar.set_postfix(_shown(log.flush()))
             if done % config.checkpoint_every == 0:

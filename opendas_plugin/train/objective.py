@@ -76,8 +76,8 @@ class Objective(nn.Module):
         self.autocast = autocast
         self.tokens = clip.tokenize(list(texts))  # stays on the CPU, where texts are packed
         self.classes = len(candidates.rows) if candidates else len(texts)
-        self.names = ("loss", "cross_entropy", "accuracy", *(("triplet", "active") if candidates else ()))
-        self.names += (*(("drift",) if consistency else ()), *(("regulation",) if regulation else ()))
+        self.columns = ("loss", "cross_entropy", "accuracy", *(("triplet", "active") if candidates else ()))
+        self.columns += (*(("drift",) if consistency else ()), *(("regulation",) if regulation else ()))
         self.conditional = clip.is_conditional
         form = clip.config.prompts.form
         if (self.conditional and candidates) or (form in ("conditional", "read_only") and (consistency or regulation)):
@@ -89,7 +89,7 @@ class Objective(nn.Module):
             with torch.no_grad(), clip.prompts_disabled(**self.disabled):
                 self.classifier = clip.encode_text(self.tokens[: self.classes]).float()
         elif consistency:
-            self.frozen_names = self._frozen(self.encode_names, torch.arange(self.classes))
+            self.frozen_text = self._frozen(self.encode_texts, torch.arange(self.classes))
 
     def forward(self, batch: Batch, weight: float) -> tuple[Tensor, Tensor]:
         """The loss of this process's part of a batch.
@@ -99,28 +99,28 @@ class Objective(nn.Module):
             weight: of the triplet loss.
 
         Returns:
-            The part's contribution to the mean loss over the global batch, and likewise (len(names),) what is logged.
+            The part's contribution to the mean loss over the global batch, and likewise (len(columns),) what is logged.
         """
         image = self.encode_image(batch.images)
-        names, negatives = self._names(image.detach(), batch)
-        logits = self._logits(image, names)
+        text, negatives = self._encode_chosen(image.detach(), batch)
+        logits = self._logits(image, text)
         entropy = cross_entropy(logits, batch.labels)
         loss = entropy
         numbers = [entropy, (logits.argmax(dim=-1) == batch.labels).float().mean()]
         if negatives is not None:
-            own = self._distance(image, names[batch.labels])
+            own = self._distance(image, text[batch.labels])
             places, real = negatives  # (B, k)
-            other = self._distance(image[:, None], names[places])
+            other = self._distance(image[:, None], text[places])
             losses = triplet(own[:, None], other, self.options.margin) * real
             loss = entropy + weight * losses.mean()
             numbers += [losses.mean(), (losses > 0).float().mean()]
         if self.consistency:
-            drift = self._drift(image, names[: self.classes], batch)
+            drift = self._drift(image, text[: self.classes], batch)
             loss = loss + self.consistency * drift
             numbers.append(drift)
         if self.regulation:
             frozen, scale = self._frozen_images(batch), self.clip.logit_scale.exp()
-            pull = self.regulation(image, names[: self.classes], logits, frozen, scale)
+            pull = self.regulation(image, text[: self.classes], logits, frozen, scale)
             loss = loss + pull
             numbers.append(pull)
         share = len(batch.labels) / batch.total
@@ -133,28 +133,28 @@ class Objective(nn.Module):
         with self._tower("visual"):
             return self.clip.encode_image(self.clip.pixels.normalise(images)).float()
 
-    def encode_names(self, rows: Tensor) -> Tensor:
+    def encode_texts(self, rows: Tensor) -> Tensor:
         """Features (N, D) fp32 of the names at ``rows`` (N,) of the texts."""
         with self._tower("text"):
             return self.clip.encode_text(self.tokens[rows]).float()
 
-    def _logits(self, image: Tensor, names: Tensor) -> Tensor:
-        """(B, C) of the classes; where each image has its own features of the names, ``names`` is not read."""
+    def _logits(self, image: Tensor, text: Tensor) -> Tensor:
+        """(B, C) of the classes; where each image has its own features of the texts, ``text`` is not read."""
         if not self.conditional:
-            return class_logits(image, names[: self.classes], self.clip.logit_scale.exp())
+            return class_logits(image, text[: self.classes], self.clip.logit_scale.exp())
         with self._tower("text"):
             return self.clip.logit_scale.exp() * self.clip.classifier(self.tokens)(image)
 
     def _frozen_images(self, batch: Batch) -> Tensor:
         return self._frozen(self.encode_image, batch.images) if batch.frozen is None else batch.frozen
 
-    def _drift(self, image: Tensor, names: Tensor, batch: Batch) -> Tensor:
+    def _drift(self, image: Tensor, text: Tensor, batch: Batch) -> Tensor:
         """One minus the cosine to the features without prompts, the mean over what is learnt."""
         drift = image.new_zeros(())
         if "visual" in self.learns:
             drift = drift + (1 - cosine_similarity(image, self._frozen_images(batch))).mean()
         if "text" in self.learns:
-            drift = drift + (1 - cosine_similarity(names, self.frozen_names)).mean()
+            drift = drift + (1 - cosine_similarity(text, self.frozen_text)).mean()
         return drift
 
     @torch.no_grad()
@@ -163,7 +163,7 @@ class Objective(nn.Module):
         with self.clip.prompts_disabled():
             return encode(inputs)
 
-    def _names(self, image: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    def _encode_chosen(self, image: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Features of all classes and of the chosen negatives, where the negatives are among them, and which are real.
 
         Only chosen names are encoded with gradient, which is the gradient of encoding all; together with the classes,
@@ -173,20 +173,20 @@ class Objective(nn.Module):
         if self.conditional:
             return image.new_empty(0), None
         if self.candidates is None:
-            return self.encode_names(classes) if self.classifier is None else self.classifier, None
+            return self.encode_texts(classes) if self.classifier is None else self.classifier, None
         chosen, real = self._mine(self.candidates.rows[batch.labels.cpu()], image, batch)
         others = chosen[chosen >= self.classes].unique()
         places = torch.where(chosen < self.classes, chosen, self.classes + torch.searchsorted(others, chosen))
-        names = self.encode_names(torch.cat([classes, others]))
-        return names, (places.to(image.device), real.to(image.device))
+        text = self.encode_texts(torch.cat([classes, others]))
+        return text, (places.to(image.device), real.to(image.device))
 
     @torch.no_grad()
     def _mine(self, rows: Tensor, image: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """The negatives (B, k) of each image among its candidates (B, K) by the current prompts, and which are real."""
         asked = torch.cat([batch.labels.cpu()[:, None], rows.clamp_min(0)], dim=1)
         seen, places = asked.unique(return_inverse=True)
-        names = self.encode_names(seen)
-        distances = self._distance(image[:, None], names[places.to(image.device)]).cpu()  # (B, 1 + K)
+        text = self.encode_texts(seen)
+        distances = self._distance(image[:, None], text[places.to(image.device)]).cpu()  # (B, 1 + K)
         randoms = torch.rand(batch.total, rows.shape[1])[batch.rows]
         options = self.options
         chosen, real = select(options.mining, distances[:, 0], distances[:, 1:], rows >= 0, options.negatives, randoms)

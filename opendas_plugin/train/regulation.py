@@ -15,25 +15,25 @@ class Regulation:
 
     Args:
         config: their weights.
-        names: (C, D) frozen features of the classes, of unit length, the mean over several templates.
+        frozen_text: (C, D) frozen features of the classes, of unit length, the mean over several templates.
     """
 
-    def __init__(self, config: RegulationConfig, names: Tensor) -> None:
+    def __init__(self, config: RegulationConfig, frozen_text: Tensor) -> None:
         self.config = config
-        self.names = names
+        self.frozen_text = frozen_text
 
-    def __call__(self, image: Tensor, names: Tensor, logits: Tensor, frozen: Tensor, logit_scale: Tensor) -> Tensor:
+    def __call__(self, image: Tensor, text: Tensor, logits: Tensor, frozen: Tensor, logit_scale: Tensor) -> Tensor:
         """The loss of a batch.
 
         Args:
             image: (B, D) image features.
-            names: (C, D) text features of the classes.
+            text: (C, D) text features of the classes.
             logits: (B, C) of the two.
             frozen: (B, D) image features of the frozen CLIP.
             logit_scale: scalar factor from cosine to logit.
         """
-        text = l1_loss(unit(names, dim=-1), self.names)
+        words = l1_loss(unit(text, dim=-1), self.frozen_text)
         visual = l1_loss(unit(image, dim=-1), unit(frozen, dim=-1))
-        target = log_softmax(class_logits(frozen, self.names, logit_scale), dim=-1)
+        target = log_softmax(class_logits(frozen, self.frozen_text, logit_scale), dim=-1)
         apart = kl_div(log_softmax(logits, dim=-1), target, reduction="sum", log_target=True) / logits.numel()
-        return self.config.text * text + self.config.visual * visual + self.config.logits * apart
+        return self.config.text * words + self.config.visual * visual + self.config.logits * apart

@@ -115,7 +115,7 @@ def test_promptsrc_adds_its_three_pulls(data, new_clip) -> None:
     pull = 25 * (names - fixed).abs().mean() + 10 * (image - frozen).abs().mean() + apart
     expected = cross_entropy(logits, data.labels[:4]) + pull
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
-    assert dict(zip(objective.names, numbers.tolist(), strict=True))["regulation"] == pytest.approx(
+    assert dict(zip(objective.columns, numbers.tolist(), strict=True))["regulation"] == pytest.approx(
         pull.item(), rel=1e-4
     )
 
