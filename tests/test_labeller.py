@@ -171,7 +171,7 @@ def test_template_and_crops_are_the_callers_else_the_adapters_else_the_vocabular
     assert Labeller(new, ["a", "b"]).text.template == ("a photo of a {}.",)
     assert Labeller(new, words).text.template == ("words of {}",)
     stored = CropPolicy("mean", 0.3, "center", 32)
-    new.save_pretrained(tmp_path / "adapter", template="adapted {}", crop_policy=stored.to_dict())
+    new.save_pretrained(tmp_path / "adapter", template="adapted {}", crop_policy=stored)
     for clip in (tmp_path / "adapter", str(tmp_path / "adapter"), f"opendas:{tmp_path / 'adapter'}"):
         labeller = Labeller(clip, words)
         assert (labeller.text.template, labeller.crops) == (("adapted {}",), stored)

@@ -18,7 +18,7 @@ from opendas_plugin.office.names import CLASSES, NAMES
 from opendas_plugin.office.pretrain import top1
 from opendas_plugin.office.web import web_image
 
-FOLDER = Path(str(files("opendas_plugin.office"))) / "tiny"
+FOLDER = Path(str(files("opendas_plugin.model"))) / "tiny"
 TABLE_SHA256 = "32ea622e2166de1397c690bc90be37d7e51e23938d0c40a436016052b4c6dc5b"
 
 
