@@ -265,12 +265,11 @@ def start_from(clip: OpenDASCLIP, adapter: str) -> None:
     """Gives ``clip`` what another adapter has learnt.
 
     Raises:
-        ConfigError: it was learnt on another backbone, or holds other tokens or weights.
+        AdapterError: it was learnt on another backbone.
+        ConfigError: it holds other tokens or weights.
     """
-    backbone = clip.backbone
-    pretrained = backbone.pretrained if backbone.pretrained and Path(backbone.pretrained).is_file() else None
-    other = OpenDASCLIP.from_pretrained(adapter, pretrained, device=clip.logit_scale.device)
-    for what in ("backbone_sha256", "prompts", "weights"):
+    other = OpenDASCLIP.from_pretrained(adapter, backbone=clip)
+    for what in ("prompts", "weights"):
         theirs, ours = getattr(other.config, what), getattr(clip.config, what)
         if theirs != ours:
             raise ConfigError(f"cannot go on from {adapter}: its {what} is {theirs}, and this run's is {ours}")
