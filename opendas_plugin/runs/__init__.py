@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opendas_plugin.runs.adaptation import adapt
+    from opendas_plugin.runs.adaptation import adapt, calibrate
     from opendas_plugin.runs.classification import evaluate_classification
     from opendas_plugin.runs.comparison import compare
     from opendas_plugin.runs.exports import export
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "adapt",
+    "calibrate",
     "compare",
     "evaluate_classification",
     "evaluate_instance3d",
@@ -43,6 +44,7 @@ __all__ = [
 
 _HOMES = {
     "adapt": "adaptation",
+    "calibrate": "adaptation",
     "compare": "comparison",
     "evaluate_classification": "classification",
     "evaluate_instance3d": "instance3d",

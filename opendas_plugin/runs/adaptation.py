@@ -116,3 +116,20 @@ def adapt(
     config: TrainConfig = read_recipe(recipe, method, fields)
     folder = None if output_dir is None else Path(output_dir)
     return Adapt(Path(data), folder, recipe=str(recipe), config=config, **own)()
+
+
+def calibrate(data: str | Path, output_dir: str | Path, folds: int = 2, **settings: Any) -> Adapted:
+    """Learns, for a finished run, how much base names are preferred, and stores the constant in its adapter.
+
+    As many trainings, each without some of the training names, say it; it is used where an evaluation asks for it.
+
+    Args:
+        data, output_dir: those of the run.
+        folds: how many trainings, from 2 to half of the training names.
+        settings: the others that the run was made with, as :func:`adapt` takes them.
+
+    Raises:
+        ConfigError: other settings than the run's, or too few names.
+        OpenDASError: as :func:`adapt`.
+    """
+    return adapt(data, output_dir, calibration_folds=folds, resume=True, **settings)

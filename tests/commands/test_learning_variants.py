@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from opendas_plugin import runs
 from opendas_plugin.commands.evaluate import main as evaluate
 from opendas_plugin.commands.train_prompts import main as train
 from opendas_plugin.data.domain import load_domain
@@ -88,6 +89,12 @@ def test_calibration_is_learnt_from_folds_stored_and_used_where_it_is_asked_for(
     again = json.loads((tmp_path / "scores" / "summary.json").read_text())
     assert again["w_f1"] == summary["w_f1"]
     assert evaluate([*scores, "--calibrate"]) == 2
+
+    later = ["--output-dir", str(tmp_path / "later")]
+    assert train([*flags, *later]) == 0
+    recipe = flags[flags.index("--recipe") + 1]
+    runs.calibrate(wide, tmp_path / "later", 2, recipe=recipe, device="cpu")
+    assert adapter_config(tmp_path / "later") == config
 
 
 def test_an_adapter_carries_its_share_and_all_shares_are_scored_at_once(flags, domain, tmp_path, capsys) -> None:
