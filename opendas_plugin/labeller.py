@@ -23,7 +23,6 @@ import torch
 from numpy.typing import NDArray
 from open_clip import OPENAI_IMAGENET_TEMPLATES
 from PIL import Image
-from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.nn.functional import normalize as unit
 from tqdm import tqdm
@@ -157,11 +156,11 @@ class Labeller:
             raise ConfigError("expected masks or boxes, one of the two")
         picture = _read_picture(image)
         read, given = (read_boxes, boxes) if masks is None else (read_masks, masks)
-        codes = read(given, *picture.shape[:2])
-        full = np.flatnonzero(coco_mask.area(codes)) if codes else np.array([], dtype=np.int64)
-        segments = [Segment(Path("image"), codes[place], "") for place in full]
-        source = SegmentCrops(segments, self.crops, pixels=self.clip.pixels, images=lambda path: picture)
-        found = np.zeros((len(codes), self.clip.feature_width), dtype=np.float32)
+        regions = read(given, *picture.shape[:2])
+        full = np.array([place for place, region in enumerate(regions) if region.area], dtype=np.int64)
+        kept = [regions[place] for place in full]
+        source = SegmentCrops(kept, self.crops, pixels=self.clip.pixels, images=lambda path: picture)
+        found = np.zeros((len(regions), self.clip.feature_width), dtype=np.float32)
         for index, batch in self.pixels(source):
             found[full[index.numpy()]] = unit(self._encode(batch), dim=-1).cpu().numpy()
         return found

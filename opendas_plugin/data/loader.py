@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -15,13 +16,15 @@ from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, PixelFormat, cut, re
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.data.images import ImageCache
 from opendas_plugin.data.packed import PackedCrops
-from opendas_plugin.data.segments import Segment
+from opendas_plugin.data.segments import Region
 from opendas_plugin.errors import DataError
+
+Cropped = TypeVar("Cropped", bound=Region)
 
 _BATCHES_AHEAD = 4
 
 
-class SegmentCrops:
+class SegmentCrops(Generic[Cropped]):
     """The crops of a list of segments under one policy; pictures are decoded when they are needed.
 
     Args:
@@ -35,7 +38,7 @@ class SegmentCrops:
 
     def __init__(
         self,
-        segments: Sequence[Segment],
+        segments: Sequence[Cropped],
         policy: CropPolicy,
         packed: PackedCrops | None = None,
         pixels: PixelFormat = OPENAI_PIXELS,
@@ -132,7 +135,7 @@ class CropLoader:
 
     def __init__(
         self,
-        crops: SegmentCrops,
+        crops: SegmentCrops[Any],
         batches: Sequence[Sequence[int]],
         *,
         workers: int = 2,
@@ -203,7 +206,7 @@ class CropLoader:
         return self.cache is not None and len(self.crops) * crop_bytes <= self.cache.max_bytes
 
 
-def _by_image(segments: Sequence[Segment]) -> dict[Path, list[int]]:
+def _by_image(segments: Sequence[Region]) -> dict[Path, list[int]]:
     indices: dict[Path, list[int]] = defaultdict(list)
     for index, segment in enumerate(segments):
         indices[segment.image].append(index)

@@ -1,8 +1,10 @@
-"""Masks as segmenters, detectors and labelling tools hand them over, as COCO's run-length codes."""
+"""Masks of one image as segmenters, detectors and labelling tools hand them over."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,15 +12,65 @@ import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from opendas_plugin.data.segments import EMPTY, check_rle, encode
+from opendas_plugin.crops import Box, mask_box
+from opendas_plugin.data.segments import EMPTY, Region, Segment, check_rle
 from opendas_plugin.errors import DataError
 
-RunLengths = dict[str, Any]
-"""COCO's compressed code, ``{"size": [H, W], "counts": str}``."""
+IMAGE = Path("image")
+"""What stands for the picture's file."""
 
 
-def read_masks(masks: Any, height: int, width: int) -> list[RunLengths]:
-    """Turns masks of one image into run-length codes; a mask may be empty.
+@dataclass(frozen=True, eq=False)
+class ArrayMask:
+    """A mask in memory, bool (H, W); it is not encoded, which takes as long as a crop."""
+
+    array: NDArray[np.bool_]
+    image: Path = IMAGE
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.array.shape[0], self.array.shape[1]
+
+    @property
+    def box(self) -> Box:
+        """See :func:`opendas_plugin.crops.mask_box`."""
+        return mask_box(self.array)
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return int(np.count_nonzero(self.array))
+
+    def mask(self) -> NDArray[np.bool_]:
+        """The array."""
+        return self.array
+
+
+@dataclass(frozen=True)
+class BoxMask:
+    """All pixels of a box in an image of ``size`` (H, W)."""
+
+    size: tuple[int, int]
+    box: Box
+    image: Path = IMAGE
+
+    @property
+    def area(self) -> int:
+        """Number of pixels; 0 where the box has no extent."""
+        x0, y0, x1, y1 = self.box
+        return max(x1 - x0, 0) * max(y1 - y0, 0)
+
+    def mask(self) -> NDArray[np.bool_]:
+        """The box's pixels, bool (H, W)."""
+        x0, y0, x1, y1 = self.box
+        inside = np.zeros(self.size, dtype=bool)
+        inside[y0:y1, x0:x1] = True
+        return inside
+
+
+def read_masks(masks: Any, height: int, width: int) -> list[Region]:
+    """Reads masks of one image; a mask may be empty.
 
     Args:
         masks: one of these, of M masks in all:
@@ -53,8 +105,8 @@ def read_masks(masks: Any, height: int, width: int) -> list[RunLengths]:
     ]
 
 
-def read_boxes(boxes: Any, height: int, width: int) -> list[RunLengths]:
-    """Turns boxes (M, 4), x0 y0 x1 y1 in pixels, into run-length codes of all pixels that each touches.
+def read_boxes(boxes: Any, height: int, width: int) -> list[Region]:
+    """Turns boxes (M, 4), x0 y0 x1 y1 in pixels, into masks of all pixels that each touches.
 
     A box is clipped to the image; one that lies outside it or has no extent is an empty mask.
 
@@ -71,12 +123,8 @@ def read_boxes(boxes: Any, height: int, width: int) -> list[RunLengths]:
     size = np.array([width, height])
     low = np.clip(np.floor(values[:, :2]), 0, size).astype(np.int64)
     high = np.clip(np.ceil(values[:, 2:]), 0, size).astype(np.int64)
-    found = []
-    for (x0, y0), (x1, y1) in zip(low.tolist(), high.tolist(), strict=True):
-        mask = np.zeros((height, width), dtype=bool)
-        mask[y0:y1, x0:x1] = True
-        found.append(encode(mask))
-    return found
+    corners = zip(low.tolist(), high.tolist(), strict=True)
+    return [BoxMask((height, width), (x0, y0, x1, y1)) for (x0, y0), (x1, y1) in corners]
 
 
 _TOOLS = "what SamAutomaticMaskGenerator, transformers or supervision give"
@@ -101,7 +149,7 @@ def _array(mask: Any, place: int) -> torch.Tensor | NDArray:
     return array
 
 
-def _from_array(mask: torch.Tensor | NDArray, place: int, height: int, width: int) -> RunLengths:
+def _from_array(mask: torch.Tensor | NDArray, place: int, height: int, width: int) -> Region:
     if tuple(mask.shape) != (height, width):
         rows, columns = mask.shape
         raise DataError(f"mask {place} is {columns}x{rows}, but its image is {width}x{height}")
@@ -114,10 +162,10 @@ def _from_array(mask: torch.Tensor | NDArray, place: int, height: int, width: in
                 f"{values[0]} to {values[-1]}; compare it with a threshold"
             )
         array = array != 0
-    return encode(array)
+    return ArrayMask(array)
 
 
-def _from_dict(mask: Mapping[str, Any], place: int, height: int, width: int) -> RunLengths:
+def _from_dict(mask: Mapping[str, Any], place: int, height: int, width: int) -> Region:
     if "segmentation" in mask:
         inside = mask["segmentation"]
         if isinstance(inside, Mapping):
@@ -139,12 +187,12 @@ def _from_dict(mask: Mapping[str, Any], place: int, height: int, width: int) -> 
     wrong = check_rle(code)
     if wrong and wrong != EMPTY:
         raise DataError(f"mask {place}: {wrong}")
-    return code
+    return Segment(IMAGE, code, "")
 
 
-def _compressed(counts: Any, place: int, height: int, width: int) -> RunLengths:
+def _compressed(counts: Any, place: int, height: int, width: int) -> Region:
     runs = np.asarray(counts)
     if runs.ndim != 1 or runs.dtype.kind not in "iu" or (runs < 0).any() or runs.sum() != height * width:
         raise DataError(f"mask {place}: expected run lengths that add up to {width}x{height} pixels")
     code = coco_mask.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
-    return {"size": [height, width], "counts": code["counts"].decode("ascii")}
+    return Segment(IMAGE, {"size": [height, width], "counts": code["counts"].decode("ascii")}, "")

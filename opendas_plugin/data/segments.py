@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -73,6 +73,29 @@ class Segment:
     def mask(self) -> np.ndarray:
         """The mask, bool (H, W)."""
         return coco_mask.decode(self.rle).view(bool)
+
+
+class Region(Protocol):
+    """What is cropped: a :class:`Segment`, or a mask of a picture in memory."""
+
+    @property
+    def image(self) -> Path:
+        """The picture's file, or a name for it."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the mask, which is that of the image."""
+
+    @property
+    def box(self) -> Box:
+        """(x0, y0, x1, y1) of the mask, x1 and y1 exclusive, in pixels."""
+
+    @property
+    def area(self) -> int:
+        """Number of pixels of the mask."""
+
+    def mask(self) -> np.ndarray:
+        """The mask, bool (H, W)."""
 
 
 def encode(mask: np.ndarray) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.data.loader import CropCache, CropLoader, SegmentCrops
+from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
 from opendas_plugin.vocabulary import Vocabulary
 
@@ -28,7 +29,7 @@ class TrainingData:
         DataError: no segments, or one whose label is not a base name.
     """
 
-    crops: SegmentCrops
+    crops: SegmentCrops[Segment]
     vocabulary: Vocabulary
 
     def __post_init__(self) -> None:
@@ -68,7 +69,9 @@ class CropInputs:
         workers: threads that decode and crop ahead.
     """
 
-    def __init__(self, crops: SegmentCrops, device: torch.device, augmentation: Augmentation, workers: int) -> None:
+    def __init__(
+        self, crops: SegmentCrops[Segment], device: torch.device, augmentation: Augmentation, workers: int
+    ) -> None:
         self.crops = crops
         self.device = device
         self.augmentation = augmentation
