@@ -24,6 +24,18 @@ def test_text_features_are_compared_and_timed(tiny_backbone, capsys):
     assert "OpenDASCLIP.encode_text" in table
 
 
+def test_the_labeller_is_compared_with_a_loop_by_hand_and_timed(capsys):
+    import labeller
+
+    few = ["--width", "120", "--height", "90", "--masks", "3", "--repeats", "1"]
+    labeller.main(few)
+    table = capsys.readouterr().out
+    assert "a loop by hand" in table
+    assert "Labeller" in table
+    with pytest.raises(SystemExit, match="differ"):
+        labeller.main([*few, "--tolerance", "-1"])
+
+
 def test_unequal_text_features_are_an_error(tiny_backbone):
     import text_features
 
