@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -50,9 +50,11 @@ class TextClassifier:
             ConfigError: settings that this CLIP cannot follow.
         """
         self.clip, self.ensemble, self.calibrated = clip, ensemble, calibrated
-        self.classes, words = _read_names(names)
+        if calibrated and not clip.config.calibration and "calibration" not in clip.config.training:
+            raise ConfigError("this CLIP holds no calibration; train its adapter with `calibration_folds`")
+        self.classes, self._words = _read_names(names)
         self.template = self._choose_template(template, names)
-        self._texts = [[fill(text, word) for text in self.template for word in own] for own in words]
+        self._texts = [[fill(text, word) for text in self.template for word in own] for own in self._words]
         self._tokens = clip.tokenize([text for own in self._texts for text in own])
         self._handicap = self._base_handicap() if calibrated else torch.zeros(())
         self._kept: tuple[Any, Tensor] | None = None
@@ -100,7 +102,7 @@ class TextClassifier:
             given = self.clip.config.template
         elif given is None:
             given = names.template if isinstance(names, Vocabulary) else DEFAULT_TEMPLATE
-        templates = (given,) if isinstance(given, str) else tuple(given)
+        templates = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
         for template in templates:
             check_template(template)
         if not templates:
@@ -110,7 +112,8 @@ class TextClassifier:
     @torch.no_grad()
     def _encode(self) -> Tensor:
         if self.ensemble:
-            return ensemble_features(self.clip, self.classes)
+            features = ensemble_features(self.clip, [word for own in self._words for word in own])
+            return _means(features, [len(own) for own in self._words])
         features = self.clip.encode_text(self._tokens, normalize=True).float()
         return _means(features, [len(own) for own in self._texts])
 
@@ -132,11 +135,22 @@ def _read_names(names: Names) -> tuple[tuple[str, ...], list[list[str]]]:
     classes = tuple(names)
     if not classes:
         raise DataError("expected names to choose from, got none")
+    _check_texts([name for name in classes if not isinstance(name, str)], "names")
     check_names(classes, "names")
     if not isinstance(names, Mapping):
         return classes, [[name] for name in classes]
-    given = {name: [words] if isinstance(words, str) else list(words) for name, words in names.items()}
-    return classes, [list(dict.fromkeys([name, *given[name]])) for name in classes]
+    words = []
+    for name, given in names.items():
+        synonyms = [given] if isinstance(given, str) else list(given) if isinstance(given, Sequence) else [given]
+        _check_texts(synonyms, f"synonyms of {name!r}")
+        words.append(list(dict.fromkeys([name, *synonyms])))
+    return classes, words
+
+
+def _check_texts(texts: Sequence[Any], what: str) -> None:
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"{what}: expected texts, got {text!r}")
 
 
 def _means(features: Tensor, counts: Sequence[int]) -> Tensor:

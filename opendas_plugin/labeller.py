@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,11 @@ class Labels:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:
+        counts = Counter("an empty mask" if name is None else name for name in self.names)
+        said = ", ".join(f"{name}: {count}" for name, count in counts.most_common())
+        return f"Labels of {len(self)} masks ({said})"
+
 
 class Labeller:
     """Names the masks of images by words: the name whose text feature has the highest cosine with the mask's crop.
@@ -107,9 +113,12 @@ class Labeller:
                 one ``{}``.
             ConfigError: settings that this CLIP cannot follow.
         """
+        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(f"expected {name} to be a whole number of {least} or more, got {value!r}")
+        if not isinstance(clip, OpenDASCLIP | str | Path):
+            raise ConfigError(f"expected an OpenDASCLIP, an adapter or a backbone's name, got {type(clip).__name__}")
         self.clip = clip if isinstance(clip, OpenDASCLIP) else load_clip(clip, pick_device(device))
-        if batch_size < 1:
-            raise ConfigError(f"expected a batch_size of 1 or more, got {batch_size}")
         self.batch_size, self.workers, self.autocast = batch_size, workers, autocast
         self.crops = self._choose_crops(crops)
         self._template = template
@@ -168,7 +177,7 @@ class Labeller:
     def with_names(self, names: Names, template: Template | None = None) -> Labeller:
         """A labeller for other names, else as this one; it shares the CLIP."""
         other = copy.copy(self)
-        other._template = template or self._template
+        other._template = self._template if template is None else template
         settings = {"ensemble": self.text.ensemble, "calibrated": self.text.calibrated}
         other.text = TextClassifier(self.clip, names, other._template, **settings)
         return other
@@ -203,6 +212,11 @@ class Labeller:
         autocast = device.type == "cuda" if self.autocast is None else self.autocast
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
             return self.clip.encode_image(pixels).float()
+
+    def __repr__(self) -> str:
+        return (
+            f"Labeller of {len(self.classes)} names by {self.clip.backbone.title}, {self.text.template}, {self.crops}"
+        )
 
     def facts(self) -> dict[str, Any]:
         """What a report says of how names were given: the backbone, the template, the crops, and what was asked for."""

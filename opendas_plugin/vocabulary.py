@@ -89,7 +89,7 @@ def fill(template: str, name: str) -> str:
 def check_template(template: str) -> None:
     """Raises DataError unless ``template`` has one ``{}``, where the name goes."""
     if not isinstance(template, str) or template.count("{}") != 1:
-        raise DataError(f'expected a template with one "{{}}" for the name, got {template!r}')
+        raise DataError(f'expected a template with one "{{}}" for the name, got {template!r:.200}')
 
 
 def fold_name(name: str) -> str:

@@ -1,6 +1,6 @@
 """``experiment``: 3D instances of the office domain, plain CLIP against adapters, on predicted and on oracle masks.
 
-The masks come from ``prepare_data.py proposals --of clouds``. Everything but the CLIP is the same for all: masks,
+The masks come from ``opendas-prepare proposals --of clouds``. Everything but the CLIP is the same for all: masks,
 pictures, regions in them (found by depth, :mod:`.surfaces`), crop policy, and the names that compete.
 """
 
@@ -60,9 +60,9 @@ class Experiment(Run[str]):
 
     _: KW_ONLY
     data: Path
-    """Folder that prepare_data.py office wrote."""
+    """Folder that opendas-prepare office wrote."""
     masks: Path
-    """Folder that prepare_data.py proposals --of clouds wrote."""
+    """Folder that opendas-prepare proposals --of clouds wrote."""
     adapters: tuple[str, ...]
     """Adapters of one backbone and one crop policy, such as those of several seeds."""
     output: Path

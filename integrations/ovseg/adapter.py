@@ -81,7 +81,7 @@ def read_adapter(folder: str | os.PathLike) -> Adapter:
     folder = Path(folder)
     path = folder / CONFIG_FILE
     if not path.is_file():
-        raise OVSegError(f"{folder} is no adapter: it has no {path.name}; give the folder that train_prompts.py wrote")
+        raise OVSegError(f"{folder} is no adapter: it has no {path.name}; give the folder that opendas-train wrote")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

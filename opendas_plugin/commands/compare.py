@@ -1,4 +1,4 @@
-"""``compare.py``: the paper's tables and figures on any domain."""
+"""``opendas-compare``: the paper's tables and figures on any domain."""
 
 from __future__ import annotations
 

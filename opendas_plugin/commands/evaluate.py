@@ -1,4 +1,4 @@
-"""``evaluate.py``: scores of named segments, of predicted class maps and of predicted 3D instances."""
+"""``opendas-evaluate``: scores of named segments, of predicted class maps and of predicted 3D instances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``generate_negatives.py``: five related names for every training class, to read, edit and train with."""
+"""``opendas-negatives``: five related names for every training class, to read, edit and train with."""
 
 from __future__ import annotations
 

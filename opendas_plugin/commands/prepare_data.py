@@ -1,4 +1,4 @@
-"""``prepare_data.py``: any labelled dataset -> a domain folder with manifests of segments and a vocabulary."""
+"""``opendas-prepare``: any labelled dataset -> a domain folder with manifests of segments and a vocabulary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``train_prompts.py``: from a prepared domain to an adapter, with the scores before, between and after the stages."""
+"""``opendas-train``: from a prepared domain to an adapter, with the scores before, between and after the stages."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def load_domain(folder: str | Path) -> Domain:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise MissingFileError(f"the data folder {folder} does not exist; make it with prepare_data.py")
+        raise MissingFileError(f"the data folder {folder} does not exist; make it with opendas-prepare")
     vocabulary = Vocabulary.load(folder / "vocabulary.json")
     info = read_json(folder / "domain.json")
     if not isinstance(info, dict):

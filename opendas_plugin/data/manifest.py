@@ -51,7 +51,7 @@ class Manifest(Sequence[Segment]):
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise MissingFileError(f"{path} does not exist; make it with prepare_data.py")
+            raise MissingFileError(f"{path} does not exist; make it with opendas-prepare")
         self._images: dict[str, Path] = {}
         self._folder = path.parent
         with open(path, "rb") as file:

@@ -113,7 +113,10 @@ def read_boxes(boxes: Any, height: int, width: int) -> list[Region]:
     Raises:
         DataError: boxes of another shape, or that are no finite numbers.
     """
-    values = boxes.detach().cpu().numpy() if isinstance(boxes, torch.Tensor) else np.asarray(boxes)
+    try:
+        values = boxes.detach().cpu().numpy() if isinstance(boxes, torch.Tensor) else np.asarray(boxes)
+    except ValueError as error:
+        raise DataError(f"expected boxes as numbers (M, 4), x0 y0 x1 y1 ({error})") from error
     if values.size == 0:
         return []
     if values.ndim != 2 or values.shape[1] != 4 or values.dtype.kind not in "iuf":

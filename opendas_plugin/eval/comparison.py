@@ -100,7 +100,7 @@ def host_table(summaries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
     """The paper's Table 3: what segmentation pipelines score with and without an adapter.
 
     Args:
-        summaries: title of a row -> the ``summary.json`` of ``evaluate.py semantic`` or ``instance3d``, one a seed.
+        summaries: title of a row -> the ``summary.json`` of a semantic or a 3D evaluation, one a seed.
     """
     rows: list[tuple[Cell, ...]] = []
     for title, scored in summaries.items():

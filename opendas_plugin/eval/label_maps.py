@@ -66,7 +66,7 @@ class Labelling:
         there = stored >= self.prediction_offset
         if self.classes + self.prediction_offset <= _UNUSED:
             there &= stored != _UNUSED
-        return np.where(there, self._indices(stored, self.prediction_offset, there, path, "check --num-classes"), NONE)
+        return np.where(there, self._indices(stored, self.prediction_offset, there, path, "check `num_classes`"), NONE)
 
     def _indices(self, stored: ClassMap, offset: int, used: NDArray[np.bool_], path: Path, advice: str) -> ClassMap:
         indices = stored - offset
@@ -170,7 +170,7 @@ def _fault(entry: Any, labelling: Labelling) -> str | None:
     category, first = entry.get("category_id"), labelling.prediction_offset
     if type(category) is not int or not first <= category < first + labelling.classes:
         last = first + labelling.classes - 1
-        return f"category_id {category!r} is not one of the classes, {first} to {last}; check --num-classes"
+        return f"category_id {category!r} is not one of the classes, {first} to {last}; check `num_classes`"
     return check_rle(entry.get("segmentation"))
 
 

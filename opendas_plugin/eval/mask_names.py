@@ -58,7 +58,7 @@ class NamedMasks:
             inside = self.masks[:, column] > 0
             covered = np.unique(truth[inside])
             if len(covered) != 1 or covered[0] == 0 or (truth == covered[0]).sum() != inside.sum():
-                raise DataError(f"mask {column} is not one instance of the ground truth; leave --oracle out")
+                raise DataError(f"mask {column} is not one instance of the ground truth; leave `oracle` out")
             numbers.append(int(covered[0]))
         return np.array(numbers, dtype=np.int64)
 

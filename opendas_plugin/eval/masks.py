@@ -41,7 +41,7 @@ def read_proposals(path: str | Path, images: str | Path) -> list[Segment]:
         by_image[name].append(Segment(Path(images) / name, entry["segmentation"], "", name))
     missing = [segments[0].image for segments in by_image.values() if not segments[0].image.is_file()]
     if missing:
-        raise MissingFileError(f"{missing[0]} does not exist ({len(missing)} such pictures); check --images")
+        raise MissingFileError(f"{missing[0]} does not exist ({len(missing)} such pictures); check `images`")
     if not by_image:
         raise DataError(f"{path} holds no masks")
     return [segment for segments in by_image.values() for segment in segments]

@@ -32,9 +32,9 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIVi
     """Loads a CLIP, adapted or plain, as OpenAI's ``clip.load`` does.
 
     Args:
-        name: ``opendas:`` and an adapter's folder or hub id; open_clip's model name and tag or weight file, as in
-            ``ViT-L-14/openai``; one of OpenAI's names, as in ``ViT-L/14@336px``; the path of an OpenAI-format file;
-            or ``office-tiny``. Only a name that asks for a tag's weights downloads them.
+        name: ``opendas:`` and an adapter's folder or hub id, or just the folder; open_clip's model name and tag or
+            weight file, as in ``ViT-L-14/openai``; one of OpenAI's names, as in ``ViT-L/14@336px``; the path of
+            an OpenAI-format file; or ``office-tiny``. Only a name that asks for a tag's weights downloads them.
         device: where to put it.
 
     Raises:
@@ -44,7 +44,7 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIVi
         the model, float32, with OpenAI's ``forward``, and its transform of a PIL image into pixels (3, S, S).
     """
     name = str(name)
-    if name.startswith(ADAPTER):
+    if name.startswith(ADAPTER) or Path(name).is_dir():
         clip = OpenDASCLIP.from_pretrained(name.removeprefix(ADAPTER), device=device)
         if clip.is_conditional:
             raise AdapterError(

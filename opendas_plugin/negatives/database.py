@@ -70,7 +70,7 @@ class NegativeDatabase:
             if len(set(keys)) != NAMES_PER_CLASS or len(keys) != NAMES_PER_CLASS:
                 raise DataError(
                     f"negatives of {name!r}: expected {NAMES_PER_CLASS} distinct names, "
-                    f"got {', '.join(related) or 'none'}; complete the file or make one with generate_negatives.py"
+                    f"got {', '.join(related) or 'none'}; complete the file or make one with opendas-negatives"
                 )
             for other, key in zip(related, keys, strict=True):
                 if key in classes:

@@ -1,4 +1,4 @@
-"""The ablations of OpenDAS that ``compare.py --ablate`` knows: each a few recipes that differ in one thing."""
+"""The ablations of OpenDAS that ``opendas-compare --ablate`` knows: each a few recipes that differ in one thing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Variant:
     changes: Mapping[str, Any] = field(default_factory=dict)
     method: str = "opendas"
     negatives: Literal["offline", "openai"] | None = None
-    """A source of ``generate_negatives.py``; None: what training takes of itself."""
+    """A source of ``opendas-negatives``; None: what training takes of itself."""
 
 
 def _of(field_name: str, values: Mapping[str, Any]) -> tuple[Variant, ...]:

@@ -25,7 +25,7 @@ class Classification(ModelRun[dict[str, Any]]):
     """
 
     data: Path
-    """Folder that prepare_data.py wrote."""
+    """Folder that opendas-prepare wrote."""
     output: Path
     """Folder for summary.json, per_class.csv, predictions.jsonl, the confusion matrices and run.json."""
     _: KW_ONLY
@@ -53,8 +53,6 @@ class Classification(ModelRun[dict[str, Any]]):
         domain = load_domain(self.data)
         vocabulary = mark_base(domain.vocabulary, self.base_from)
         labeller = self.labeller(vocabulary, ensemble=self.ensemble, calibrated=self.calibrate)
-        if self.calibrate and "calibration" not in labeller.clip.config.training:
-            raise ConfigError(f"{self.adapter} holds no calibration; train it with `calibration_folds`")
         require_writable(self.output)
         segments, about = getattr(domain, self.split), {"adapter": self.adapter}
         summary = report(labeller, segments, vocabulary, self.output, split=self.split, about=about)
@@ -62,7 +60,7 @@ class Classification(ModelRun[dict[str, Any]]):
         return summary
 
 
-evaluate_classification = function_of(Classification)
+evaluate_classification = function_of(Classification, "evaluate_classification")
 
 
 def mark_base(vocabulary: Vocabulary, base_from: Path | None) -> Vocabulary:

@@ -41,7 +41,7 @@ class Compare(Run[dict[str, Table]]):
     """
 
     data: Path
-    """Folder that prepare_data.py wrote."""
+    """Folder that opendas-prepare wrote."""
     output: Path
     """Folder for the runs, the tables (Markdown, CSV, LaTeX) and the figures."""
     _: KW_ONLY
@@ -62,8 +62,8 @@ class Compare(Run[dict[str, Table]]):
     """Compare the variants of one part of OpenDAS instead: stages, order, triplet, mining, negatives, visual_tokens,
     text_tokens, depth or crops."""
     hosts: tuple[str, ...] = ()
-    """Rows of the table of segmentation pipelines, as TITLE=SUMMARY.json of evaluate.py semantic or instance3d; several
-    of one title are its seeds."""
+    """Rows of the table of segmentation pipelines, as TITLE=SUMMARY.json of opendas-evaluate; several of one title
+    are its seeds."""
     pictures: int = 4
     """Validation images in the figure of masks coloured by each row's names."""
     crop_cache: Path | None = None
@@ -208,7 +208,7 @@ class Compare(Run[dict[str, Table]]):
         overlay_figure(path, domain.val, predictions, domain.vocabulary.names, self.pictures)
 
 
-compare = function_of(Compare)
+compare = function_of(Compare, "compare")
 
 
 def folder_name(title: str) -> str:

@@ -101,4 +101,4 @@ class Export(Run[Path]):
         return OpenDASCLIP.from_pretrained(self.adapter, self.pretrained, device=device)
 
 
-export = function_of(Export)
+export = function_of(Export, "export")

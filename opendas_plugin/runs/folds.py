@@ -19,7 +19,7 @@ class Fold(Run[Domain]):
     """
 
     data: Path
-    """Folder that prepare_data.py wrote. Validation segments are taken as they are: give a part to choose on."""
+    """Folder that opendas-prepare wrote. Validation segments are taken as they are: give a part to choose on."""
     output: Path
     """Folder for the fold, to train on and to judge by as any other."""
     folds: int = 3
@@ -54,4 +54,4 @@ class Fold(Run[Domain]):
         return load_domain(self.output)
 
 
-prepare_fold = function_of(Fold)
+prepare_fold = function_of(Fold, "prepare_fold")

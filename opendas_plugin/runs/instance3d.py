@@ -155,7 +155,7 @@ class Instance3d(ModelRun[dict[str, Any]]):
             yield ScoredScene(name, truth, masks.instances(named.classes.ids), kept)
 
 
-evaluate_instance3d = function_of(Instance3d)
+evaluate_instance3d = function_of(Instance3d, "evaluate_instance3d")
 
 
 def novel_names(classes: Classes, vocabulary: Path | None) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class Shares(ModelRun[list[dict[str, Any]]]):
     """
 
     data: Path
-    """Folder that prepare_data.py wrote."""
+    """Folder that opendas-prepare wrote."""
     output: Path
     """Folder for interpolation.csv, summary.json and run.json."""
     _: KW_ONLY
@@ -62,7 +62,7 @@ class Shares(ModelRun[list[dict[str, Any]]]):
         return rows
 
 
-evaluate_interpolation = function_of(Shares)
+evaluate_interpolation = function_of(Shares, "evaluate_interpolation")
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:

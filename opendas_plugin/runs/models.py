@@ -56,6 +56,8 @@ class ModelRun(Run[Result]):
             raise ConfigError("give `adapter` or `backbone`, not both: an adapter names its own backbone")
         if self.batch_size < 1:
             raise ConfigError(f"`batch_size` must be 1 or more, got {self.batch_size}")
+        if self.template is not None and not isinstance(self.template, str):
+            raise ConfigError(f"`template` is one text here, got {self.template!r}; a Labeller takes several")
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""

@@ -35,7 +35,7 @@ class GenerateNegatives(Run[NegativeDatabase]):
 
     _: KW_ONLY
     vocabulary: Path
-    """vocabulary.json that prepare_data.py wrote."""
+    """vocabulary.json that opendas-prepare wrote."""
     output: Path = Path("negatives.json")
     """File to write; how it was made is written beside it as <name>.run.json, and a language model's answers as they
     come as <name>.answers.jsonl: run again to go on after an interruption."""
@@ -134,4 +134,4 @@ class GenerateNegatives(Run[NegativeDatabase]):
         return "\n".join([*lines, f"in all about {usage.describe(self.prices)}; nothing was asked"])
 
 
-generate_negatives = function_of(GenerateNegatives)
+generate_negatives = function_of(GenerateNegatives, "generate_negatives")

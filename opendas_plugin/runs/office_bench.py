@@ -49,4 +49,4 @@ class OfficeBench(Run[str]):
         return verdict
 
 
-prepare_office_bench = function_of(OfficeBench)
+prepare_office_bench = function_of(OfficeBench, "prepare_office_bench")

@@ -61,4 +61,4 @@ class OpenMask3D(Run[dict[Path, int | None]]):
             return export_scene(scene, temporary, source=self.source, every=self.every, width=self.width)
 
 
-prepare_openmask3d = function_of(OpenMask3D)
+prepare_openmask3d = function_of(OpenMask3D, "prepare_openmask3d")

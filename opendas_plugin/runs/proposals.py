@@ -36,13 +36,13 @@ class Proposals(Run[Proposed]):
     """Masks without classes: spoilt ground truth and an over-segmentation, and oracle masks beside."""
 
     data: Path
-    """Folder that prepare_data.py wrote."""
+    """Folder that opendas-prepare wrote."""
     output: Path
     """Folder to write, with quality.json; see docs/metric-protocols.md."""
     of: Literal["pictures", "clouds"] = "pictures"
     """Masks of the pictures (COCO run-length codes), or of the scenes' clouds (OpenMask3D's files; needs open3d)."""
     part: Literal["val", "train"] = "val"
-    """Whose pictures or clouds: those to score on, or those to learn from (train_prompts.py --proposals)."""
+    """Whose pictures or clouds: those to score on, or those to learn from (opendas-train --proposals)."""
     seed: int = 0
     """Seed of what is split, merged and eroded."""
 
@@ -74,4 +74,4 @@ def _common_folder(segments: Sequence[Segment]) -> Path:
     return Path(os.path.commonpath([segment.image.resolve().parent for segment in segments]))
 
 
-prepare_proposals = function_of(Proposals)
+prepare_proposals = function_of(Proposals, "prepare_proposals")

@@ -123,4 +123,4 @@ class Query(Run[list[Match]]):
         return self.backbone or DEFAULT_BACKBONE if self.adapter is None else PREFIX + self.adapter
 
 
-query = function_of(Query)
+query = function_of(Query, "query")

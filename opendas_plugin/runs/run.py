@@ -14,7 +14,7 @@ A run is a frozen dataclass of its settings, each with a line that says what it 
             record.write(self.output)
             return summary
 
-    evaluate_semantic = function_of(Semantic)
+    evaluate_semantic = function_of(Semantic, "evaluate_semantic")
 
 The function is for Python, and takes the settings as keywords. The command of the same work parses flags into the same
 dataclass and calls it, so both do the same to the bit.
@@ -22,9 +22,12 @@ dataclass and calls it, so both do the same to the bit.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 import inspect
+import itertools
+import textwrap
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,12 +120,16 @@ def changed(run: Run[Any]) -> set[str]:
     }
 
 
-def function_of(run: Callable[Settings, Run[Result]]) -> Callable[Settings, Result]:
-    """Makes a run's function: its arguments are the settings, and it checks them and does the work."""
+def function_of(run: Callable[Settings, Run[Result]], name: str) -> Callable[Settings, Result]:
+    """Makes a run's function, called ``name``: its arguments are the settings; it checks them and does the work."""
 
-    @functools.wraps(run, assigned=("__module__", "__doc__"), updated=())
+    @functools.wraps(run, assigned=("__module__",), updated=())
     def function(*args: Settings.args, **kwargs: Settings.kwargs) -> Result:
         return run(*args, **kwargs)()
+
+    function.__name__ = function.__qualname__ = name
+    about = "\n".join(f"    {setting}: {text}" for setting, text in _help(run).items())
+    function.__doc__ = f"{inspect.getdoc(run)}\n\nArgs:\n{about}\n\nRaises:\n    OpenDASError: what cannot be done.\n"
 
     function.__signature__ = inspect.signature(run).replace(return_annotation=inspect.Signature.empty)  # type: ignore[attr-defined]
     return function
@@ -136,3 +143,16 @@ def _choices(kind: type) -> dict[str, list[Any]]:
         if all(part is NoneType or get_origin(part) is Literal for part in kinds):
             found[name] = [choice for part in kinds for choice in get_args(part) or (None,)]
     return found
+
+
+def _help(run: Any) -> dict[str, str]:
+    """The line of each setting, read from the source, where it stands below the field."""
+    found: dict[str, str] = {}
+    kinds: list[type] = [kind for kind in reversed(run.__mro__) if "__dataclass_fields__" in vars(kind)]
+    for kind in kinds:
+        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+        nodes = body.body if isinstance(body, ast.ClassDef) else []
+        for field, text in itertools.pairwise(nodes):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+    return {field.name: found.get(field.name, "") for field in dataclasses.fields(run)}

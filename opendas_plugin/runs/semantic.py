@@ -116,4 +116,4 @@ class Semantic(ModelRun[dict[str, Any]]):
         return tuple(map(str, range(self.num_classes or 0))), ()
 
 
-evaluate_semantic = function_of(Semantic)
+evaluate_semantic = function_of(Semantic, "evaluate_semantic")

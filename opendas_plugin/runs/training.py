@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -24,6 +25,7 @@ from opendas_plugin.files import read_json
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import Interpolation
+from opendas_plugin.model.loading import ADAPTER
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.meters import Stopwatch
@@ -37,6 +39,8 @@ from opendas_plugin.train.state import fingerprint
 
 DEFAULT_RECIPE = "office"
 BEFORE = "before"
+START = "start"
+"""The folder of the scores of the adapter that a training goes on from."""
 METRICS = ("acc", "w_f1", "b_f1", "n_f1", "harmonic_f1", "macro_f1", "n_segments")
 
 
@@ -45,19 +49,20 @@ class TrainingRun(Run[Result]):
     """What a training is told."""
 
     data: Path
-    """Folder that prepare_data.py wrote."""
+    """Folder that opendas-prepare wrote."""
     output_dir: Path | None = None
     """Folder for the adapter, the log, the checkpoint and the scores; default: runs/ and the data's name."""
     _: KW_ONLY
     recipe: str = DEFAULT_RECIPE
     """Recipe file, or the name of a built-in one: office or paper."""
     start: str | None = None
-    """Adapter to go on from, a folder or hub id, such as after labels were corrected; default: a new one."""
+    """Adapter to go on from, a folder or hub id, such as after labels were corrected, which is scored as start;
+    default: a new one. Each stage learns as it does in a new one, so the first one without the other tower's part."""
     negatives: Path | None = None
     """File of related names; default: the domain's own, or names found offline by the text tower."""
     proposals: Path | None = None
-    """JSON of masks without classes (as of evaluate.py semantic) to learn from in place of the labelled ones; each gets
-    the name of the labelled segment that it overlaps most."""
+    """JSON of masks without classes (as of opendas-evaluate) to learn from in place of the labelled ones; each gets the
+    name of the labelled segment that it overlaps most."""
     proposal_images: Path | None = None
     """Folder that the pictures of the proposals lie in."""
     calibration_folds: int = 0
@@ -199,12 +204,17 @@ class Training:
 
     def _reach(self, milestone: str, towers: tuple[TowerName, ...]) -> None:
         """Scores what the towers have learnt; what a resumed run has scored before is read again."""
+        name = score_folders(self.config.method)[milestone]
         if milestone == BEFORE:
             self._write_sources()
-        name = score_folders(self.config.method)[milestone]
+            if self.before is not None and not (self.output / name).exists():
+                shutil.copytree(self.before, self.output / name)
+        self._score(name, towers)
+        if milestone == BEFORE and self.run.start is not None:
+            self._score(START, ("visual", "text"))
+
+    def _score(self, name: str, towers: tuple[TowerName, ...]) -> None:
         folder = self.output / name
-        if milestone == BEFORE and self.before is not None and not folder.exists():
-            shutil.copytree(self.before, folder)
         if (folder / "summary.json").exists():
             self.scores[name] = read_json(folder / "summary.json")
             return
@@ -268,9 +278,12 @@ def start_from(clip: OpenDASCLIP, adapter: str) -> None:
         AdapterError: it was learnt on another backbone.
         ConfigError: it holds other tokens or weights.
     """
-    other = OpenDASCLIP.from_pretrained(adapter, backbone=clip)
+    other = OpenDASCLIP.from_pretrained(adapter.removeprefix(ADAPTER), backbone=clip)
     for what in ("prompts", "weights"):
-        theirs, ours = getattr(other.config, what), getattr(clip.config, what)
-        if theirs != ours:
-            raise ConfigError(f"cannot go on from {adapter}: its {what} is {theirs}, and this run's is {ours}")
+        theirs, ours = (dataclasses.asdict(getattr(one.config, what)) for one in (other, clip))
+        for name in theirs:
+            if theirs[name] != ours[name]:
+                raise ConfigError(
+                    f"cannot go on from {adapter}: its {what}.{name} is {theirs[name]!r}, this run's {ours[name]!r}"
+                )
     clip.load_state_dict(other.learnt_state(), strict=False)

@@ -34,7 +34,7 @@ class TrainingData:
 
     def __post_init__(self) -> None:
         if not len(self.crops):
-            raise DataError("expected segments to train on, got none; look at what prepare_data.py kept and dropped")
+            raise DataError("expected segments to train on, got none; look at what opendas-prepare kept and dropped")
         base = set(self.vocabulary.base)
         for segment in self.crops.segments:
             if segment.label not in base:

@@ -76,7 +76,7 @@ class StepLog:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.writelines(json.dumps(line) + "\n" for line in lines)
         except OSError as error:
-            raise OutputError(f"could not write {self._path}: {error.strerror}; free space, then --resume") from error
+            raise OutputError(f"could not write {self._path}: {error.strerror}; free space, then `resume`") from error
 
 
 def truncate(path: Path, position: Position, stages: Sequence[str]) -> None:

@@ -52,7 +52,11 @@ def read_recipe(recipe: str | Path, method: str | None = None, changes: Mapping[
     method = method or values.get("method") or TrainConfig.method
     common = {name: value for name, value in values.items() if name not in methods.names()}
     layers = methods.get(method).recipe, common, values.get(method) or {}, {"method": method}, changes or {}
-    return build(TrainConfig, functools.reduce(_merge, layers), str(path))
+    try:
+        return build(TrainConfig, functools.reduce(_merge, layers), str(path))
+    except ConfigError:
+        build(TrainConfig, changes or {}, "settings")  # a fault of the caller's is not the file's
+        raise
 
 
 def build(kind: type[T], values: Any, source: str, prefix: str = "") -> T:

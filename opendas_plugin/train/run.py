@@ -164,7 +164,7 @@ def _open(
 ) -> Checkpoint:
     """The checkpoint to go on from; in a new run the one before its first step, which it writes."""
     if not resume and output.is_dir() and any(output.iterdir()):
-        raise ConfigError(f"{output} is not empty; pass --resume to go on with the run in it, or choose another folder")
+        raise ConfigError(f"{output} is not empty; give `resume` to go on with the run in it, or choose another folder")
     remove_leftovers(output)
     checkpoint = Checkpoint.load(output) if resume else None
     if checkpoint is None:

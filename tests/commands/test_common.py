@@ -38,7 +38,7 @@ class Example(Run[int]):
         return self.batch_size
 
 
-example = function_of(Example)
+example = function_of(Example, "example")
 
 
 def raising(error):

@@ -62,6 +62,8 @@ def test_adapt_goes_on_from_an_adapter(adapted, domain, tiny_backbone, tmp_path)
     settings = {**QUICK, "backbone": tiny_backbone, "device": "cpu"}
     still = {"visual": {"epochs": 1}, "text": {"epochs": 1}, "optimiser": {"lr": 1e-12, "warmup_epochs": 0}}
     again = opendas.adapt(domain, tmp_path / "again", start=adapted.adapter, **{**settings, **still})
+    assert [*again.scores] == ["before", "start", "after_visual", "after"]
+    assert again.scores["start"]["w_f1"] == adapted.scores["after"]["w_f1"]
     assert again.scores["after"]["acc"] == adapted.scores["after"]["acc"], "hardly moved, it is where it started"
     afresh = opendas.adapt(domain, tmp_path / "afresh", **{**settings, **still})
     image = opendas.OpenDASCLIP.from_pretrained(adapted.adapter).visual_prompts.tokens
@@ -77,8 +79,8 @@ def test_adapt_goes_on_from_an_adapter(adapted, domain, tiny_backbone, tmp_path)
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"prompts": {"visual_tokens": 2}}, "its prompts is"),
-        ({"method": "lora"}, "its prompts is"),
+        ({"prompts": {"visual_tokens": 2}}, "its prompts.visual_tokens is 8, this run's 2"),
+        ({"method": "lora"}, "its prompts.visual_tokens is 8, this run's 0"),
         ({"backbone_seed": 5}, "but test-tiny"),
         ({"calibration_folds": 2}, "`calibration_folds` hold training names out"),
     ],
