@@ -107,7 +107,7 @@ def test_a_run_that_broke_off_is_resumed_to_the_same_adapter(flags, tmp_path, mo
     assert {path.name: path.read_bytes() for path in (run / "adapter").iterdir()} == whole
 
     assert main(flags) == 1
-    assert "pass --resume" in capsys.readouterr().err
+    assert "give --resume" in capsys.readouterr().err
     assert main([*flags, "--resume", "--seed", "1"]) == 1
     assert "seed = 0, now it is 1" in capsys.readouterr().err
 
