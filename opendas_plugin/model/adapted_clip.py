@@ -22,10 +22,10 @@ from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfig, WeightConfig
 from opendas_plugin.model.encoder import Encoder
-from opendas_plugin.model.hashes import known_sha256
+from opendas_plugin.model.hashes import contents, known_sha256
 from opendas_plugin.model.interfaces import VisualView
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
-from opendas_plugin.model.shares import Shares
+from opendas_plugin.model.shares import AtWork, Shares
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.model.towers import find_towers
 from opendas_plugin.model.weights import new_weights
@@ -76,9 +76,9 @@ class OpenDASCLIP(Shares):
         self.visual_prompts, self.text_prompts = new_prompts(self.towers, prompts, self.tokenize, generator)
         self.visual_weights = new_weights(self.towers.visual, weights.visual, weights, generator)
         self.text_weights = new_weights(self.towers.text, weights.text, weights, generator)
-        self.weight_mix = weights.mix
+        self._weight_mix = weights.mix
         self.cache: FeatureCache | None = None
-        self._encoder = Encoder(self)
+        self._encoder = Encoder()
         self.config = AdapterConfig(
             backbone=backbone.name,
             pretrained=backbone.pretrained,
@@ -209,7 +209,7 @@ class OpenDASCLIP(Shares):
         expected = (3, *self.image_shape)
         if image.ndim != 4 or tuple(image.shape[1:]) != expected:
             raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
-        features = self._interpolated("visual", lambda adapted: self._encode_image(image, adapted))
+        features = self._interpolated("visual", lambda at_work: self._encode_image(image, at_work))
         return unit(features, dim=-1) if normalize else features
 
     def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
@@ -233,7 +233,7 @@ class OpenDASCLIP(Shares):
                 f"the text features of the {self.config.method} adapter depend on the image, so there are none to "
                 "keep; score images with classifier(), or choose another method"
             )
-        features = self._interpolated("text", lambda adapted: self._encoder.text(text, adapted))
+        features = self._interpolated("text", lambda at_work: self._encoder.text(self, text, at_work))
         return unit(features, dim=-1) if normalize else features
 
     def classifier(self, text: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -242,14 +242,14 @@ class OpenDASCLIP(Shares):
         The texts are encoded once, except where they depend on the image (CoCoOp): then once for each image.
         """
         if self.is_conditional:
-            return partial(self._encoder.cosines, text)
+            return partial(self._encoder.cosines, self, text)
         features = self.encode_text(text, normalize=True).float()
         return lambda image: unit(image.float(), dim=-1) @ features.T
 
     @property
     def is_conditional(self) -> bool:
         """Whether text features depend on the image, so that there is no fixed text classifier (CoCoOp)."""
-        return self._adapted["text"] and isinstance(self.text_prompts, ConditionalPrompts)
+        return self.at_work().text and isinstance(self.text_prompts, ConditionalPrompts)
 
     def forward(self, image: torch.Tensor | None = None, text: torch.Tensor | None = None) -> Any:
         """Returns what open_clip's forward does: unit features of both, the logit scale and, if any, the bias."""
@@ -273,10 +273,15 @@ class OpenDASCLIP(Shares):
         self.cache = cache.to(self.towers.visual.device)
         self.config = replace(self.config, cache=cache.config, backbone_sha256=known_sha256(self.model))
 
-    def learnt_key(self) -> tuple[Any, ...]:
-        """What features depend on beside the frozen model: another value means that kept features are of the past."""
-        versions = tuple(parameter._version for parameter in self.prompt_parameters())
-        return tuple(self._adapted.values()), self.config.interpolation, self.config.cache, self.weight_mix, versions
+    def text_key(self) -> tuple[Any, ...]:
+        """What text features depend on: another value means that kept ones are of the past.
+
+        What was learnt is compared by its contents, the frozen model by torch's count of changes.
+        """
+        found, tower = self.at_work(), self.towers.text
+        learnt = contents(p for module in self.learnt_modules("text") for p in module.parameters())
+        frozen = tuple((p.data_ptr(), p._version) for p in tower.weights().values())
+        return found.text, found.interpolation.text, found.weight_mix, learnt, tower.device, tower.dtype, frozen
 
     @property
     def is_saved(self) -> bool:
@@ -315,9 +320,15 @@ class OpenDASCLIP(Shares):
         """The visual tower, callable with pixels."""
         return VisualView(self)
 
-    def _encode_image(self, pixels: torch.Tensor, adapted: bool) -> torch.Tensor:
-        features = self._encoder.image(pixels, adapted)
-        return self.cache(features) if adapted and self.cache is not None else features
+    def _encode_image(self, pixels: torch.Tensor, at_work: AtWork | None) -> torch.Tensor:
+        features, cache = self._encoder.image(self, pixels, at_work), self.cache
+        return features if at_work is None or cache is None else cache(features)
+
+    def _replicate_for_data_parallel(self) -> Any:
+        raise ConfigError(
+            "an adapted CLIP cannot be copied to several GPUs by nn.DataParallel, whose copies hold no parameters; "
+            "use torchrun with DistributedDataParallel, or a CLIP of its own for each GPU"
+        )
 
     def _put(self, config: CacheConfig) -> None:
         """Makes room for the stored features of a folder."""
