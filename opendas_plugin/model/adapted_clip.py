@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,8 +23,10 @@ from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfig, WeightConfig
 from opendas_plugin.model.encoder import Encoder
+from opendas_plugin.model.facts import BackboneFacts
 from opendas_plugin.model.hashes import contents, known_sha256
 from opendas_plugin.model.interfaces import VisualView
+from opendas_plugin.model.openclip.facts import facts_of
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
 from opendas_plugin.model.shares import AtWork, Shares
 from opendas_plugin.model.tower import TowerName
@@ -31,6 +34,11 @@ from opendas_plugin.model.towers import find_towers
 from opendas_plugin.model.weights import new_weights
 from opendas_plugin.version import __version__
 
+logger = logging.getLogger(__name__)
+
+_WHERE = (
+    "where its weights lie elsewhere, say so by OpenDASCLIP.from_pretrained(ADAPTER, pretrained=FILE) or `pretrained`"
+)
 _METADATA = ("method", "template", "crop_policy", "base_names", "training", "calibration")
 
 
@@ -86,6 +94,7 @@ class OpenDASCLIP(Shares):
             backbone_sha256=known_sha256(model) if has_adapter and not self.logit_scale.is_meta else "",
             prompts=prompts,
             weights=weights,
+            backbone_facts=facts_of(model, backbone.name),
         )
 
     @classmethod
@@ -144,6 +153,7 @@ class OpenDASCLIP(Shares):
         """
         folder = adapter.find_folder(path_or_id, **hub_options)
         config = adapter.read_config(folder)
+        adapter.check_sizes(folder, config)
         if backbone is None:
             model, source = _build(folder, config, pretrained, device or "cpu")
         elif pretrained is None and device is None:
@@ -153,10 +163,11 @@ class OpenDASCLIP(Shares):
         if (found := known_sha256(model)) != config.backbone_sha256:
             raise AdapterError(
                 f"{folder} was learnt on {config.backbone} with weights {config.backbone_sha256[:12]}, but "
-                f"{source.title} has weights {found[:12]}; give the right ones as "
-                f"{'pretrained' if backbone is None else 'backbone'}"
+                f"{source.title} has weights {found[:12]}; "
+                f"{_WHERE if backbone is None else 'give the right ones as backbone'}"
             )
         clip = cls(model, source, config.prompts, config.weights)
+        _check_facts(folder, config.backbone_facts, clip)
         if config.cache.entries:
             clip._put(config.cache)
         learnt = clip.learnt_state()
@@ -344,6 +355,22 @@ def _build(
     if pretrained and config.pretrained is None and config.backbone_seed is None:
         name, weights = str(pretrained), None  # the backbone was itself a file, which has moved
     try:
-        return build_backbone(name, weights, seed=config.backbone_seed or 0, device=device)
+        return build_backbone(name, weights, seed=config.backbone_seed or 0, device=device, facts=config.backbone_facts)
     except MissingFileError as error:
-        raise MissingFileError(f"{folder} needs its backbone: {error}, or give it as pretrained") from error
+        raise MissingFileError(f"{folder} needs its backbone: {error}; {_WHERE}") from error
+
+
+def _check_facts(folder: Path, theirs: BackboneFacts | None, clip: OpenDASCLIP) -> None:
+    """Compares what an adapter says of its backbone beside the tensors' hash with the backbone that is here."""
+    ours = facts_of(clip.model, clip.backbone.name)
+    if theirs is None:
+        logger.warning(
+            "%s was written before adapters said how their backbone reads pixels and texts; these are taken as %s has "
+            "them, unchecked",
+            folder, clip.backbone.title,
+        )  # fmt: skip
+    elif differences := theirs.differences(ours):
+        raise AdapterError(
+            f"{folder} was learnt on a backbone with {differences}, though the weights are the same; give the one "
+            "that it was learnt on"
+        )
