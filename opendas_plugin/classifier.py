@@ -87,10 +87,10 @@ class TextClassifier:
         Raises:
             AdapterError: an adapter whose text features depend on the image (CoCoOp).
         """
-        key = self.clip.learnt_key()
-        if self._kept is None or self._kept[0] != key:
-            self._kept = key, self._encode()
-        return self._kept[1]
+        key, kept = self.clip.text_key(), self._kept
+        if kept is None or kept[0] != key:
+            kept = self._kept = key, self._encode()
+        return kept[1]
 
     def _choose_template(self, given: Template | None, names: Names) -> tuple[str, ...]:
         """The caller's, else the adapter's, else the vocabulary's, else the default."""
@@ -109,13 +109,15 @@ class TextClassifier:
             raise DataError("expected a template, got none")
         return templates
 
-    @torch.no_grad()
     def _encode(self) -> Tensor:
-        if self.ensemble:
-            features = ensemble_features(self.clip, [word for own in self._words for word in own])
-            return _means(features, [len(own) for own in self._words])
-        features = self.clip.encode_text(self._tokens, normalize=True).float()
-        return _means(features, [len(own) for own in self._texts])
+        """Whatever mode of torch the caller is in, others use these features too."""
+        device = self.clip.logit_scale.device.type
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(device, enabled=False):
+            if self.ensemble:
+                features = ensemble_features(self.clip, [word for own in self._words for word in own])
+                return _means(features, [len(own) for own in self._words])
+            features = self.clip.encode_text(self._tokens, normalize=True).float()
+            return _means(features, [len(own) for own in self._texts])
 
     def _base_handicap(self) -> Tensor:
         """What calibration takes from each name's cosine, (N,): the adapter's constant for its training names, else 0.

@@ -20,6 +20,8 @@ from opendas_plugin.errors import ConfigError, DataError
 # OpenAI CLIP's pixel statistics, RGB in 0..1 (open_clip: constants.py).
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+MAX_SIZE = 4096
+"""Side in pixels of the largest crop."""
 Box = tuple[int, int, int, int]
 Colour = tuple[float, float, float]
 
@@ -74,10 +76,10 @@ class CropPolicy:
             raise ConfigError(f'crop background must be "keep" or "mean", got {self.background!r}')
         if self.resize not in ("squash", "center"):
             raise ConfigError(f'crop resize must be "squash" or "center", got {self.resize!r}')
-        if not 0 <= self.expand <= 100:
+        if isinstance(self.expand, bool) or not 0 <= self.expand <= 100:
             raise ConfigError(f"crop expand must lie between 0 and 100, got {self.expand}")
-        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
-            raise ConfigError(f"crop size must be a whole number of pixels above 0, got {self.size!r}")
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or not 1 <= self.size <= MAX_SIZE:
+            raise ConfigError(f"crop size must be a whole number of pixels from 1 to {MAX_SIZE}, got {self.size!r:.80}")
 
     def at(self, size: int) -> CropPolicy:
         """The policy for a backbone that takes ``size`` pixels a side.

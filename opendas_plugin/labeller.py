@@ -198,6 +198,7 @@ class Labeller:
             crops: of segments, by this labeller's ``crops``.
             progress: what a progress bar says; None: there is none.
         """
+        crops.require(self.clip.pixels)
         device, size = self.clip.logit_scale.device, self.batch_size
         batches = [range(start, min(start + size, len(crops))) for start in range(0, len(crops), size)]
         loader = CropLoader(crops, batches, workers=self.workers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,12 @@ import torch
 from safetensors.torch import load_file
 
 from integrations.ovseg.errors import OVSegError
-from integrations.ovseg.model import Clip
+from integrations.ovseg.model import Clip, ClipAdapter
+
+LOGGER = logging.getLogger(__name__)
 
 FILES = CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter.safetensors"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 FIELDS = (
     "backbone", "pretrained", "backbone_seed", "backbone_sha256", "prompts", "method", "template", "crop_policy",
     "base_names", "training", "package_version", "format_version",
@@ -27,9 +30,11 @@ FIELDS = (
 PROMPT_FIELDS = (
     "visual_tokens", "text_tokens", "visual_depth", "text_depth", "context", "deep_text_init", "init_std",
 )  # fmt: skip
-ADDED, PROMPT_ADDED = ("weights", "interpolation", "calibration", "cache"), ("form",)
-"""What format 2 added; absent where it says nothing."""
+ADDED, PROMPT_ADDED = ("weights", "interpolation", "calibration", "cache", "backbone_facts"), ("form",)
+"""What the formats 2 and 3 added; absent where it says nothing."""
 KINDS = {"backbone": str, "backbone_sha256": str, "prompts": dict, "crop_policy": dict}  # of the fields used here
+MAX_CONFIG = 32 << 20
+TOWERS = ("visual", "text")
 REGION_SIZE = 224
 """Side in pixels of OVSeg's mask regions; it is hard-coded there."""
 
@@ -83,8 +88,10 @@ def read_adapter(folder: str | os.PathLike) -> Adapter:
     if not path.is_file():
         raise OVSegError(f"{folder} is no adapter: it has no {path.name}; give the folder that opendas-train wrote")
     try:
+        if path.stat().st_size > MAX_CONFIG:
+            raise ValueError(f"it is larger than {MAX_CONFIG >> 20} MiB")
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OVSegError(f"{path} could not be read ({error}); the adapter is damaged") from error
     _check_config(config, path)
     tensors = _read_tensors(folder / WEIGHTS_FILE, config["prompts"])
@@ -127,6 +134,38 @@ def check_fits(adapter: Adapter, clip_model: Clip) -> None:
         )
 
 
+def check_facts(adapter: Adapter, clip_adapter: ClipAdapter) -> None:
+    """Checks that OVSeg reads pixels and texts as the backbone did that an adapter was learnt on.
+
+    Raises:
+        OVSegError: pixel statistics, activation, heads or context differ; the message names both sides.
+    """
+    facts, clip_model = adapter.config.get("backbone_facts"), clip_adapter.clip_model
+    if facts is None:
+        LOGGER.warning(
+            "%s was written before adapters said how their backbone reads pixels and texts; it is used as OVSeg's CLIP "
+            "reads them, unchecked",
+            adapter.folder,
+        )
+        return
+    host: dict[str, Any] = {"tokenizer": "open_clip", "context_length": clip_model.context_length}
+    for tower, transformer in (("visual", clip_model.visual.transformer), ("text", clip_model.transformer)):
+        block = transformer.resblocks[0]
+        quick = any(type(part).__name__ == "QuickGELU" for part in block.mlp.modules())
+        host |= {f"{tower}_activation": "quick_gelu" if quick else "gelu", f"{tower}_heads": block.attn.num_heads}
+    for name in ("mean", "std"):
+        values = getattr(clip_adapter, f"pixel_{name}", None)
+        if values is not None:
+            host[name] = [round(value, 4) for value in (values.flatten() / 255).tolist()]
+            facts = {**facts, name: [round(float(value), 4) for value in facts[name]]}
+    for name, value in host.items():
+        if facts[name] != value:
+            raise OVSegError(
+                f"the adapter {adapter.folder} was learnt on {adapter.backbone} with {name} {facts[name]}, but OVSeg's "
+                f"CLIP has {value}; use an adapter on a CLIP that reads as OVSeg's does"
+            )
+
+
 def clip_sha256(clip_model: Clip) -> str:
     """Returns the hash of a CLIP's weights, equal to ``backbone_sha256`` of the same weights in an adapter.
 
@@ -161,6 +200,10 @@ def _check_config(config: Any, path: Path) -> None:
     for name, kind in KINDS.items():
         if not isinstance(config[name], kind):
             raise OVSegError(f"{path}: {name} is {config[name]!r}; the adapter is damaged")
+    for name in ("backbone", "pretrained", "method", "template"):
+        if any(not character.isprintable() for character in str(config[name])):
+            raise OVSegError(f"{path}: {name} is {ascii(config[name])[:80]}, no plain text; the adapter is damaged")
+    _check_facts(config.get("backbone_facts"), path)
     prompts = config["prompts"]
     _check_fields(prompts, PROMPT_FIELDS, PROMPT_ADDED, f"{path}, prompts")
     _check_method(config, path)
@@ -169,6 +212,25 @@ def _check_config(config: Any, path: Path) -> None:
             whole = name == "depth" and prompts[key] is None
             if not whole and (not isinstance(prompts[key], int) or prompts[key] < least):
                 raise OVSegError(f"{path}: expected {key} to be {least} or more, got {prompts[key]!r}")
+
+
+def _check_facts(facts: Any, path: Path) -> None:
+    """Only what is compared with OVSeg's own is looked at."""
+    if facts is None:
+        return
+    names = (
+        "mean",
+        "std",
+        "tokenizer",
+        "context_length",
+        *(f"{t}_{f}" for t in TOWERS for f in ("activation", "heads")),
+    )
+    try:
+        fine = all(name in facts for name in names) and len([float(v) for v in (*facts["mean"], *facts["std"])]) == 6
+    except (TypeError, ValueError):
+        fine = False
+    if not fine:
+        raise OVSegError(f"{path}: backbone_facts is {ascii(facts)[:80]}; the adapter is damaged")
 
 
 def _check_method(config: Mapping[str, Any], path: Path) -> None:
@@ -224,6 +286,8 @@ def _read_tensors(path: Path, prompts: Mapping[str, Any]) -> dict[str, torch.Ten
                 f"{path}: the couplings do not fit the tokens ({error}); the adapter is damaged"
             ) from error
         tensors["visual_prompts.tokens"] = tokens
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise OVSegError(f"{path} holds values that are no numbers; the adapter is damaged")
     for tower in ("visual", "text"):
         read, depth = tensors.get(f"{tower}_prompts.tokens"), prompts[f"{tower}_depth"]
         if read is not None and (

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from integrations.ovseg.adapter import Adapter, check_fits, clip_sha256, clip_tensors, tokens_sha256
+from integrations.ovseg.adapter import Adapter, check_facts, check_fits, clip_sha256, clip_tensors, tokens_sha256
 from integrations.ovseg.cache import TextCache
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.model import ClipAdapter
+from integrations.ovseg.perthread import PerThread
 from integrations.ovseg.readers import VisualReaders, read_texts
 from integrations.ovseg.regions import can_crop, crop_regions
 from integrations.ovseg.tokens import TextEncoder, VisualTokens, interpolated
@@ -54,12 +55,13 @@ class Patch:
         if isinstance(getattr(self.clip_adapter, "opendas", None), Patch):
             raise OVSegError("this model already has an adapter; undo that patch first")
         check_fits(adapter, self.clip_model)
+        check_facts(adapter, self.clip_adapter)
         self.adapter, self.text, self.chunk = adapter, text, chunk
         self.cache = None if cache is None else TextCache(cache)
         self.features: dict[tuple[bool, str], torch.Tensor] = {}
         self.sha256, self._warned = "", False
         self._weights_seen: list[tuple[int, int]] | None = None
-        self._in_clip_branch, self._prompted = False, True
+        self._here = PerThread(in_clip_branch=False, prompted=True)
         self._undo: list[Callable[[], None]] = []
         self._attach(base)
 
@@ -105,11 +107,8 @@ class Patch:
 
     def _classify(self, *args: Any, **kwargs: Any) -> Any:
         """``MaskFormerClipAdapter.forward``: the CLIP branch."""
-        self._in_clip_branch = True
-        try:
+        with self._here.set(in_clip_branch=True):
             return type(self.clip_adapter).forward(self.clip_adapter, *args, **kwargs)
-        finally:
-            self._in_clip_branch = False
 
     def _preprocess_image(self, image: torch.Tensor, mask: torch.Tensor, normalize: bool = True) -> Any:
         cropped = crop_regions(self.clip_adapter, image, mask) if can_crop(self.clip_adapter, normalize) else None
@@ -144,14 +143,14 @@ class Patch:
 
     def _text_features(self, noun_list: Sequence[str]) -> torch.Tensor:
         """``ClipAdapter._get_text_features``, remembered as long as the weights stay what they are."""
-        self._check_weights()
+        features = self._current_features()
         everywhere = self.text == "both" and self.readers is None  # OVSeg's own branch has features of plain length
-        prompted = self.adapter.text is not None and (everywhere or self._in_clip_branch)
-        new = [noun for noun in noun_list if (prompted, noun) not in self.features]
+        prompted = self.adapter.text is not None and (everywhere or self._here.in_clip_branch)
+        new = [noun for noun in noun_list if (prompted, noun) not in features]
         if new:
             for noun, feature in zip(new, self._compute_text_features(new, prompted)):
-                self.features[prompted, noun] = feature
-        return torch.stack([self.features[prompted, noun] for noun in noun_list])
+                features[prompted, noun] = feature
+        return torch.stack([features[prompted, noun] for noun in noun_list])
 
     def _text_features_with_none(self, noun_list: Sequence[str]) -> torch.Tensor:
         """``MaskFormerClipAdapter.get_text_features``, with its feature of no object as long as the others."""
@@ -170,28 +169,25 @@ class Patch:
         facts = (self.sha256, tokens, context, list(templates or ()), nouns, str(self.clip_model.dtype))
         features = cache.load(*facts) if cache else None
         if features is None:
-            self._prompted = prompted
-            try:
+            with self._here.set(prompted=prompted):
                 features = self.clip_adapter.text_templates(nouns, self.clip_model)
-            finally:
-                self._prompted = True
             if cache:
                 cache.save(features, *facts)
         return features.to(self.clip_model.text_projection.device)
 
     def _encode_text(self, text: torch.Tensor) -> torch.Tensor:
-        if self.readers is not None and self._prompted and self.adapter.text is not None:
+        if self.readers is not None and self._here.prompted and self.adapter.text is not None:
             return read_texts(self.clip_model, text, self.adapter.text.to(text.device))
-        share = self.adapter.share("text") if self._prompted else 1.0
-        adapted, frozen = (partial(self.encoder.encode, text, prompted) for prompted in (self._prompted, False))
+        share = self.adapter.share("text") if self._here.prompted else 1.0
+        adapted, frozen = (partial(self.encoder.encode, text, prompted) for prompted in (self._here.prompted, False))
         return interpolated(adapted, frozen, share)
 
-    def _check_weights(self) -> None:
-        """Forgets what was computed from other weights, and says once if they are not the adapter's."""
+    def _current_features(self) -> dict[tuple[bool, str], torch.Tensor]:
+        """What is remembered; of other weights it is forgotten, and that they are not the adapter's is said once."""
         seen = [(tensor.data_ptr(), tensor._version) for tensor in clip_tensors(self.clip_model).values()]
         if seen == self._weights_seen:
-            return
-        self.features.clear()
+            return self.features
+        features = self.features = {}
         self._weights_seen, self.sha256 = seen, clip_sha256(self.clip_model)
         if self.sha256 != self.adapter.backbone_sha256 and not self._warned:
             self._warned = True
@@ -201,6 +197,7 @@ class Patch:
                 "--opendas-base weights the one in MODEL.WEIGHTS",
                 self.adapter.backbone, self.adapter.backbone_sha256[:12], self.sha256[:12],
             )  # fmt: skip
+        return features
 
     def _keep_weights(self, state: dict[str, torch.Tensor], prefix: str, *args: Any) -> None:
         """Puts the CLIP's own tensors in the place of those that are being loaded, all but OVSeg's mask tokens."""

@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import normalize as unit
 
 from integrations.ovseg.model import Block, Clip, VisualTower
+from integrations.ovseg.perthread import PerThread
 
 
 class VisualReaders:
@@ -20,7 +21,7 @@ class VisualReaders:
     def __init__(self, visual: VisualTower, tokens: torch.Tensor) -> None:
         """Hooks ``tokens`` (1, n, width) into ``visual``."""
         self.visual = visual
-        self.state = tokens[0]
+        self.here = PerThread(state=None)
         visual.register_buffer("opendas_tokens", tokens.to(visual.class_embedding.device), persistent=False)
         blocks = visual.transformer.resblocks
         self.handles = [block.register_forward_pre_hook(partial(self._read, i)) for i, block in enumerate(blocks)]
@@ -33,14 +34,14 @@ class VisualReaders:
 
     def features(self) -> torch.Tensor:
         """What the tokens have read in the tower's last pass, (B, n * D)."""
-        return end_to_end(self.visual.ln_post(self.state) @ self.visual.proj)
+        return end_to_end(self.visual.ln_post(self.here.state) @ self.visual.proj)
 
     def _read(self, i: int, block: Block, inputs: tuple[torch.Tensor]) -> None:
         x = inputs[0]  # (1 + patches, B, width)
         if i == 0:
             tokens = self.visual.ln_pre(self.visual.opendas_tokens[0]).to(x.dtype)
-            self.state = tokens[:, None].expand(-1, x.shape[1], -1)
-        self.state = read(block, self.state, x)
+            self.here.state = tokens[:, None].expand(-1, x.shape[1], -1)
+        self.here.state = read(block, self.here.state, x)
 
 
 def read_texts(clip_model: Clip, ids: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

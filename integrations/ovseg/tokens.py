@@ -12,6 +12,7 @@ from torch.nn.functional import normalize as unit
 
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.model import Block, Clip, VisualTower
+from integrations.ovseg.perthread import PerThread
 
 
 class VisualTokens:
@@ -24,8 +25,7 @@ class VisualTokens:
     def __init__(self, visual: VisualTower, tokens: torch.Tensor) -> None:
         """Hooks ``tokens`` (depth, n, width) into ``visual``."""
         self.visual = visual
-        self.carried = tokens[0]
-        self.on = True
+        self.here = PerThread(carried=None, on=True)
         # a buffer follows .to(device); not persistent, it is neither saved nor overwritten by a checkpoint
         visual.register_buffer("opendas_tokens", tokens.to(visual.class_embedding.device), persistent=False)
         self.handles = []
@@ -42,29 +42,26 @@ class VisualTokens:
     @contextlib.contextmanager
     def off(self) -> Iterator[None]:
         """Leaves the tower as it was inside the ``with`` block."""
-        self.on = False
-        try:
+        with self.here.set(on=False):
             yield
-        finally:
-            self.on = True
 
     def _append(self, i: int, block: Block, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
-        if not self.on:
+        if not self.here.on:
             return None
         x, layers = inputs[0], self.visual.opendas_tokens  # (1 + patches, B, width)
         if i < len(layers):
             tokens = self.visual.ln_pre(layers[0]) if i == 0 else layers[i]
             tokens = tokens.to(x.dtype)[:, None].expand(-1, x.shape[1], -1)
         else:
-            tokens = self.carried
+            tokens = self.here.carried
         return (torch.cat([x, tokens]),)
 
     def _cut(self, i: int, block: Block, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor | None:
-        if not self.on:
+        if not self.here.on:
             return None
         depth, n, _ = self.visual.opendas_tokens.shape
         flows_on = depth <= i + 1 < len(self.visual.transformer.resblocks)
-        self.carried = output[-n:] if flows_on else self.visual.opendas_tokens[0]  # nothing reads it: let go of output
+        self.here.carried = output[-n:] if flows_on else None
         return output[:-n]
 
 

@@ -17,7 +17,7 @@ from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.data.images import ImageCache
 from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.data.segments import Region
-from opendas_plugin.errors import DataError
+from opendas_plugin.errors import ConfigError, DataError
 
 Cropped = TypeVar("Cropped", bound=Region)
 
@@ -54,6 +54,11 @@ class SegmentCrops(Generic[Cropped]):
 
     def __len__(self) -> int:
         return len(self.segments)
+
+    def require(self, pixels: PixelFormat) -> None:
+        """Raises ConfigError where the crops are made for a backbone that takes other pixels than ``pixels``."""
+        if pixels != self.pixels:
+            raise ConfigError(f"the crops are made for {self.pixels}, but the backbone takes {pixels}; give it to them")
 
     def crop(
         self, index: int, augment: Augmentation | None = None, rng: np.random.Generator | None = None

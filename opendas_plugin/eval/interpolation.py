@@ -100,13 +100,11 @@ def sweep_weights(
 
     images = image() if config.visual == "frozen" else None
     names = text() if config.text == "frozen" else None
-    scores, mix = [], clip.weight_mix
-    try:
-        for clip.weight_mix in shares:
+    scores = []
+    for share in shares:
+        with clip.weights_at(share):
             found = (image() if images is None else images) @ (text() if names is None else names).T
-            scores.append(_score(found, segments, vocabulary))
-    finally:
-        clip.weight_mix = mix
+        scores.append(_score(found, segments, vocabulary))
     return scores
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,15 +23,22 @@ from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfig, WeightConfig
 from opendas_plugin.model.encoder import Encoder
-from opendas_plugin.model.hashes import known_sha256
+from opendas_plugin.model.facts import BackboneFacts
+from opendas_plugin.model.hashes import contents, known_sha256
 from opendas_plugin.model.interfaces import VisualView
+from opendas_plugin.model.openclip.facts import facts_of
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
-from opendas_plugin.model.shares import Shares
+from opendas_plugin.model.shares import AtWork, Shares
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.model.towers import find_towers
 from opendas_plugin.model.weights import new_weights
 from opendas_plugin.version import __version__
 
+logger = logging.getLogger(__name__)
+
+_WHERE = (
+    "where its weights lie elsewhere, say so by OpenDASCLIP.from_pretrained(ADAPTER, pretrained=FILE) or `pretrained`"
+)
 _METADATA = ("method", "template", "crop_policy", "base_names", "training", "calibration")
 
 
@@ -76,9 +84,9 @@ class OpenDASCLIP(Shares):
         self.visual_prompts, self.text_prompts = new_prompts(self.towers, prompts, self.tokenize, generator)
         self.visual_weights = new_weights(self.towers.visual, weights.visual, weights, generator)
         self.text_weights = new_weights(self.towers.text, weights.text, weights, generator)
-        self.weight_mix = weights.mix
+        self._weight_mix = weights.mix
         self.cache: FeatureCache | None = None
-        self._encoder = Encoder(self)
+        self._encoder = Encoder()
         self.config = AdapterConfig(
             backbone=backbone.name,
             pretrained=backbone.pretrained,
@@ -86,6 +94,7 @@ class OpenDASCLIP(Shares):
             backbone_sha256=known_sha256(model) if has_adapter and not self.logit_scale.is_meta else "",
             prompts=prompts,
             weights=weights,
+            backbone_facts=facts_of(model, backbone.name),
         )
 
     @classmethod
@@ -144,6 +153,7 @@ class OpenDASCLIP(Shares):
         """
         folder = adapter.find_folder(path_or_id, **hub_options)
         config = adapter.read_config(folder)
+        adapter.check_sizes(folder, config)
         if backbone is None:
             model, source = _build(folder, config, pretrained, device or "cpu")
         elif pretrained is None and device is None:
@@ -153,10 +163,11 @@ class OpenDASCLIP(Shares):
         if (found := known_sha256(model)) != config.backbone_sha256:
             raise AdapterError(
                 f"{folder} was learnt on {config.backbone} with weights {config.backbone_sha256[:12]}, but "
-                f"{source.title} has weights {found[:12]}; give the right ones as "
-                f"{'pretrained' if backbone is None else 'backbone'}"
+                f"{source.title} has weights {found[:12]}; "
+                f"{_WHERE if backbone is None else 'give the right ones as backbone'}"
             )
         clip = cls(model, source, config.prompts, config.weights)
+        _check_facts(folder, config.backbone_facts, clip)
         if config.cache.entries:
             clip._put(config.cache)
         learnt = clip.learnt_state()
@@ -209,7 +220,7 @@ class OpenDASCLIP(Shares):
         expected = (3, *self.image_shape)
         if image.ndim != 4 or tuple(image.shape[1:]) != expected:
             raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
-        features = self._interpolated("visual", lambda adapted: self._encode_image(image, adapted))
+        features = self._interpolated("visual", lambda at_work: self._encode_image(image, at_work))
         return unit(features, dim=-1) if normalize else features
 
     def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
@@ -233,7 +244,7 @@ class OpenDASCLIP(Shares):
                 f"the text features of the {self.config.method} adapter depend on the image, so there are none to "
                 "keep; score images with classifier(), or choose another method"
             )
-        features = self._interpolated("text", lambda adapted: self._encoder.text(text, adapted))
+        features = self._interpolated("text", lambda at_work: self._encoder.text(self, text, at_work))
         return unit(features, dim=-1) if normalize else features
 
     def classifier(self, text: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -242,14 +253,14 @@ class OpenDASCLIP(Shares):
         The texts are encoded once, except where they depend on the image (CoCoOp): then once for each image.
         """
         if self.is_conditional:
-            return partial(self._encoder.cosines, text)
+            return partial(self._encoder.cosines, self, text)
         features = self.encode_text(text, normalize=True).float()
         return lambda image: unit(image.float(), dim=-1) @ features.T
 
     @property
     def is_conditional(self) -> bool:
         """Whether text features depend on the image, so that there is no fixed text classifier (CoCoOp)."""
-        return self._adapted["text"] and isinstance(self.text_prompts, ConditionalPrompts)
+        return self.at_work().text and isinstance(self.text_prompts, ConditionalPrompts)
 
     def forward(self, image: torch.Tensor | None = None, text: torch.Tensor | None = None) -> Any:
         """Returns what open_clip's forward does: unit features of both, the logit scale and, if any, the bias."""
@@ -273,10 +284,15 @@ class OpenDASCLIP(Shares):
         self.cache = cache.to(self.towers.visual.device)
         self.config = replace(self.config, cache=cache.config, backbone_sha256=known_sha256(self.model))
 
-    def learnt_key(self) -> tuple[Any, ...]:
-        """What features depend on beside the frozen model: another value means that kept features are of the past."""
-        versions = tuple(parameter._version for parameter in self.prompt_parameters())
-        return tuple(self._adapted.values()), self.config.interpolation, self.config.cache, self.weight_mix, versions
+    def text_key(self) -> tuple[Any, ...]:
+        """What text features depend on: another value means that kept ones are of the past.
+
+        What was learnt is compared by its contents, the frozen model by torch's count of changes.
+        """
+        found, tower = self.at_work(), self.towers.text
+        learnt = contents(p for module in self.learnt_modules("text") for p in module.parameters())
+        frozen = tuple((p.data_ptr(), p._version) for p in tower.weights().values())
+        return found.text, found.interpolation.text, found.weight_mix, learnt, tower.device, tower.dtype, frozen
 
     @property
     def is_saved(self) -> bool:
@@ -315,9 +331,15 @@ class OpenDASCLIP(Shares):
         """The visual tower, callable with pixels."""
         return VisualView(self)
 
-    def _encode_image(self, pixels: torch.Tensor, adapted: bool) -> torch.Tensor:
-        features = self._encoder.image(pixels, adapted)
-        return self.cache(features) if adapted and self.cache is not None else features
+    def _encode_image(self, pixels: torch.Tensor, at_work: AtWork | None) -> torch.Tensor:
+        features, cache = self._encoder.image(self, pixels, at_work), self.cache
+        return features if at_work is None or cache is None else cache(features)
+
+    def _replicate_for_data_parallel(self) -> Any:
+        raise ConfigError(
+            "an adapted CLIP cannot be copied to several GPUs by nn.DataParallel, whose copies hold no parameters; "
+            "use torchrun with DistributedDataParallel, or a CLIP of its own for each GPU"
+        )
 
     def _put(self, config: CacheConfig) -> None:
         """Makes room for the stored features of a folder."""
@@ -333,6 +355,22 @@ def _build(
     if pretrained and config.pretrained is None and config.backbone_seed is None:
         name, weights = str(pretrained), None  # the backbone was itself a file, which has moved
     try:
-        return build_backbone(name, weights, seed=config.backbone_seed or 0, device=device)
+        return build_backbone(name, weights, seed=config.backbone_seed or 0, device=device, facts=config.backbone_facts)
     except MissingFileError as error:
-        raise MissingFileError(f"{folder} needs its backbone: {error}, or give it as pretrained") from error
+        raise MissingFileError(f"{folder} needs its backbone: {error}; {_WHERE}") from error
+
+
+def _check_facts(folder: Path, theirs: BackboneFacts | None, clip: OpenDASCLIP) -> None:
+    """Compares what an adapter says of its backbone beside the tensors' hash with the backbone that is here."""
+    ours = facts_of(clip.model, clip.backbone.name)
+    if theirs is None:
+        logger.warning(
+            "%s was written before adapters said how their backbone reads pixels and texts; these are taken as %s has "
+            "them, unchecked",
+            folder, clip.backbone.title,
+        )  # fmt: skip
+    elif differences := theirs.differences(ours):
+        raise AdapterError(
+            f"{folder} was learnt on a backbone with {differences}, though the weights are the same; give the one "
+            "that it was learnt on"
+        )

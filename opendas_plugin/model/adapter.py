@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.utils import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 
 from opendas_plugin.errors import AdapterError, DataError, MissingFileError, OutputError
 from opendas_plugin.files import atomic_file, atomic_folder, read_json, write_json
 from opendas_plugin.model.adapter_config import AdapterConfig
+from opendas_plugin.model.bounds import shortened
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter.safetensors"
+MAX_CONFIG = 32 << 20
 
 
 def save_adapter(folder: str | Path, config: AdapterConfig, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -48,9 +51,63 @@ def read_config(folder: Path) -> AdapterConfig:
     """
     path = folder / CONFIG_FILE
     try:
+        if path.is_file() and path.stat().st_size > MAX_CONFIG:
+            raise AdapterError(f"{path} is larger than {MAX_CONFIG >> 20} MiB; the adapter is damaged")
         return AdapterConfig.from_dict(read_json(path), str(path))
     except DataError as error:
         raise AdapterError(f"{error}; the adapter is damaged") from error
+    except (RecursionError, ValueError) as error:
+        if isinstance(error, AdapterError):
+            raise
+        raise AdapterError(f"{path} holds JSON that cannot be read; the adapter is damaged") from error
+
+
+def check_sizes(folder: Path, config: AdapterConfig) -> None:
+    """Compares the counts that a configuration asks for with the tensor file's header, before anything is allocated.
+
+    Raises:
+        AdapterError: the file is missing or damaged, or its tensors are not of these counts, or not float32.
+    """
+    path = folder / WEIGHTS_FILE
+    with _opened(path) as file:
+        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 (no mapping)
+        kinds = {file.get_slice(key).get_dtype() for key in shapes}
+    if kinds - {"F32"}:
+        raise AdapterError(f"{path} holds tensors of {', '.join(sorted(kinds))}, expected F32; the adapter is damaged")
+    for key, place, count in _counts(config):
+        for name in (name for name in shapes if name.startswith(key)):
+            shape = shapes[name]
+            if len(shape) <= place or shape[place] != count or 0 in shape:
+                raise AdapterError(
+                    f"{path}: {shortened(name)} has shape {tuple(shape)}, where the configuration says {count}; the "
+                    "adapter is damaged"
+                )
+        if not any(name.startswith(key) for name in shapes):
+            raise AdapterError(f"{path} lacks {key.rstrip('.')}; the adapter is damaged")
+
+
+def _counts(config: AdapterConfig) -> Iterator[tuple[str, int, int]]:
+    """What tensors begin with, and which of their axes has how many places."""
+    prompts, weights = config.prompts, config.weights
+    if prompts.visual_tokens and prompts.form != "coupled":
+        yield "visual_prompts.tokens", 1, prompts.visual_tokens
+    if prompts.text_tokens:
+        yield "text_prompts.tokens", 1, prompts.text_tokens
+    for tower, kind in (("visual", weights.visual), ("text", weights.text)):
+        if "low_rank" in kind:
+            joined = "+" in kind  # the low-rank part is the second
+            yield f"{tower}_weights.{'parts.1.' if joined else ''}down.", 1, weights.rank
+    if config.cache.entries:
+        yield "cache.keys", 0, config.cache.entries
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (OSError, SafetensorError) as error:
+        raise AdapterError(f"{path} could not be read ({error}); the adapter is damaged") from error
 
 
 def read_tensors(folder: Path, expected: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -60,20 +117,21 @@ def read_tensors(folder: Path, expected: Mapping[str, torch.Tensor]) -> dict[str
         AdapterError: the file is missing, damaged or holds other tensors.
     """
     path = folder / WEIGHTS_FILE
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise AdapterError(f"{path} could not be read ({error}); the adapter is damaged") from error
+    with _opened(path) as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
     if missing := sorted(expected.keys() - tensors.keys()):
         raise AdapterError(f"{path} lacks {', '.join(missing)}; the adapter is damaged")
     if extra := sorted(tensors.keys() - expected.keys()):
-        raise AdapterError(f"{path} holds {', '.join(extra)}, which this adapter does not have; the adapter is damaged")
+        found = shortened(", ".join(extra)).strip("'")
+        raise AdapterError(f"{path} holds {found}, which this adapter does not have; the adapter is damaged")
     for key, tensor in expected.items():
         if tensors[key].shape != tensor.shape:
             raise AdapterError(
                 f"{path}: {key} has shape {tuple(tensors[key].shape)}, expected {tuple(tensor.shape)}; "
                 "the adapter is damaged or belongs to another backbone"
             )
+        if not bool(torch.isfinite(tensors[key]).all()):
+            raise AdapterError(f"{path}: {key} holds values that are no numbers; the adapter is damaged")
     return tensors
 
 

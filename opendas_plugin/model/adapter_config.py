@@ -8,10 +8,13 @@ from typing import Any
 
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import AdapterError, ConfigError
+from opendas_plugin.model.bounds import check_number, check_plain, check_text, check_whole, shortened
 from opendas_plugin.model.config import CacheConfig, Interpolation, PromptConfig, WeightConfig
+from opendas_plugin.model.facts import BackboneFacts
 
-FORMAT_VERSION = 2
-"""1 for adapters of independent tokens alone; 2 for those that say more."""
+FORMAT_VERSION = 3
+"""1 for adapters of independent tokens alone; 2 for those that say more; 3 with the backbone's facts."""
+MAX_NAMES = 100_000
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,26 @@ class AdapterConfig:
     calibration: float = 0.0
     """What is taken from the cosines of base names where calibration is asked for."""
     cache: CacheConfig = field(default_factory=CacheConfig)
+    backbone_facts: BackboneFacts | None = None
+    """How the backbone read pixels and texts; None: not known, in adapters of the formats before 3."""
+
+    def __post_init__(self) -> None:
+        for name in ("backbone", "pretrained"):
+            if (value := getattr(self, name)) is not None:
+                check_text(name, value, 4096)
+        if self.backbone_seed is not None:
+            check_whole("backbone_seed", self.backbone_seed, -(1 << 63), (1 << 63) - 1)
+        for name in ("method", "package_version"):
+            check_text(name, getattr(self, name), 100)
+        check_text("template", self.template)
+        if "{}" not in self.template or [c for c in self.template if c in "{}"] != ["{", "}"]:
+            raise ConfigError(f'expected a template with one "{{}}" for the name, got {shortened(self.template)}')
+        if len(self.base_names) > MAX_NAMES:
+            raise ConfigError(f"expected at most {MAX_NAMES} base_names, got {len(self.base_names)}")
+        for base in self.base_names:
+            check_text("each of base_names", base)
+        check_number("calibration", self.calibration, -2, 2)
+        check_plain("training", self.training)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain JSON values; what format 2 added is left out where it says nothing, and then it is format 1."""
@@ -45,8 +68,10 @@ class AdapterConfig:
         values = {name: value for name, value in values.items() if name not in added}
         if self.prompts.form == "independent":
             del values["prompts"]["form"]
+        if self.backbone_facts is not None:
+            return values | {"backbone_facts": self.backbone_facts.to_dict(), "format_version": FORMAT_VERSION}
         plain = "form" not in values["prompts"] and not values.keys() & {f.name for f in _added(AdapterConfig)}
-        return values | {"format_version": 1 if plain else FORMAT_VERSION}
+        return values | {"format_version": 1 if plain else 2}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str) -> AdapterConfig:
@@ -55,26 +80,27 @@ class AdapterConfig:
         Raises:
             AdapterError: a newer format, a missing or unknown field, or a field that cannot be used.
         """
-        if not isinstance(values, Mapping) or not isinstance(values.get("format_version"), int):
+        version = values.get("format_version") if isinstance(values, Mapping) else None
+        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             raise AdapterError(f"{source} is no adapter's configuration: it has no format_version")
-        if values["format_version"] > FORMAT_VERSION:
+        if version > FORMAT_VERSION:
             raise AdapterError(
-                f"{source} has format {values['format_version']}, but this package reads format {FORMAT_VERSION}; "
+                f"{source} has format {shortened(version)}, but this package reads format {FORMAT_VERSION}; "
                 "upgrade opendas-plugin"
             )
         _check_fields(cls, values, source)
         for name, kind in _KINDS.items():
             if name in values and not isinstance(values[name], kind):
-                raise AdapterError(f"{source}: {name} is {values[name]!r}; the adapter is damaged")
+                raise AdapterError(f"{source}: {name} is {shortened(values[name])}; the adapter is damaged")
         parts = {name: kind for name, kind in _PARTS.items() if name in values}
         for name, part in parts.items():
             _check_fields(part, values[name], f"{source}, {name}")
         try:
             built = {name: part(**values[name]) for name, part in parts.items()}
             crops = CropPolicy.from_dict(values["crop_policy"]) if values["crop_policy"] else None
-        except (ConfigError, TypeError) as error:
+            return cls(**{**values, **built, "crop_policy": crops, "base_names": tuple(values["base_names"])})
+        except (ConfigError, TypeError, ValueError, OverflowError) as error:
             raise AdapterError(f"{source}: {error}; the adapter is damaged") from error
-        return cls(**{**values, **built, "crop_policy": crops, "base_names": tuple(values["base_names"])})
 
 
 _PARTS: dict[str, type] = {
@@ -82,6 +108,7 @@ _PARTS: dict[str, type] = {
     "weights": WeightConfig,
     "interpolation": Interpolation,
     "cache": CacheConfig,
+    "backbone_facts": BackboneFacts,
 }
 _KINDS = {  # of the values in the file
     "backbone": str,
@@ -96,10 +123,15 @@ _KINDS = {  # of the values in the file
     "training": dict,
     "weights": dict,
     "interpolation": dict,
-    "calibration": float,
+    "calibration": float | int,
     "cache": dict,
+    "backbone_facts": dict,
+    "package_version": str,
 }
-_ADDED = {AdapterConfig: ("weights", "interpolation", "calibration", "cache"), PromptConfig: ("form",)}  # by format 2
+_ADDED = {  # by the formats 2 and 3
+    AdapterConfig: ("weights", "interpolation", "calibration", "cache", "backbone_facts"),
+    PromptConfig: ("form",),
+}
 
 
 def _added(cls: type) -> list[Field[Any]]:
@@ -115,4 +147,5 @@ def _check_fields(cls: type, values: Mapping[str, Any], source: str) -> None:
     if missing := sorted(known - values.keys() - {f.name for f in _added(cls)}):
         raise AdapterError(f"{source} lacks {', '.join(missing)}; the adapter is damaged")
     if unknown := sorted(values.keys() - known):
-        raise AdapterError(f"{source} has unknown fields {', '.join(unknown)}; the adapter is damaged")
+        fields_ = ", ".join(shortened(name).strip("'") for name in unknown[:5])
+        raise AdapterError(f"{source} has unknown fields {fields_}; the adapter is damaged")

@@ -20,7 +20,9 @@ from safetensors.torch import load_file
 
 from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.files import read_json
+from opendas_plugin.model import stated
 from opendas_plugin.model.config import BackboneConfig
+from opendas_plugin.model.facts import BackboneFacts
 from opendas_plugin.model.openclip.plain import OpenCLIP, require_promptable, unpromptable
 from opendas_plugin.model.tower import TextTower
 
@@ -31,7 +33,12 @@ _OPENAI_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # scalars
 
 
 def build_backbone(
-    name: str, pretrained: str | Path | None = None, *, seed: int = 0, device: str | torch.device = "cpu"
+    name: str,
+    pretrained: str | Path | None = None,
+    *,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    facts: BackboneFacts | None = None,
 ) -> tuple[OpenCLIP, BackboneConfig]:
     """Builds a frozen open_clip model in float32 and evaluation mode.
 
@@ -41,6 +48,7 @@ def build_backbone(
         pretrained: open_clip's tag (downloaded where it is not cached), a weight file, or None: random weights.
         seed: seed of random weights; torch's own generator is left as it is.
         device: ``meta`` builds the shapes alone.
+        facts: of an adapter on this backbone, for a weight file that does not say its own.
 
     Raises:
         BackboneError: unknown name or tag, weights that do not fit, or towers that cannot carry learnt tokens.
@@ -56,7 +64,7 @@ def build_backbone(
         elif brings_weights:
             model = _openai_model(Path(name))
         else:
-            model = _named_model(name, pretrained, seed, torch.device(device).type == "meta")
+            model = _named_model(name, pretrained, seed, torch.device(device).type == "meta", facts)
     source = BackboneConfig(name, pretrained, None if brings_weights or pretrained else seed)
     return model.to(device).float().eval().requires_grad_(False), source
 
@@ -135,7 +143,9 @@ def _plain_name(key: str) -> str:
     return key.removeprefix("text.")
 
 
-def _named_model(name: str, pretrained: str | None, seed: int, shapes_only: bool) -> OpenCLIP:
+def _named_model(
+    name: str, pretrained: str | None, seed: int, shapes_only: bool, facts: BackboneFacts | None
+) -> OpenCLIP:
     key = name.replace("/", "-")
     if key not in open_clip.list_models():
         if Path(name).suffix in _WEIGHT_SUFFIXES:
@@ -160,10 +170,13 @@ def _named_model(name: str, pretrained: str | None, seed: int, shapes_only: bool
     tag = open_clip.get_pretrained_cfg(key, pretrained) or {}
     path = _download(tag, name, pretrained) if tag else _weight_file(key, pretrained)
     state = read_state(path)
-    from_openai = _OPENAI_EXTRAS[0] in state
-    if tag.get("quick_gelu") or from_openai:
-        config["quick_gelu"] = True
-    model = _construct(config, tag)
+    if _OPENAI_EXTRAS[0] in state:
+        said = stated.Stated({}, True)
+    else:
+        said = stated.of_tag(tag) if tag else stated.of_file(key, path, facts)
+    if said.quick_gelu is not None:
+        config["quick_gelu"] = said.quick_gelu
+    model = _construct(config, said.pixels)
     names = {_plain_name(key): key for key in model.state_dict()}
     state = {names.get(_plain_name(k), k): value for k, value in state.items() if k not in _OPENAI_EXTRAS}
     _load_state(model, state, path, name)

@@ -6,6 +6,16 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.model.bounds import (
+    MAX_ENTRIES,
+    MAX_LAYERS,
+    MAX_RANK,
+    MAX_TOKENS,
+    check_number,
+    check_text,
+    check_whole,
+    shortened,
+)
 
 PromptForm = Literal["independent", "coupled", "read_only", "conditional"]
 WeightKind = Literal[
@@ -16,6 +26,11 @@ WeightKind = Literal[
     "low_rank",
     "low_rank_all",
     "low_rank_mlp_out",
+    "norm+low_rank",
+    "norm+low_rank_all",
+    "norm+low_rank_mlp_out",
+    "norm_bias+low_rank",
+    "norm_bias+low_rank_all",
     "norm_bias+low_rank_mlp_out",
 ]
 
@@ -49,13 +64,16 @@ class PromptConfig:
 
     def __post_init__(self) -> None:
         for name in ("visual_tokens", "text_tokens"):
-            count = getattr(self, name)
-            if not isinstance(count, int) or count < 0:
-                raise ConfigError(f"expected {name} to be 0 or more, got {count!r}")
+            check_whole(name, getattr(self, name), 0, MAX_TOKENS)
         for name in ("visual_depth", "text_depth"):
-            depth = getattr(self, name)
-            if depth is not None and (not isinstance(depth, int) or depth < 1):
-                raise ConfigError(f"expected {name} to be 1 or more, or None for all layers, got {depth!r}")
+            if (depth := getattr(self, name)) is not None:
+                check_whole(f"{name}, if not None for all layers,", depth, 1, MAX_LAYERS)
+        check_text("context", self.context)
+        check_number("init_std", self.init_std)
+        if self.form not in get_args(PromptForm):
+            raise ConfigError(
+                f"expected form to be one of {', '.join(get_args(PromptForm))}, got {shortened(self.form)}"
+            )
         if self.deep_text_init not in ("normal", "zero_shot"):
             raise ConfigError(f"expected deep_text_init to be 'normal' or 'zero_shot', got {self.deep_text_init!r}")
         if not self.init_std > 0:
@@ -78,7 +96,7 @@ class WeightConfig:
     visual: WeightKind = "frozen"
     """Of the visual tower: none (frozen), all, those of LayerNorms (norm) and all biases (norm_bias), or low-rank
     updates of query, key and value (low_rank), of every matrix of the layers (low_rank_all) or of the last one of each
-    MLP (low_rank_mlp_out); with a plus, of both kinds."""
+    MLP (low_rank_mlp_out); norm or norm_bias, a plus and a low-rank kind is both."""
     text: WeightKind = "frozen"
     """Likewise of the text tower."""
     rank: int = 2
@@ -95,10 +113,9 @@ class WeightConfig:
                 raise ConfigError(
                     f"expected weights of the {tower} tower to be one of {kinds}, got {getattr(self, tower)!r}"
                 )
-        if self.rank < 1:
-            raise ConfigError(f"expected rank to be 1 or more, got {self.rank}")
-        if not 0 <= self.mix <= 1:
-            raise ConfigError(f"expected mix to be from 0 to 1, got {self.mix}")
+        check_whole("rank", self.rank, 1, MAX_RANK)
+        check_number("alpha", self.alpha)
+        check_number("mix", self.mix, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -114,8 +131,7 @@ class Interpolation:
 
     def __post_init__(self) -> None:
         for tower in ("visual", "text"):
-            if not 0 <= getattr(self, tower) <= 1:
-                raise ConfigError(f"expected interpolation.{tower} to be from 0 to 1, got {getattr(self, tower)}")
+            check_number(f"interpolation.{tower}", getattr(self, tower), 0, 1)
 
 
 @dataclass(frozen=True)
@@ -134,8 +150,9 @@ class CacheConfig:
     """How fast an entry's weight falls with its distance from the image."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.entries, bool) or not isinstance(self.entries, int) or self.entries < 0:
-            raise ConfigError(f"expected cache.entries to be 0 or more, got {self.entries!r}")
+        check_whole("cache.entries", self.entries, 0, MAX_ENTRIES)
+        check_number("cache.strength", self.strength)
+        check_number("cache.sharpness", self.sharpness)
         if not self.sharpness > 0:
             raise ConfigError(f"expected cache.sharpness to be above 0, got {self.sharpness}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol, cast
 
 import torch
@@ -23,7 +24,6 @@ class Adapted(Protocol):
     text_prompts: TextPrompts
     visual_weights: LearntWeights
     text_weights: LearntWeights
-    weight_mix: float
     config: AdapterConfig
 
     @property
@@ -31,65 +31,85 @@ class Adapted(Protocol):
         """What token ids were made by."""
 
 
-class Encoder:
-    """Encodes by an adapted CLIP's frozen towers and the tokens and weights that were learnt beside them."""
+class Mixed(Protocol):
+    """What of an adapter is at work."""
 
-    def __init__(self, clip: Adapted) -> None:
-        self._clip = clip
+    @property
+    def weight_mix(self) -> float:
+        """The share of the learnt weights."""
+
+
+class Encoder:
+    """Encodes by an adapted CLIP's frozen towers and the tokens and weights that were learnt beside them.
+
+    It holds no CLIP, and of what it was asked nothing but frozen states of the last texts, while tokens learn to read
+    them; so several threads, and copies of a CLIP, may share one.
+    """
+
+    def __init__(self) -> None:
         self._memory: tuple[tuple[object, ...], torch.Tensor, PackedTexts, list[KeysAndValues]] | None = None
 
-    def image(self, pixels: torch.Tensor, learnt: bool) -> torch.Tensor:
-        """Returns image features of pixels (B, 3, S, S), with what was ``learnt`` or by plain CLIP."""
-        clip, tower = self._clip, self._clip.towers.visual
-        if not learnt:
+    def image(self, clip: Adapted, pixels: torch.Tensor, at_work: Mixed | None) -> torch.Tensor:
+        """Returns image features of pixels (B, 3, S, S), with what is at work, or for None by plain CLIP."""
+        tower = clip.towers.visual
+        if at_work is None:
             return encode(tower, pixels)
-        tokens, weights = clip.visual_prompts.tokens, clip.visual_weights.merged(tower, clip.weight_mix)
+        tokens, weights = clip.visual_prompts.tokens, clip.visual_weights.merged(tower, at_work.weight_mix)
         if tokens is not None and clip.config.prompts.form == "read_only":
             return _end_to_end(readouts(tower, pixels, readable(tower, pixels), tokens[0]))
-        return with_weights(tower, weights, encode, pixels, tokens)
+        return encode(with_weights(tower, weights), pixels, tokens)
 
-    def text(self, ids: torch.Tensor, learnt: bool) -> torch.Tensor:
-        """Returns text features of token ids (N, L), with what was ``learnt`` or by plain CLIP."""
-        clip, tower = self._clip, self._clip.towers.text
-        if not learnt:
-            return encode(tower, self._pack(ids))
-        tokens, weights = clip.text_prompts.tokens, clip.text_weights.merged(tower, clip.weight_mix)
+    def text(self, clip: Adapted, ids: torch.Tensor, at_work: Mixed | None) -> torch.Tensor:
+        """Returns text features of token ids (N, L), with what is at work, or for None by plain CLIP."""
+        tower = clip.towers.text
+        if at_work is None:
+            return encode(tower, _pack(clip, ids))
+        tokens, weights = clip.text_prompts.tokens, clip.text_weights.merged(tower, at_work.weight_mix)
         if tokens is not None and clip.config.prompts.form == "read_only":
-            packed, layers = self._remember(ids)
+            packed, layers = self._readable(clip, ids)
             return _end_to_end(readouts(tower, packed, layers, tokens[0]))
-        packed = self._pack(ids, placed=tokens is not None)
-        return with_weights(tower, weights, encode, packed, tokens)
+        packed = _pack(clip, ids, placed=tokens is not None)
+        return encode(with_weights(tower, weights), packed, tokens)
 
-    def cosines(self, ids: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    def cosines(self, clip: Adapted, ids: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Returns cosines (B, N) of image features (B, D) with texts that each image has its own tokens for."""
-        prompts, tower = cast(ConditionalPrompts, self._clip.text_prompts), self._clip.towers.text
-        packed, image = self._pack(ids, placed=True), unit(image.float(), dim=-1)
+        prompts, tower = cast(ConditionalPrompts, clip.text_prompts), clip.towers.text
+        packed, image = _pack(clip, ids, placed=True), unit(image.float(), dim=-1)
         rows = [
             unit(encode(tower, packed, tokens).float(), dim=-1) @ feature
             for feature, tokens in zip(image, prompts.of(image), strict=True)
         ]
         return torch.stack(rows)
 
-    def _pack(self, ids: torch.Tensor, placed: bool = False) -> PackedTexts:
-        """Packs token ids, with room for the learnt tokens where they are to be ``placed``."""
-        tower, ids = self._clip.towers.text, ids.to("cpu", torch.int64)
-        ends = tower.ends(ids)
-        if placed:
-            ids, ends = self._clip.text_prompts.place(ids, ends, tower.room, self._decode)
-        return pack(ids, ends).to(tower.device)
+    def _readable(self, clip: Adapted, ids: torch.Tensor) -> tuple[PackedTexts, Iterable[KeysAndValues]]:
+        """The texts packed and what read-only tokens read of them; in training kept for when the same texts come."""
+        tower = clip.towers.text
+        if not torch.is_grad_enabled():
+            packed = _pack(clip, ids)
+            return packed, readable(tower, packed)
+        key = (
+            *(tower.device, tower.dtype, torch.is_autocast_enabled(tower.device.type)),
+            *((p.data_ptr(), p._version) for p in tower.weights().values()),
+        )
+        memory = self._memory
+        if memory is None or memory[0] != key or not torch.equal(memory[1], ids):
+            packed = _pack(clip, ids)
+            memory = self._memory = key, ids.clone(), packed, list(readable(tower, packed))
+        return memory[2:]
 
-    def _remember(self, ids: torch.Tensor) -> tuple[PackedTexts, list[KeysAndValues]]:
-        """The texts packed and what read-only tokens read of them, kept for the next time the same texts come."""
-        tower = self._clip.towers.text
-        place = (tower.device, tower.dtype)
-        if self._memory is None or self._memory[0] != place or not torch.equal(self._memory[1], ids):
-            packed = self._pack(ids)
-            self._memory = place, ids, packed, list(readable(tower, packed))
-        return self._memory[2:]
 
-    def _decode(self, ids: torch.Tensor) -> str:
-        tokenizer = self._clip.tokenizer
-        return getattr(tokenizer, "tokenizer", tokenizer).decode(ids.tolist()).strip()
+def _pack(clip: Adapted, ids: torch.Tensor, placed: bool = False) -> PackedTexts:
+    """Packs token ids, with room for the learnt tokens where they are to be ``placed``."""
+    tower, ids = clip.towers.text, ids.to("cpu", torch.int64)
+    ends = tower.ends(ids)
+    if placed:
+
+        def decode(row: torch.Tensor) -> str:
+            tokenizer = clip.tokenizer
+            return getattr(tokenizer, "tokenizer", tokenizer).decode(row.tolist()).strip()
+
+        ids, ends = clip.text_prompts.place(ids, ends, tower.room, decode)
+    return pack(ids, ends).to(tower.device)
 
 
 def _end_to_end(features: torch.Tensor) -> torch.Tensor:

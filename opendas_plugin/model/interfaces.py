@@ -48,6 +48,8 @@ class VisualView:
         return self._clip.image_size
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_clip" not in self.__dict__:  # while it is copied or unpickled it has no CLIP yet
+            raise AttributeError(f"{type(self).__name__} has no {name}")
         return getattr(self._clip.model.visual, name)
 
 

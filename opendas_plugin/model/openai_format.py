@@ -12,9 +12,11 @@ from open_clip.model import convert_weights_to_fp16
 from open_clip.transformer import QuickGELU
 from torch import nn
 
+from opendas_plugin.crops import OPENAI_PIXELS, PixelFormat
 from opendas_plugin.errors import BackboneError
 from opendas_plugin.files import atomic_file
 from opendas_plugin.model.checkpoint import build_backbone
+from opendas_plugin.model.openclip.facts import OWN_TOKENIZER, tokenizer_name
 from opendas_plugin.model.openclip.plain import text_blocks, visual_blocks
 
 HEAD_WIDTH = 64
@@ -46,7 +48,7 @@ def save_openai_clip(
         OutputError: the file cannot be written.
     """
     model, _ = build_backbone(name, pretrained, seed=seed)
-    if lacking := _lacking(model):
+    if lacking := _lacking(model, name):
         raise BackboneError(f"{name} cannot be written in OpenAI's format: it lacks {lacking}")
     model.load_state_dict(dict(weights or {}), strict=False)
     convert_weights_to_fp16(model)
@@ -61,7 +63,7 @@ def save_openai_clip(
         torch.jit.trace(_Tensors(tensors), torch.zeros(1)).save(str(temporary))
 
 
-def _lacking(model: nn.Module) -> str | None:
+def _lacking(model: nn.Module, name: str) -> str | None:
     if not isinstance(model, open_clip.CLIP):
         return "text modules at the top level (it is a CustomTextCLIP)"
     blocks = [*visual_blocks(model), *text_blocks(model)]
@@ -69,6 +71,11 @@ def _lacking(model: nn.Module) -> str | None:
         return f"heads of width {HEAD_WIDTH} in both towers"
     if not all(isinstance(block.mlp.gelu, QuickGELU) for block in blocks):
         return "QuickGELU in both towers"
+    pixels = model.visual.preprocess_cfg
+    if PixelFormat(tuple(pixels["mean"]), tuple(pixels["std"]), pixels["interpolation"]) != OPENAI_PIXELS:
+        return "OpenAI's pixel mean, standard deviation and interpolation, which clip.load's preprocessing has"
+    if pixels["resize_mode"] != "shortest" or tokenizer_name(name) != OWN_TOKENIZER:
+        return "OpenAI's resizing and tokenizer, which clip.load brings"
     return None
 
 

@@ -6,17 +6,16 @@ all but the token that becomes the feature.
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from opendas_plugin.model.tower import KeysAndValues, Tower
 
-T = TypeVar("T")
 Inputs = TypeVar("Inputs")
 
 
@@ -64,22 +63,22 @@ def readouts(
     return tower.feature(x)
 
 
-def with_weights(
-    tower: Tower[Any], weights: Mapping[str, torch.Tensor], function: Callable[..., T], *arguments: Any
-) -> T:
-    """Calls ``function(tower, *arguments)`` with some of the weights replaced; the frozen ones stay as they are."""
-    if not weights:
-        return function(tower, *arguments)
-    replaced = {f"module.{name}": weight for name, weight in weights.items()}
-    return functional_call(_Call(tower.module), replaced, (function, tower, *arguments))
+def with_weights(tower: Tower[Inputs], weights: Mapping[str, torch.Tensor]) -> Tower[Inputs]:
+    """Returns the tower with some of its weights replaced, which the tower itself does not notice: others use it."""
+    return tower.over(_replaced(tower.module, weights)) if weights else tower
 
 
-class _Call(nn.Module):
-    """A function as the forward of a module, which torch can call with other weights of that module."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, function: Callable[..., T], *arguments: Any) -> T:
-        return function(*arguments)
+def _replaced(module: nn.Module, weights: Mapping[str, torch.Tensor]) -> nn.Module:
+    """A module with other tensors in the place of named parameters; what holds none of them is shared, not copied."""
+    twin = copy.copy(module)
+    twin._parameters, twin._modules = dict(module._parameters), dict(module._modules)
+    inner: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in weights.items():
+        first, _, rest = name.partition(".")
+        if rest:
+            inner.setdefault(first, {})[rest] = tensor
+        else:
+            twin._parameters[first] = tensor  # type: ignore[assignment]  # a value of a graph, no parameter of its own
+    for name, own in inner.items():
+        twin._modules[name] = _replaced(module.get_submodule(name), own)
+    return twin

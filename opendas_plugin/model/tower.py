@@ -32,6 +32,9 @@ class Tower(Protocol[Inputs]):
     def module(self) -> nn.Module:
         """The frozen module that holds the tower; weights go by their names in it."""
 
+    def over(self, module: nn.Module) -> Tower[Inputs]:
+        """Returns the same tower of another module, which holds other weights under the same names."""
+
     @property
     def depth(self) -> int:
         """Number of layers."""

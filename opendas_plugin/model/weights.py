@@ -25,28 +25,19 @@ _MATRICES: dict[str, Matrices] = {
 class LearntWeights(Learnt):
     """What stands in for some of a tower's weights; on its own, for none of them.
 
-    Without gradient the weights are merged once and kept until what was learnt changes.
+    The weights are merged whenever they are asked for: kept ones would go out of date where somebody writes to what
+    was learnt, or to the frozen weights, without torch's notice.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._merged: tuple[object, dict[str, torch.Tensor]] | None = None
-
     def merged(self, tower: AnyTower, mix: float = 1.0) -> dict[str, torch.Tensor]:
-        """Returns the weights to use by name, of the frozen ones' types.
+        """Returns the weights to use by name, of the frozen ones' types, whatever autocast is on.
 
         Args:
             tower: the frozen tower.
             mix: share of what was learnt; 0 gives the frozen weights and 1 the learnt ones, exactly.
         """
-        learnt = list(self.parameters())
-        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in learnt):
+        with torch.autocast(tower.device.type, enabled=False):
             return self._merge(tower, mix)
-        state = (mix, tower.dtype, *((parameter.data_ptr(), parameter._version) for parameter in learnt))
-        if self._merged is None or self._merged[0] != state:
-            with torch.no_grad():
-                self._merged = state, self._merge(tower, mix)
-        return self._merged[1]
 
     def _merge(self, tower: AnyTower, mix: float) -> dict[str, torch.Tensor]:
         return {}

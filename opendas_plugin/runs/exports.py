@@ -76,6 +76,7 @@ class Export(Run[Path]):
             "names": list(text.classes),
             "template": text.template[0],
             "backbone": text.clip.backbone.title,
+            "backbone_facts": facts.to_dict() if (facts := text.clip.config.backbone_facts) else {},
             "adapter": self.adapter,
             "crop_policy": {} if crops is None else crops.to_dict(),
         }

@@ -198,6 +198,8 @@ class Training:
         )
         if config.interpolation != Interpolation():
             clip.interpolate(config.interpolation.visual, config.interpolation.text)
+        vocabulary = self.domain.vocabulary  # what could not be stored is refused before hours of work
+        dataclasses.replace(clip.config, template=vocabulary.template, base_names=vocabulary.base)
         if self.run.start is not None:
             start_from(clip, self.run.start)
         return clip

@@ -18,7 +18,7 @@ the last checkpoint; on a CPU, with as many threads, to the same bits.
 
 From Python, many variants of the second stage on one first stage, with the segments encoded once::
 
-    data = TrainingData(SegmentCrops(domain.train, policy), domain.vocabulary)
+    data = TrainingData(SegmentCrops(domain.train, policy, pixels=clip.pixels), domain.vocabulary)
     first = OpenDASCLIP.from_pretrained("runs/one/adapter")
     features = segment_features(first, data, config)
     for variant in variants:  # a TrainConfig each
@@ -97,6 +97,7 @@ def train(
     world = world or World()
     if min(config.batch_size, len(data.labels)) < world.size:
         raise ConfigError(f"expected at least {world.size} segments a batch, one for each process; raise batch_size")
+    data.crops.require(clip.pixels)
     method = methods.get(config.method)
     stages = method.stages
     identity = _identity(clip, data, config, negatives, facts)

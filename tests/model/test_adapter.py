@@ -147,7 +147,7 @@ def test_moved_weights_are_found_where_they_are_said_to_be(tmp_path, tiny_backbo
     adapted(tiny_backbone, weights).save_pretrained(tmp_path / "adapter")
     weights.rename(tmp_path / "moved.pt")
     with pytest.raises(
-        MissingFileError, match=r"needs its backbone: .*old/weights\.pt is neither a file.*give it as pretrained"
+        MissingFileError, match=r"needs its backbone: .*old/weights\.pt is neither a file.*pretrained=FILE"
     ):
         OpenDASCLIP.from_pretrained(tmp_path / "adapter")
     clip = OpenDASCLIP.from_pretrained(tmp_path / "adapter", pretrained=tmp_path / "moved.pt")
@@ -168,7 +168,7 @@ def test_an_adapter_on_an_openai_file_finds_it_again(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": FORMAT_VERSION + 1}, r"has format 3, but this package reads format 2; upgrade"),
+        ({"format_version": FORMAT_VERSION + 1}, r"has format 4, but this package reads format 3; upgrade"),
         ({"format_version": None}, "it has no format_version"),
         ({"colour": "red"}, "unknown fields colour"),
         ({"prompts": {"visual_tokens": 3}}, "prompts lacks context"),
@@ -183,7 +183,7 @@ def test_an_adapter_on_an_openai_file_finds_it_again(tmp_path):
         ({"crop_policy": {"colour": "red"}}, r"adapter_config\.json: a crop policy has .*; got colour; the adapter is"),
         ({"crop_policy": None}, "crop_policy is None; the adapter is damaged"),
         ({"cache": {"entries": -1, "strength": 1.0, "sharpness": 5.5}}, "cache.entries to be 0 or more, got -1"),
-        ({"cache": {"entries": 2, "strength": 1.0, "sharpness": 5.5}}, r"lacks cache\.keys, cache\.values"),
+        ({"cache": {"entries": 2, "strength": 1.0, "sharpness": 5.5}}, r"lacks cache\.keys"),
     ],
     ids=str,
 )

@@ -23,6 +23,9 @@ class SlowVisual:
     def __init__(self, model):
         self.module, self.n = model, 0
 
+    def over(self, module):
+        return SlowVisual(module)
+
     def embed(self, inputs):
         visual, self.n = self.module.visual, 0
         x = visual.conv1(inputs).flatten(2).transpose(1, 2)

@@ -20,6 +20,9 @@ class OpenCLIPTower:
         self.module: nn.Module = model
         self._model, self._blocks = model, blocks
 
+    def over(self, module: nn.Module) -> Any:
+        return type(self)(module)  # type: ignore[call-arg]  # the two towers take a model alone
+
     @property
     def depth(self) -> int:
         return len(self._blocks)
