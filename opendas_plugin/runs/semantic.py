@@ -189,8 +189,9 @@ def _label_table(run: Semantic, names: Sequence[str], stated: LabelValues | None
             dataset = dataset_of(names)
             if dataset is not None:
                 raise ConfigError(
-                    f"{run.vocabulary} states no label values, and its names are those of {dataset}, whose label maps have "
-                    f"other numbers than the names' places; say which ones yours have by `label_values` {dataset} or {PLACES}"
+                    f"{run.vocabulary} states no label values, and its names are those of {dataset}, whose label maps "
+                    "have other numbers than the names' places; say which ones yours have by `label_values` "
+                    f"{dataset} or {PLACES}"
                 )
             logger.warning(
                 "%s states no label values (it was written before they were kept, or by hand): the numbers in label "
