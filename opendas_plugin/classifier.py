@@ -13,7 +13,8 @@ from torch.nn.functional import normalize as unit
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary, check_names, check_template, fill, fold_name
+from opendas_plugin.names import NameTable, check_names
+from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary, check_template, fill
 
 logger = logging.getLogger(__name__)
 
@@ -125,8 +126,8 @@ class TextClassifier:
         Only the adapter's own list of base names is needed for it, which every adapter holds.
         """
         config = self.clip.config
-        base = {fold_name(name) for name in config.base_names}
-        return torch.tensor([config.calibration * (fold_name(name) in base) for name in self.classes])
+        base = NameTable(config.base_names)
+        return torch.tensor([config.calibration * (name in base) for name in self.classes])
 
 
 def _read_names(names: Names) -> tuple[tuple[str, ...], list[list[str]]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import read_json, write_json
+from opendas_plugin.label_values import LabelValues
+from opendas_plugin.names import check_names, normal_form
 
 DEFAULT_TEMPLATE = "a photo of a {}."
 
@@ -19,22 +21,24 @@ class Vocabulary:
     """The ordered class names of a domain, the novel ones among them, and the text template.
 
     Args:
-        names: all class names, base and novel; a label's index is its place here.
+        names: all class names, base and novel; a label's index is its place here. They are kept in Unicode's NFC.
         novel: the names that never occur in training; each is one of ``names``.
         template: a text with one ``{}``, where the name goes.
+        values: the numbers that the dataset's label maps have for the names; None: not stated.
 
     Raises:
-        DataError: an empty or repeated name (after :func:`fold_name`), a novel name that is not in ``names``, no base
-            name, or a template without exactly one ``{}``.
+        DataError: an empty or repeated name (after :func:`~opendas_plugin.names.spell_name`), a novel name that is not
+            in ``names``, no base name, a template without exactly one ``{}``, or values of another number of names.
     """
 
     names: tuple[str, ...]
     novel: tuple[str, ...] = ()
     template: str = DEFAULT_TEMPLATE
+    values: LabelValues | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(self.names))
-        object.__setattr__(self, "novel", tuple(self.novel))
+        object.__setattr__(self, "names", tuple(map(normal_form, self.names)))
+        object.__setattr__(self, "novel", tuple(map(normal_form, self.novel)))
         check_names(self.names, "class names")
         check_names(self.novel, "novel names")
         unknown = [name for name in self.novel if name not in self.names]
@@ -45,6 +49,8 @@ class Vocabulary:
         if not self.base:
             raise DataError(f"expected at least one name that is not novel, got {len(self.names)} names, all novel")
         check_template(self.template)
+        if self.values is not None and len(self.values.of) != len(self.names):
+            raise DataError(f"expected label values of {len(self.names)} names, got those of {len(self.values.of)}")
 
     @cached_property
     def base(self) -> tuple[str, ...]:
@@ -61,12 +67,13 @@ class Vocabulary:
         return [fill(self.template, name) for name in (self.names if names is None else names)]
 
     def save(self, path: str | Path) -> None:
-        """Writes the vocabulary as JSON."""
-        write_json(path, {"names": self.names, "novel": self.novel, "template": self.template})
+        """Writes the vocabulary as JSON; with label values, they stand by name under ``values`` and ``ignored``."""
+        values: dict[str, Any] = {} if self.values is None else self.values.to_json(self.names)
+        write_json(path, {"names": self.names, "novel": self.novel, "template": self.template, **values})
 
     @classmethod
     def load(cls, path: str | Path) -> Vocabulary:
-        """Reads what :meth:`save` wrote; keys other than its three are ignored.
+        """Reads what :meth:`save` wrote, also before there were label values; further keys are passed over.
 
         Raises:
             MissingFileError, DataError: there is no such file, or it does not hold a vocabulary.
@@ -76,7 +83,9 @@ class Vocabulary:
             raise DataError(f'{path}: expected {{"names": [...], "novel": [...], "template": "..."}} with texts inside')
         template = content.get("template", DEFAULT_TEMPLATE)
         try:
-            return cls(tuple(content.get("names", ())), tuple(content.get("novel", ())), str(template))
+            return cls(
+                tuple(content.get("names", ())), tuple(content.get("novel", ())), str(template), _values(content)
+            )
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 
@@ -90,32 +99,6 @@ def check_template(template: str) -> None:
     """Raises DataError unless ``template`` has one ``{}``, where the name goes."""
     if not isinstance(template, str) or template.count("{}") != 1:
         raise DataError(f'expected a template with one "{{}}" for the name, got {template!r:.200}')
-
-
-def fold_name(name: str) -> str:
-    """A key under which two spellings of one name are equal; for comparing only, not for showing.
-
-    Case, underscores, hyphens, white space, a leading article and the plain English plural of the last word are folded:
-    ``"The Door_Frames"`` and ``"door frame"`` have one key. Irregular plurals ("knives") are not known.
-    """
-    words = unicodedata.normalize("NFKC", name).casefold().replace("_", " ").replace("-", " ").split()
-    if len(words) > 1 and words[0] in ("a", "an", "the"):
-        words = words[1:]
-    if words:
-        words[-1] = _singular_key(words[-1])
-    return " ".join(words)
-
-
-def check_names(names: Iterable[str], what: str) -> None:
-    """Raises DataError if a name is empty, or two are one name after :func:`fold_name`; ``what`` names the list."""
-    seen: dict[str, str] = {}
-    for place, name in enumerate(names):
-        key = fold_name(name)
-        if not key:
-            raise DataError(f"{what}: number {place + 1} is empty; give it a name or remove it")
-        if key in seen:
-            raise DataError(f"{what}: {seen[key]!r} and {name!r} are the same name; remove or rename one")
-        seen[key] = name
 
 
 def read_names(source: str | Path | Iterable[str]) -> list[str]:
@@ -133,7 +116,7 @@ def read_names(source: str | Path | Iterable[str]) -> list[str]:
     if not names:
         raise DataError(f"{where} holds no name; write one a line")
     check_names(names, where)
-    return names
+    return [normal_form(name) for name in names]
 
 
 def _lines(path: Path) -> list[str]:
@@ -145,14 +128,10 @@ def _lines(path: Path) -> list[str]:
         raise DataError(f"{path}: expected UTF-8 text, found other bytes at {error.start}") from error
 
 
-def _singular_key(word: str) -> str:
-    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        word = word[:-1]
-    if word.endswith("ie"):
-        return word[:-2] + "y"  # cookies, cookie and cherries, cherry alike
-    if len(word) > 3 and word.endswith(("se", "xe", "ze", "che", "she")):
-        return word[:-1]  # boxes, box and vases, vase alike
-    return word
+def _values(content: dict[str, Any]) -> LabelValues | None:
+    if content.get("values") is None:
+        return None
+    return LabelValues.from_json(content.get("names", ()), content["values"], content.get("ignored", ()))
 
 
 def _is_names(value: object) -> bool:

@@ -31,6 +31,8 @@ LAYERS = (
     {"scenes"},
     {"data"},
     {"crops", "vocabulary", "model"},
+    {"label_values"},
+    {"names"},
     {"files", "version"},
     {"errors"},
 )

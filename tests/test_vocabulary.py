@@ -3,37 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.vocabulary import Vocabulary, fold_name
-
-PLURALS = {
-    "door": "doors",
-    "frame": "frames",
-    "bench": "benches",
-    "vase": "vases",
-    "box": "boxes",
-    "glass": "glasses",
-    "battery": "batteries",
-    "cookie": "cookies",
-    "bus": "buses",
-    "office": "offices",
-    "chair": "chairs",
-}
-WORDS = st.sampled_from(sorted(PLURALS))
-
-
-@given(st.lists(WORDS, min_size=1, max_size=3), st.sampled_from(["", "a ", "An ", "THE "]), st.sampled_from("_- \t"))
-def test_spellings_of_one_name_have_one_key(words, article, gap):
-    plural = [*words[:-1], PLURALS[words[-1]]]
-    assert fold_name(article + gap.join(plural).upper()) == fold_name(" ".join(words))
-
-
-def test_different_names_have_different_keys():
-    assert len({fold_name(word) for word in PLURALS}) == len(PLURALS)
-    assert len({fold_name(name) for name in ["cloth", "clothes", "cafe", "cave", "desk", "disk", "a", "the wall"]}) == 8
+from opendas_plugin.label_values import LabelValues
+from opendas_plugin.vocabulary import Vocabulary
 
 
 def test_base_names_keep_their_order_and_texts_fill_the_template():
@@ -48,9 +21,9 @@ def test_base_names_keep_their_order_and_texts_fill_the_template():
     ("names", "novel", "template", "said"),
     [
         (("wall", " "), (), "{}", "number 2 is empty"),
-        (("wall", "Walls"), (), "{}", "'wall' and 'Walls' are the same name"),
+        (("wall", "_WALL"), (), "{}", "'wall' and '_WALL' are the same name"),
         (("wall", "door"), ("mug",), "{}", "'mug'"),
-        (("wall", "door"), ("door", "a door"), "{}", "same name"),
+        (("wall", "door"), ("door", "Door"), "{}", "same name"),
         (("wall", "door"), ("wall", "door"), "{}", "not novel"),
         ((), (), "{}", "not novel"),
         (("wall",), (), "a photo", "template"),
@@ -67,6 +40,51 @@ def test_a_vocabulary_comes_back_from_its_file(tmp_path):
     vocabulary.save(tmp_path / "vocabulary.json")
     assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
     assert json.loads((tmp_path / "vocabulary.json").read_text())["novel"] == ["窓"]
+
+
+def test_label_values_come_back_with_the_names(tmp_path):
+    values = LabelValues(((0,), (11, 34), ()), ignored=(255, 1))
+    vocabulary = Vocabulary(("wall", "building", "sky"), values=values)
+    vocabulary.save(tmp_path / "vocabulary.json")
+    stored = json.loads((tmp_path / "vocabulary.json").read_text())
+    assert stored["values"] == {"wall": 0, "building": [11, 34], "sky": []}
+    assert stored["ignored"] == [255, 1]
+    assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
+
+
+def test_a_file_without_label_values_states_none(tmp_path):
+    (tmp_path / "vocabulary.json").write_text('{"names": ["wall"], "novel": [], "template": "a {}"}')
+    assert Vocabulary.load(tmp_path / "vocabulary.json").values is None
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"wall": 0}, "'door' has no value"),
+        ({"wall": 0, "door": 1, "mug": 2}, "'mug' is not one of the names"),
+        ({"wall": 0, "door": 0}, "label value 0 has two meanings"),
+        ({"wall": 0, "door": 7}, "label value 7 has two meanings"),
+        ({"wall": 0, "door": -1}, "from 0 to 2"),
+        ({"wall": 0, "door": 1.0}, "from 0 to 2"),
+        ({"wall": 0, "door": True}, "from 0 to 2"),
+        ({"wall": 0, "door": "1"}, "from 0 to 2"),
+        ({"wall": 0, "door": None}, "from 0 to 2"),
+        ([0, 1], "expected"),
+    ],
+)
+def test_label_values_that_do_not_fit_the_names_are_refused(tmp_path, values, says):
+    path = tmp_path / "vocabulary.json"
+    path.write_text(json.dumps({"names": ["wall", "door"], "values": values, "ignored": [7]}))
+    with pytest.raises(DataError, match=rf"vocabulary\.json.*{says}"):
+        Vocabulary.load(path)
+
+
+def test_composed_and_decomposed_letters_are_one_name():
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    assert Vocabulary((decomposed, "door")) == Vocabulary((composed, "door"))
+    assert Vocabulary((composed, "door"), novel=(decomposed,)).novel == (composed,)
+    with pytest.raises(DataError, match=r"'caf\\xe9' and 'cafe\\u0301' are the same name"):
+        Vocabulary((composed, decomposed))
 
 
 @pytest.mark.parametrize("text", ["[]", '{"names": "wall"}', '{"names": [1]}', '{"names": ["a", "a"]}', "{", "{}"])

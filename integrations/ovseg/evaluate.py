@@ -27,12 +27,14 @@ from integrations.ovseg.finding import find_adapter, find_root
 from integrations.ovseg.install import Installation, install
 from opendas_plugin.commands.common import command_line, run_command
 from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError
+from opendas_plugin.eval.label_maps import Labelling
 from opendas_plugin.eval.report import align
 from opendas_plugin.eval.semantic import Protocol
 from opendas_plugin.eval.semantic_report import COLUMNS, evaluate_semantic
 from opendas_plugin.files import atomic_file, read_json, require_writable, write_json, write_text
+from opendas_plugin.label_values import LabelValues
+from opendas_plugin.names import NameTable
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.vocabulary import fold_name
 
 PROGRAM = "opendas-ovseg evaluate"
 ROWS = {"stock": "OVSeg", "adapted": "OVSeg with the adapter"}
@@ -49,8 +51,8 @@ class Dataset:
     labels: Path
     """Folder of the label maps."""
     names: tuple[str, ...]
-    ignore: int
-    """The label value that does not count."""
+    labelling: Labelling
+    """Label maps hold places, and predictions the dataset's ids where it has some."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -135,8 +137,8 @@ def score(output: Path, dataset: Dataset, adapter: Path, protocol: Protocol) -> 
             dataset.names,
             protocol,
             output / name,
+            labelling=dataset.labelling,
             novel=novel,
-            ignore=(dataset.ignore,),
             about={**about, "backend": name},
         )
         for name in ROWS
@@ -157,13 +159,30 @@ def read_dataset(name: str) -> Dataset:
         raise ConfigError(f"OVSeg has no semantic dataset {name!r}; it has {', '.join(sorted(known))}")
     metadata = MetadataCatalog.get(name)
     names = tuple(text.strip() for text in metadata.stuff_classes)
-    return Dataset(name, Path(metadata.sem_seg_root).resolve(), names, metadata.ignore_label)
+    return Dataset(name, Path(metadata.sem_seg_root).resolve(), names, _labelling(name, metadata, len(names)))
+
+
+def _labelling(name: str, metadata: Any, count: int) -> Labelling:
+    """What detectron2's evaluator takes numbers for: it writes dataset ids, and reads label maps of places."""
+    ignore = metadata.ignore_label
+    if ignore < count:
+        logger.warning("%s ignores the label value %d, which is one of its %d classes", name, ignore, count)
+    labels = LabelValues(tuple((place,) if place != ignore else () for place in range(count)), (ignore,))
+    contiguous = getattr(metadata, "stuff_dataset_id_to_contiguous_id", None)
+    if contiguous is None:
+        return Labelling(labels, LabelValues.places(count))
+    ids: list[list[int]] = [[] for _ in range(count)]
+    for number, place in contiguous.items():
+        if not 0 <= place < count:
+            raise ConfigError(f"OVSeg's dataset {name} gives the id {number} the place {place} of {count} classes")
+        ids[place].append(int(number))
+    return Labelling(labels, LabelValues(tuple(map(tuple, ids))))
 
 
 def untrained(names: Sequence[str], adapter: Path) -> tuple[str, ...]:
     """Those of ``names`` that the adapter was not trained on; none where it was trained on none of them."""
-    trained = {fold_name(name) for name in read_adapter(adapter).config["base_names"]}
-    novel = tuple(name for name in names if fold_name(name) not in trained)
+    trained = NameTable(read_adapter(adapter).config["base_names"])
+    novel = tuple(name for name in names if name not in trained)
     return () if len(novel) == len(names) else novel
 
 

@@ -20,6 +20,7 @@ from opendas_plugin.data.segments import Segment
 from opendas_plugin.data.splits import draw_novel, match_novel, validation_groups
 from opendas_plugin.errors import DataError, MissingFileError, OutputError
 from opendas_plugin.files import atomic_folder, read_json, write_json
+from opendas_plugin.label_values import LabelValues
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ def build_domain(
     novel_fraction: float | None = None,
     seed: int = 0,
     template: str = DEFAULT_TEMPLATE,
+    values: LabelValues | None = None,
 ) -> Domain:
     """Splits what was read, marks the novel names, and drops their segments from training.
 
@@ -98,6 +100,7 @@ def build_domain(
         novel_fraction: see ``novel``.
         seed: of both draws.
         template: the vocabulary's text template.
+        values: the numbers of the names in the dataset's label maps.
 
     Raises:
         DataError: names that do not fit together, or no segment left in a split.
@@ -109,7 +112,7 @@ def build_domain(
         novel_names = match_novel(train.names, novel)
     elif novel_fraction is not None:
         novel_names = draw_novel(train.names, {segment.label for segment in segments["val"]}, novel_fraction, seed)
-    vocabulary = Vocabulary(train.names, novel_names, template)
+    vocabulary = Vocabulary(train.names, novel_names, template, values)
     kept = [segment for segment in segments["train"] if segment.label not in novel_names]
     dropped = {split: sum((image.dropped for image in images), Counter()) for split, images in parts.items()}
     if len(kept) < len(segments["train"]):
@@ -145,7 +148,7 @@ def hold_out(domain: Domain, names: Sequence[str]) -> Domain:
     dropped = dict(domain.info.get("dropped", {}))
     dropped["train"] = Counter(dropped.get("train", {})) + Counter({HELD_OUT: len(domain.train) - len(train)})
     info = {**domain.info, "kept": {"train": len(train), "val": len(domain.val)}, "dropped": dropped}
-    vocabulary = Vocabulary(vocabulary.names, novel, vocabulary.template)
+    vocabulary = replace(vocabulary, novel=novel)
     held_out = replace(domain, train=train, vocabulary=vocabulary, info=info)
     _check(held_out)
     return held_out

@@ -52,6 +52,21 @@ def read_labels(path: str | Path) -> np.ndarray:
     return np.asarray(picture).astype(np.int64)
 
 
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """(H, W) of a picture as it is stored, from its header alone.
+
+    Raises:
+        MissingFileError, DataError: no such file; not a picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise MissingFileError(f"{path} does not exist; check the path") from error
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be read as a picture ({error}); replace or remove it") from error
+
+
 def read_ids(path: str | Path) -> np.ndarray:
     """Reads a COCO panoptic PNG as int64 (H, W): R + 256 G + 65536 B.
 

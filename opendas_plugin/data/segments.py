@@ -14,6 +14,7 @@ from pycocotools import mask as coco_mask
 
 from opendas_plugin.crops import Box
 from opendas_plugin.errors import DataError
+from opendas_plugin.names import normal_form
 
 # Numbers of up to 13 characters, each ended by one of the first half of the alphabet; the C decoder trusts this.
 _COMPRESSED = re.compile(r"(?:[P-o]{0,12}[0-O])+")
@@ -29,7 +30,7 @@ class Segment:
     Args:
         image: the picture's file.
         rle: COCO's compressed run-length code, ``{"size": [H, W], "counts": str}``.
-        label: the class name.
+        label: the class name, kept in Unicode's NFC as a vocabulary keeps it.
         group: what must stay in one split (scene, sequence); empty: the image's stem.
     """
 
@@ -39,6 +40,7 @@ class Segment:
     group: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "label", normal_form(self.label))
         if not self.group:
             object.__setattr__(self, "group", self.image.stem)
 

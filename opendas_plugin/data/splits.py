@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.vocabulary import check_names, fold_name
+from opendas_plugin.names import NameTable, check_names
 
 
 def validation_groups(sizes: Mapping[str, int], fraction: float, seed: int) -> set[str]:
@@ -64,11 +64,12 @@ def match_novel(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
         DataError: a wanted name is empty, repeated or not in the vocabulary.
     """
     check_names(wanted, "novel names")
-    name_of = {fold_name(name): name for name in names}
-    unknown = [name for name in wanted if fold_name(name) not in name_of]
+    table = NameTable(names)
+    found = {name: table.find(name) for name in wanted}
+    unknown = [name for name in wanted if found[name] is None]
     if unknown:
         raise DataError(
             f"the novel name {unknown[0]!r} is not one of the {len(names)} class names; correct or remove it"
         )
-    chosen = {name_of[fold_name(name)] for name in wanted}
+    chosen = set(found.values())
     return tuple(name for name in names if name in chosen)

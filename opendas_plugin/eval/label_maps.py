@@ -5,22 +5,26 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from opendas_plugin.data.images import read_labels
-from opendas_plugin.data.segments import check_rle
+from opendas_plugin.data.segments import EMPTY, check_rle
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.eval.classification import Confusion
+from opendas_plugin.eval.number_tables import doubt
 from opendas_plugin.eval.semantic import NONE
 from opendas_plugin.files import read_json
+from opendas_plugin.label_values import UNKNOWN, LabelValues
 
 ClassMap = NDArray[np.int64]
+Found = TypeVar("Found")
 Readers = dict[str, Callable[[], ClassMap]]
 """Path without suffix -> a function that reads or paints the map."""
 
@@ -32,51 +36,68 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Labelling:
-    """How stored values become class indices.
+    """How stored values become class indices; a value that is not in the tables is an error.
 
     Args:
-        classes: N, the number of classes.
-        ignore: label values to ignore.
-        offset: the label value of the first class, such as 1 where 0 means "other".
-        prediction_offset: likewise of predicted values and category ids.
+        labels: the numbers of the classes in label maps, and those to ignore.
+        predictions: likewise in predictions; what is ignored there is a pixel without a prediction, and so is 255 in a
+            PNG if it is no class.
+        labels_stated, predictions_stated: whether somebody said so; else the order of the names is taken for it, and
+            :meth:`check_doubt` looks.
     """
 
-    classes: int
-    ignore: tuple[int, ...] = (255,)
-    offset: int = 0
-    prediction_offset: int = 0
+    labels: LabelValues
+    predictions: LabelValues
+    labels_stated: bool = True
+    predictions_stated: bool = True
 
-    def labels(self, path: Path) -> ClassMap:
+    def read_labels(self, path: Path) -> ClassMap:
         """Reads a label map: (H, W) class indices, ``NONE`` where the pixel is ignored.
 
         Raises:
             MissingFileError, DataError: the file cannot be read, or holds a value that is no class and not ignored.
         """
-        stored = read_labels(path)
-        ignored = np.isin(stored, self.ignore)
-        return np.where(ignored, NONE, self._indices(stored, self.offset, ~ignored, path, "pass --ignore or --offset"))
+        return self._places(path, self.labels, "give it as `ignore`, or state what it means with `label_values`")
 
-    def predictions(self, path: Path) -> ClassMap:
-        """Reads a predicted PNG likewise; values below the offset, and 255, are pixels without a prediction.
+    def read_predictions(self, path: Path) -> ClassMap:
+        """Reads a predicted PNG likewise, ``NONE`` where there is no prediction.
 
         Raises:
             MissingFileError, DataError: the file cannot be read, or holds a value that is no class.
         """
-        stored = read_labels(path)
-        there = stored >= self.prediction_offset
-        if self.classes + self.prediction_offset <= _UNUSED:
-            there &= stored != _UNUSED
-        return np.where(there, self._indices(stored, self.prediction_offset, there, path, "check `num_classes`"), NONE)
+        table = self.predictions
+        if _UNUSED not in table.place and _UNUSED not in table.ignored:
+            table = replace(table, ignored=(*table.ignored, _UNUSED))
+        return self._places(path, table, "state what it means with `prediction_values`")
 
-    def _indices(self, stored: ClassMap, offset: int, used: NDArray[np.bool_], path: Path, advice: str) -> ClassMap:
-        indices = stored - offset
-        odd = used & ((indices < 0) | (indices >= self.classes))
+    def check_doubt(self, confusion: Confusion) -> None:
+        """Looks at sides whose numbers nobody has stated, after they were counted.
+
+        Raises:
+            DataError: the numbers of one side look like a dataset's own ids, with gaps, and those of the other do not.
+        """
+        seen = [np.flatnonzero(counts).tolist() for counts in (confusion.sum(axis=1), confusion[:, :-1].sum(axis=0))]
+        labels = [self.labels.of[place][0] if not self.labels_stated else place for place in seen[0]]
+        predicted = [self.predictions.of[place][0] if not self.predictions_stated else place for place in seen[1]]
+        for stated, one, other, setting in (
+            (self.predictions_stated, predicted, labels, "prediction_values"),
+            (self.labels_stated, labels, predicted, "label_values"),
+        ):
+            dataset = None if stated else doubt(one, other, len(self.labels.of))
+            if dataset is not None:
+                raise DataError(
+                    f"the numbers of one side leave the gaps between {dataset}'s own ids free, and those of the other "
+                    f"do not; state what they mean with `{setting}` ({dataset}, places, or a file)"
+                )
+
+    def _places(self, path: Path, table: LabelValues, advice: str) -> ClassMap:
+        stored = read_labels(path)
+        places = table.places_of(stored)
+        odd = places == UNKNOWN
         if odd.any():
-            raise DataError(
-                f"{path}: value {stored[odd][0]} is not one of the {self.classes} classes, {offset} to "
-                f"{offset + self.classes - 1}; {advice}"
-            )
-        return indices
+            which = f"{len(table.of)} classes, {table.describe()}"
+            raise DataError(f"{path}: value {stored[odd][0]} is not one of the {which}; {advice}")
+        return places
 
 
 def map_files(folder: Path) -> dict[str, Path]:
@@ -112,7 +133,7 @@ def pairs(predictions: Path, ground_truth: Path, labelling: Labelling) -> Iterat
     maps = map_files(ground_truth)
     readers: Readers
     if predictions.is_dir():
-        readers = {stem: partial(labelling.predictions, path) for stem, path in map_files(predictions).items()}
+        readers = {stem: partial(labelling.read_predictions, path) for stem, path in map_files(predictions).items()}
     else:
         readers = _readers_of_json(predictions, labelling)
     chosen = match(readers, maps)
@@ -120,19 +141,19 @@ def pairs(predictions: Path, ground_truth: Path, labelling: Labelling) -> Iterat
     if missing:
         raise MissingFileError(
             f"{predictions} has no prediction for {maps[missing[0]]} ({len(missing)} such label maps of {len(maps)}); "
-            "predict all images, or give a folder with the label maps of those predicted"
+            "predict these images too: scoring without them would flatter"
         )
     if len(chosen) < len(readers):
         logger.warning("%d predictions have no label map and are left out", len(readers) - len(chosen))
     for stem, path in maps.items():
-        labels, predicted = labelling.labels(path), chosen[stem]()
+        labels, predicted = labelling.read_labels(path), chosen[stem]()
         if labels.shape != predicted.shape:
             sizes = [f"{shape[1]}x{shape[0]}" for shape in (predicted.shape, labels.shape)]
             raise DataError(f"{path}: the prediction is {sizes[0]}, the label map {sizes[1]}; predict at its size")
         yield stem, labels, predicted
 
 
-def match(readers: Readers, stems: Collection[str]) -> Readers:
+def match(readers: Mapping[str, Found], stems: Collection[str]) -> dict[str, Found]:
     """Finds the prediction of each stem by the longest end of the prediction's path that is one.
 
     Raises:
@@ -150,6 +171,11 @@ def match(readers: Readers, stems: Collection[str]) -> Readers:
     return {stem: readers[name] for stem, name in found.items()}
 
 
+def without_suffix(name: str) -> str:
+    """A picture's path without its suffix, with forward slashes."""
+    return PurePosixPath(name.replace("\\", "/")).with_suffix("").as_posix()
+
+
 def _readers_of_json(path: Path, labelling: Labelling) -> Readers:
     content = read_json(path)
     segments: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -157,28 +183,30 @@ def _readers_of_json(path: Path, labelling: Labelling) -> Readers:
         fault = _fault(entry, labelling)
         if fault is not None:
             raise DataError(f"{path}, entry {place + 1}: {fault}")
-        segments[PurePosixPath(entry["file_name"].replace("\\", "/")).with_suffix("").as_posix()].append(entry)
+        segments[without_suffix(entry["file_name"])].append(entry)
     return {
-        name: partial(_paint, entries, labelling.prediction_offset, f"{path}, {name}")
-        for name, entries in segments.items()
+        name: partial(_paint, entries, labelling.predictions, f"{path}, {name}") for name, entries in segments.items()
     }
 
 
 def _fault(entry: Any, labelling: Labelling) -> str | None:
     if not isinstance(entry, dict) or not isinstance(entry.get("file_name"), str):
         return 'expected {"file_name": ..., "category_id": ..., "segmentation": {"size": ..., "counts": ...}}'
-    category, first = entry.get("category_id"), labelling.prediction_offset
-    if type(category) is not int or not first <= category < first + labelling.classes:
-        last = first + labelling.classes - 1
-        return f"category_id {category!r} is not one of the classes, {first} to {last}; check `num_classes`"
-    return check_rle(entry.get("segmentation"))
+    category, table = entry.get("category_id"), labelling.predictions
+    if type(category) is not int or category not in table.place:
+        return (
+            f"category_id {category!r:.40} is not one of the {len(table.of)} classes, {table.describe()}; state what "
+            "numbers mean with `prediction_values` (detectron2 writes dataset ids, which may have gaps)"
+        )
+    fault = check_rle(entry.get("segmentation"))
+    return None if fault == EMPTY else fault
 
 
-def _paint(entries: list[Mapping[str, Any]], offset: int, where: str) -> ClassMap:
+def _paint(entries: list[Mapping[str, Any]], table: LabelValues, where: str) -> ClassMap:
     sizes = {tuple(entry["segmentation"]["size"]) for entry in entries}
     if len(sizes) > 1:
         raise DataError(f"{where}: expected masks of one size, got {sorted(sizes)}")
     painted = np.full(sizes.pop(), NONE, dtype=np.int64)
     for entry in entries:
-        painted[coco_mask.decode(entry["segmentation"]).view(bool)] = entry["category_id"] - offset
+        painted[coco_mask.decode(entry["segmentation"]).view(bool)] = table.place[entry["category_id"]]
     return painted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,13 +12,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from opendas_plugin.data.images import IMAGE_SUFFIXES, picture_size
 from opendas_plugin.data.segments import Segment, check_rle, encode
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.eval.label_maps import map_files, match, without_suffix
 from opendas_plugin.eval.semantic import NONE
 from opendas_plugin.files import read_json, write_json, write_text
 from opendas_plugin.labeller import Labeller
 
 Entry = dict[str, object]
+Bare = tuple[str, tuple[int, int]]
+"""A picture without masks: its path in the folder of pictures, and (H, W)."""
+
+logger = logging.getLogger(__name__)
 
 
 def read_proposals(path: str | Path, images: str | Path) -> list[Segment]:
@@ -45,6 +52,58 @@ def read_proposals(path: str | Path, images: str | Path) -> list[Segment]:
     if not by_image:
         raise DataError(f"{path} holds no masks")
     return [segment for segments in by_image.values() for segment in segments]
+
+
+def pictures_without_masks(masks: Sequence[Segment], images: Path, ground_truth: Path) -> list[Bare]:
+    """The pictures that have a label map and no mask, and looks whether the masks are of the label maps' sizes.
+
+    Args:
+        masks: by :func:`read_proposals`.
+        images: folder of the pictures.
+        ground_truth: folder of the label maps.
+
+    Raises:
+        MissingFileError: a label map has neither masks nor a picture, or none of them has masks.
+        DataError: a mask is not of its label map's size.
+    """
+    maps = map_files(ground_truth)
+    sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    for mask in masks:
+        sizes[without_suffix(mask.group)].add(mask.size)
+    covered = match(sizes, maps)
+    for stem, found in covered.items():
+        height, width = picture_size(maps[stem])
+        odd = sorted(found - {(height, width)})
+        if odd:
+            raise DataError(
+                f"{maps[stem]} is {width}x{height}, but a mask of its picture {odd[0][1]}x{odd[0][0]}; make them anew"
+            )
+    bare = [stem for stem in maps if stem not in covered]
+    if not covered:
+        raise MissingFileError(f"no mask is of a picture that {ground_truth} has a label map for; check the paths")
+    pictures = _pictures(images) if bare else {}
+    own = match(pictures, bare)
+    missing = [stem for stem in bare if stem not in own]
+    if missing:
+        raise MissingFileError(
+            f"{maps[missing[0]]} has neither masks nor a picture in {images} ({len(missing)} such label maps of "
+            f"{len(maps)}); add the picture"
+        )
+    if bare:
+        logger.warning(
+            "%d of %d pictures have no mask, %s first: all their pixels count as missed",
+            len(bare),
+            len(maps),
+            bare[0],
+        )
+    return [(own[stem], picture_size(maps[stem])) for stem in bare]
+
+
+def _pictures(images: Path) -> dict[str, str]:
+    """Path without suffix -> path in the folder, of all pictures in it."""
+    found = sorted(path for path in images.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
+    names = [path.relative_to(images).as_posix() for path in found]
+    return {without_suffix(name): name for name in names}
 
 
 def write_proposals(path: str | Path, segments: Sequence[Segment]) -> None:
@@ -127,3 +186,9 @@ def map_entries(name: str, classes: NDArray[np.int64]) -> list[Entry]:
         }
         for index in np.unique(classes[classes != NONE])
     ]
+
+
+def empty_entry(name: str, size: tuple[int, int]) -> Entry:
+    """A map (H, W) without any class in detectron2's form: a mask of no pixels, so that the picture is known."""
+    nothing = encode(np.zeros(size, dtype=bool))
+    return {"file_name": PurePosixPath(name).as_posix(), "category_id": 0, "segmentation": nothing}

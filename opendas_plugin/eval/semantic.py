@@ -12,12 +12,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from opendas_plugin import label_values
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.eval.classification import Confusion, harmonic_mean
 
 Protocol = Literal["detectron2", "ovseg"]
 
-NONE = -1
+NONE = label_values.NONE
 """In a label map: a pixel to ignore. In a predicted map: a pixel without a class, which counts as missed."""
 
 

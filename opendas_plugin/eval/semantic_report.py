@@ -30,10 +30,8 @@ def evaluate_semantic(
     protocol: Protocol,
     output: str | Path,
     *,
+    labelling: Labelling,
     novel: Sequence[str] = (),
-    ignore: Sequence[int] = (255,),
-    offset: int = 0,
-    prediction_offset: int = 0,
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Scores predicted class maps against label maps and writes the report into ``output``.
@@ -41,11 +39,11 @@ def evaluate_semantic(
     Args:
         predictions: ``sem_seg_predictions.json`` of detectron2 and OVSeg, or a folder of PNGs.
         ground_truth: folder of label PNGs or TIFFs, matched by stem; every one needs a prediction.
-        names: the N class names in the order of the label values.
+        names: the N class names.
         protocol: ``detectron2`` or ``ovseg``, see :func:`opendas_plugin.eval.semantic.mean_iou`.
         output: folder of the report; files of the same names in it are replaced.
+        labelling: which numbers mean which name, on both sides.
         novel: those of ``names`` that were not seen in training.
-        ignore, offset, prediction_offset: see :class:`opendas_plugin.eval.label_maps.Labelling`.
         about: further facts for the summary, such as the adapter.
 
     Returns:
@@ -56,14 +54,19 @@ def evaluate_semantic(
         OutputError: the report could not be written.
     """
     predictions, ground_truth = Path(predictions), Path(ground_truth)
-    labelling = Labelling(len(names), tuple(ignore), offset, prediction_offset)
     confusion = np.zeros((len(names), len(names) + 1), dtype=np.int64)
     images = len(map_files(ground_truth))
     maps = pairs(predictions, ground_truth, labelling)
     for _, labels, predicted in tqdm(maps, total=images, desc="score", unit="image", disable=None):
         confusion += pixel_confusion(labels, predicted, len(names))
-    facts = {"n_images": images, "ignore": list(ignore), "offset": offset, **(about or {})}
+    labelling.check_doubt(confusion)
+    facts = {"n_images": images, "ignore": list(labelling.labels.ignored), **_numbers(labelling), **(about or {})}
     return write_report(output, confusion, names, protocol, novel, facts)
+
+
+def _numbers(labelling: Labelling) -> dict[str, str]:
+    """The numbers that were taken for the classes on both sides, for the summary."""
+    return {"label_values": labelling.labels.describe(), "prediction_values": labelling.predictions.describe()}
 
 
 def write_report(

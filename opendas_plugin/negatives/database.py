@@ -11,7 +11,8 @@ from typing import Any
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import read_json, write_json
-from opendas_plugin.vocabulary import Vocabulary, fold_name
+from opendas_plugin.names import NameTable, fold_name
+from opendas_plugin.vocabulary import Vocabulary
 
 NAMES_PER_CLASS = 5
 
@@ -52,8 +53,9 @@ class NegativeDatabase:
 
     def related(self, vocabulary: Vocabulary) -> list[tuple[str, ...]]:
         """The related names of each training class, in ``vocabulary.base`` order; none where the class is not here."""
-        by_key = {fold_name(name): negatives for name, negatives in self.entries.items()}
-        return [tuple(item.name for item in by_key.get(fold_name(name), ())) for name in vocabulary.base]
+        table = NameTable(self.entries)
+        found = [table.find(name) for name in vocabulary.base]
+        return [() if name is None else tuple(item.name for item in self.entries[name]) for name in found]
 
     def validate(self, vocabulary: Vocabulary) -> None:
         """Checks that every training class has five distinct names, none of which is the name of a training class.

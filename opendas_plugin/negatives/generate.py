@@ -9,8 +9,9 @@ from torch.nn.functional import normalize as unit
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.names import fold_name
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, Negative, NegativeDatabase
-from opendas_plugin.vocabulary import Vocabulary, fold_name
+from opendas_plugin.vocabulary import Vocabulary
 
 
 @torch.no_grad()

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from opendas_plugin.errors import ConfigError, MissingDependencyError, OpenDASError
+from opendas_plugin.names import fold_name, spell_name
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, Negative, NegativeDatabase
 from opendas_plugin.negatives.questions import AnswerFile, Messages, batches, check, messages
-from opendas_plugin.vocabulary import Vocabulary, fold_name
+from opendas_plugin.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from opendas_plugin.negatives.schema import Answer
@@ -119,7 +120,7 @@ class Chat:
                 "kept: check the flags and the server, and run again to go on"
             ) from None  # the cause may quote the key
         classes = [] if answer is None else answer.classes
-        return {fold_name(item.name): item.related for item in classes}, model
+        return {spell_name(item.name): item.related for item in classes}, model
 
     def _ask(self, chat: Messages) -> tuple[Answer | None, str]:
         import openai
@@ -198,7 +199,7 @@ def ask(
             for names in batches(missing, batch_size):
                 related, model = chat(messages(names, vocabulary, domain, complaints))
                 for name in names:
-                    good, wrong = check(name, related.get(fold_name(name), []), vocabulary)
+                    good, wrong = check(name, related.get(spell_name(name), []), vocabulary)
                     usable[name] = tuple(Negative(other, model) for other in good)
                     if wrong:
                         complaints[name] = wrong

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from opendas_plugin.errors import ConfigError, DataError, OutputError
+from opendas_plugin.names import fold_name
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, Negative
-from opendas_plugin.vocabulary import Vocabulary, fold_name
+from opendas_plugin.vocabulary import Vocabulary
 
 LONGEST = 60  # characters of a name; anything longer is a sentence
 _CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from open_clip import IMAGENET_CLASSNAMES
 
-from opendas_plugin.vocabulary import fold_name
+from opendas_plugin.names import fold_name
 
 SCENE_NAMES = """
 person, rider, bicycle, motorcycle, car, van, bus, truck, train, tram, caravan, trailer, boat, ship, airplane,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opendas_plugin.errors import MissingFileError
+from opendas_plugin.label_values import LabelValues
 from opendas_plugin.readers.folders import Regions, label_maps
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 
@@ -214,9 +215,10 @@ def read(options: Ade20k, context: Context) -> Dataset:
         )
 
     raw_names = {names[0]: ", ".join(names) for names in SYNONYMS if len(names) > 1}
+    values = LabelValues.places(len(NAMES), first=1, ignored=(OTHER,))
     if not has_splits(options):
-        return Dataset(NAMES, split(""), raw_names=raw_names)
-    return Dataset(NAMES, split("training"), split("validation"), raw_names)
+        return Dataset(NAMES, split(""), raw_names=raw_names, values=values)
+    return Dataset(NAMES, split("training"), split("validation"), raw_names, values=values)
 
 
 READER = Reader("ade20k", Ade20k, read, own_validation=has_splits)

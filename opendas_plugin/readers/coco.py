@@ -19,8 +19,9 @@ from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, check_rle, encode
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.files import read_json
+from opendas_plugin.label_values import LabelValues
+from opendas_plugin.names import check_names, normal_form, spell_name
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
-from opendas_plugin.vocabulary import check_names, fold_name
 
 CROWD = "crowd region"
 
@@ -64,13 +65,15 @@ def read(options: Coco, context: Context) -> Dataset:
     train = _labels(options.instances_json, options.panoptic_json, options.panoptic_dir)
     split = train.split(options.images, context.min_area)
     if not has_validation(options):
-        return Dataset(train.names, split, raw_names=train.raw_names)
+        return Dataset(train.names, split, raw_names=train.raw_names, values=train.values)
     val = _labels(options.val_instances_json, options.val_panoptic_json, options.val_panoptic_dir)
     odd = sorted(set(val.names) ^ set(train.names))
     if odd:
         raise DataError(f"training and validation data name different classes: {odd[0]!r} is only in one of them")
+    if dict(zip(val.names, val.values.of, strict=True)) != dict(zip(train.names, train.values.of, strict=True)):
+        raise DataError("training and validation data have other category ids for the same names; use one release")
     val_split = val.split(options.val_images or options.images, context.min_area)
-    return Dataset(train.names, split, val_split, train.raw_names)
+    return Dataset(train.names, split, val_split, train.raw_names, values=train.values)
 
 
 READER = Reader("coco", Coco, read, own_validation=has_validation)
@@ -101,6 +104,7 @@ class Instances:
     Attributes:
         names: the class names, without suffixes.
         raw_names: class name -> as it is in the JSON, where they differ.
+        values: the category ids of the names; 0 is no class, unless it is a category's id.
 
     Raises:
         MissingFileError, DataError: the file is missing, unreadable or not of this format.
@@ -111,6 +115,7 @@ class Instances:
         self._categories = _Categories(path)
         self._annotations: dict[Any, list[dict[str, Any]]] = defaultdict(list)
         self.names, self.raw_names = self._categories.names, self._categories.raw_names
+        self.values = self._categories.values
         with _format_errors(path):
             for annotation in self._categories.content["annotations"]:
                 self._annotations[annotation["image_id"]].append(annotation)
@@ -153,6 +158,7 @@ class Panoptic:
         self._path, self._folder = path, folder
         self._categories = _Categories(path)
         self.names, self.raw_names = self._categories.names, self._categories.raw_names
+        self.values = self._categories.values
         with _format_errors(path):
             self._annotations: list[dict[str, Any]] = self._categories.content["annotations"]
             self._records = self._categories.records([annotation["image_id"] for annotation in self._annotations])
@@ -202,8 +208,8 @@ class Panoptic:
 def clean_names(raw: Sequence[str]) -> list[str]:
     """Drops COCO's suffixes ``-stuff``, ``-other`` and ``-merged`` from names that stay unique without them."""
     short = [re.sub(r"(-(stuff|other|merged))+$", "", name) or name for name in raw]
-    times = Counter(fold_name(name) for name in short)
-    return [name if times[fold_name(name)] == 1 else whole for name, whole in zip(short, raw, strict=True)]
+    times = Counter(spell_name(name) for name in short)
+    return [name if times[spell_name(name)] == 1 else whole for name, whole in zip(short, raw, strict=True)]
 
 
 class _Categories:
@@ -214,12 +220,18 @@ class _Categories:
         self._path = path
         with _format_errors(path):
             categories = self.content["categories"]
-            raw = [str(category["name"]) for category in categories]
+            raw = [normal_form(str(category["name"])) for category in categories]
             check_names(raw, f"{path}: category names")
             clean = clean_names(raw)
             self.raw_names = {name: whole for name, whole in zip(clean, raw, strict=True) if name != whole}
             self._of = {category["id"]: name for category, name in zip(categories, clean, strict=True)}
+            if len(self._of) < len(clean):
+                raise DataError(f"{path}: two categories have one id; every id has one name")
         self.names = tuple(self._of.values())
+        try:
+            self.values = LabelValues(tuple((number,) for number in self._of), () if 0 in self._of else (0,))
+        except DataError as error:
+            raise DataError(f"{path}: category ids: {error}") from error
 
     def name(self, category: Any) -> str:
         if category not in self._of:

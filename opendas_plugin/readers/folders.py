@@ -16,8 +16,10 @@ from opendas_plugin.data.images import IMAGE_SUFFIXES, read_image, read_labels
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
+from opendas_plugin.label_values import LabelValues
+from opendas_plugin.names import check_names
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
-from opendas_plugin.vocabulary import check_names, read_names
+from opendas_plugin.vocabulary import read_names
 
 Grouping = Literal["image", "folder", "video"]
 Regions = Literal["class", "component"]
@@ -71,7 +73,9 @@ def read(options: Folders, context: Context) -> Dataset:
     train, val = split(options.images, options.labels), None
     if options.val_images is not None and options.val_labels is not None:
         val = split(options.val_images, options.val_labels)
-    return Dataset(tuple(name for value, name in enumerate(names) if value not in ignore), train, val)
+    kept = {value: name for value, name in enumerate(names) if value not in ignore}
+    values = LabelValues(tuple((value,) for value in kept), tuple(sorted(set(ignore))))
+    return Dataset(tuple(kept.values()), train, val, values=values)
 
 
 READER = Reader("folders", Folders, read, own_validation=lambda options: options.val_images is not None)

@@ -19,6 +19,7 @@ from opendas_plugin.data.images import read_image, read_labels
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
+from opendas_plugin.label_values import LabelValues
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 
 Classes = Literal[37, 19]
@@ -112,6 +113,13 @@ def class_of_id(classes: Classes) -> NDArray[np.int64]:
     return place
 
 
+def label_values(classes: Classes) -> LabelValues:
+    """The ids of each class of :func:`class_names` in the semantic PNGs; the others are ignored."""
+    place = class_of_id(classes)[: len(LABELS)]
+    rows = [tuple(np.flatnonzero(place == row).tolist()) for row in range(len(class_names(classes)))]
+    return LabelValues(tuple(rows), tuple(np.flatnonzero(place < 0).tolist()))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kitti360:
     """KITTI-360: the frames of its official training and validation lists, a segment for each instance or class."""
@@ -172,7 +180,7 @@ def read(options: Kitti360, context: Context) -> Dataset:
         frames = read_frames(options.root / SEMANTICS / f"2013_05_28_drive_{part}_frames.txt")
         return Split(frames[:: options.every], read_one)
 
-    return Dataset(names, split("train"), split("val"))
+    return Dataset(names, split("train"), split("val"), values=label_values(options.classes))
 
 
 READER = Reader("kitti360", Kitti360, read, own_validation=lambda options: True)

@@ -10,8 +10,10 @@ from typing import Literal
 from opendas_plugin.data.splits import draw_novel, match_novel
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import write_text
+from opendas_plugin.label_values import LabelValues
 from opendas_plugin.office.names import BASE, NOVEL_TEST, NOVEL_TUNE, write_related_names
 from opendas_plugin.office.rooms import Pictures, RoomJob, top_up
+from opendas_plugin.office.scene3d import NO_CLASS
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 from opendas_plugin.vocabulary import read_names
 
@@ -76,7 +78,8 @@ def read(options: Office, context: Context) -> Dataset:
         "novel_split": options.novel_split,
         "pictures": asdict(pictures),
     }
-    return Dataset(names, Split(train), Split(val), novel=novel, title="office", info=info)
+    values = LabelValues.places(len(names), ignored=(NO_CLASS,))
+    return Dataset(names, Split(train), Split(val), novel=novel, title="office", info=info, values=values)
 
 
 def _rooms(options: Office) -> dict[str, int]:

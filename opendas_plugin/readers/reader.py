@@ -35,6 +35,7 @@ from tqdm import tqdm
 
 from opendas_plugin.data.reading import ImageReading
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.label_values import LabelValues
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -68,6 +69,8 @@ class Dataset:
         novel: names that count as novel unless the user says which do.
         title: what to call the domain; None: as its folder.
         info: facts about the reading that ``domain.json`` keeps.
+        values: the numbers that the dataset's label maps have for the names, which ``vocabulary.json`` keeps; None:
+            there are no label maps.
     """
 
     names: tuple[str, ...]
@@ -77,6 +80,7 @@ class Dataset:
     novel: Sequence[str] | None = None
     title: str | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    values: LabelValues | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from opendas_plugin.data.images import read_image, read_labels
 from opendas_plugin.data.reading import ImageReading
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.label_values import LabelValues
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 
 NAMES = (
@@ -75,9 +76,11 @@ def read(options: VOC, context: Context) -> Dataset:
         return Split(path.read_text(encoding="utf-8").split(), read_one)
 
     names = ("background", *NAMES) if options.background else NAMES
+    first, ignored = (0, (VOID,)) if options.background else (1, (BACKGROUND, VOID))
+    values = LabelValues.places(len(names), first, ignored)
     if options.lists == "trainval":
-        return Dataset(names, split("trainval"), raw_names=RAW_NAMES)
-    return Dataset(names, split("train"), split("val"), RAW_NAMES)
+        return Dataset(names, split("trainval"), raw_names=RAW_NAMES, values=values)
+    return Dataset(names, split("train"), split("val"), RAW_NAMES, values=values)
 
 
 READER = Reader("voc", VOC, read, own_validation=lambda options: options.lists == "train+val")

@@ -11,10 +11,11 @@ from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.report import evaluate_classification as report
 from opendas_plugin.files import require_writable
+from opendas_plugin.names import fold_name
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
-from opendas_plugin.vocabulary import Vocabulary, fold_name
+from opendas_plugin.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,12 @@ from opendas_plugin.eval.instance_report import ScoredScene, evaluate_instances
 from opendas_plugin.eval.mask_names import MASKS, NamedScenes
 from opendas_plugin.eval.oracle import OracleScores
 from opendas_plugin.files import require_writable
+from opendas_plugin.names import fold_name
 from opendas_plugin.runs.models import CROPS, ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.scenes.mask_features import PREFIX, FeatureSource
-from opendas_plugin.vocabulary import Vocabulary, fold_name
+from opendas_plugin.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

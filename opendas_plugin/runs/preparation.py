@@ -110,6 +110,7 @@ class Prepare(Run[Domain]):
                 novel_fraction=fraction,
                 seed=self.seed,
                 template=self.template,
+                values=dataset.values,
             )
             domain.info.update(dataset.info)
             write_domain(folder, domain)

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, fields
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.eval.masks import classify_masks, map_entries, predict_maps, read_proposals, write_names
+from opendas_plugin.eval.label_maps import Labelling
+from opendas_plugin.eval.masks import (
+    Bare,
+    classify_masks,
+    empty_entry,
+    map_entries,
+    pictures_without_masks,
+    predict_maps,
+    read_proposals,
+    write_names,
+)
+from opendas_plugin.eval.number_tables import PLACES, read_table
 from opendas_plugin.eval.semantic import Protocol
 from opendas_plugin.eval.semantic_report import evaluate_semantic as report
 from opendas_plugin.files import require_writable, write_json
+from opendas_plugin.label_values import LabelValues
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.runs.models import ModelRun
+from opendas_plugin.runs.own_numbers import dataset_of, table_of
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.vocabulary import Vocabulary
 
 PREDICTIONS = "sem_seg_predictions.json"
 NAMES = "masks.jsonl"
+LABELS, VOID = "labels", 255
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,21 +57,28 @@ class Semantic(ModelRun[dict[str, Any]]):
     """Folder for summary.json, per_class.csv, confusion.csv and run.json; with masks for the fused maps and for
     masks.jsonl, each mask's name and cosine, as well."""
     predictions: Path | None = None
-    """sem_seg_predictions.json of detectron2 and OVSeg, or a folder of PNGs (value: class, 255: none)."""
+    """sem_seg_predictions.json of detectron2 and OVSeg, or a folder of PNGs (255, unless it is a class: none)."""
     masks: Path | None = None
     """Masks without classes in place of predictions: JSON, a list of file_name and segmentation (COCO RLE)."""
     images: Path | None = None
     """Folder of the pictures that the masks name."""
     vocabulary: Path | None = None
-    """vocabulary.json with the names in the order of the label values, and which of them are novel."""
+    """vocabulary.json with the names, their label values, and which of them are novel."""
     num_classes: int | None = None
     """Number of classes, in place of a vocabulary; only with predictions."""
-    ignore: tuple[int, ...] = (255,)
-    """Label values to ignore."""
-    offset: int = 0
-    """Label value of the first class, such as 1 where 0 is to be ignored."""
-    prediction_offset: int = 0
-    """The same of predicted values and category ids."""
+    label_values: str | None = None
+    """What numbers in the label PNGs mean: a file (JSON of name -> number, a vocabulary.json, COCO's categories), the
+    word places (0, 1, ... in the order of the names), or a dataset: ade20k, voc, kitti360, cityscapes, coco-stuff,
+    coco-panoptic, coco-things. Default: as the vocabulary states it, else places."""
+    prediction_values: str | None = None
+    """The same of predicted PNGs and category ids; the word labels: the same numbers as in the label PNGs. Default:
+    places, where the label PNGs have them too."""
+    ignore: tuple[int, ...] | None = None
+    """Label values to ignore. Default: those that the vocabulary or the table ignores, else 255 if it is no class."""
+    offset: int | None = None
+    """Label value of the first class where the others follow it, such as 1 where 0 is to be ignored."""
+    prediction_offset: int | None = None
+    """The same of predicted values and category ids; 0 is then a pixel without a prediction."""
 
     def check(self) -> None:
         """See :meth:`Run.check`."""
@@ -65,55 +90,138 @@ class Semantic(ModelRun[dict[str, Any]]):
             raise ConfigError(f"`num_classes` must be 1 or more, got {self.num_classes}")
         if self.masks is not None and (self.vocabulary is None or self.images is None):
             raise ConfigError("`masks` needs `vocabulary` and `images`")
+        for table, first in (("label_values", "offset"), ("prediction_values", "prediction_offset")):
+            if getattr(self, table) is not None and getattr(self, first) is not None:
+                raise ConfigError(f"`{table}` and `{first}` both say what numbers mean; give one of them")
+            if (getattr(self, first) or 0) < 0:
+                raise ConfigError(f"`{first}` must be 0 or more, got {getattr(self, first)}")
         super().check()
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
         if self.masks is not None:
-            return {**super().unused(), "prediction_offset": "with `masks`, which are named here"}
+            named = dict.fromkeys(("prediction_offset", "prediction_values"), "with `masks`, which are named here")
+            return {**super().unused(), **named}
         model = {field.name for field in fields(ModelRun)} - {"device", "workers"}
         return dict.fromkeys(("images", *sorted(model)), "without `masks`")
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
-        names, novel = self.class_names()
-        require_writable(self.output)
+        vocabulary = None if self.vocabulary is None else Vocabulary.load(self.vocabulary)
+        numbers = tuple(map(str, range(self.num_classes or 0)))
+        names, novel = (numbers, ()) if vocabulary is None else (vocabulary.names, vocabulary.novel)
+        labelling = choose_labelling(self, names, None if vocabulary is None else vocabulary.values)
         resolved, about = self, dict[str, Any]()
-        if self.masks is not None and self.vocabulary is not None:
-            labeller = self.labeller(Vocabulary.load(self.vocabulary))
-            count = self.name_masks(labeller)
-            about = {"n_masks": count, **labeller.facts(), "adapter": self.adapter, "predictions": PREDICTIONS}
+        if self.masks is not None and vocabulary is not None:
+            proposals = read_proposals(self.masks, self.images or "")
+            bare = pictures_without_masks(proposals, self.images or Path(), self.ground_truth)
+            require_writable(self.output)
+            labeller = self.labeller(vocabulary)
+            self.name_masks(labeller, proposals, bare)
+            about = {"n_masks": len(proposals), "n_images_without_masks": len(bare), **labeller.facts()}
+            about |= {"adapter": self.adapter, "predictions": PREDICTIONS}
             resolved = self.resolved(labeller)
+        require_writable(self.output)
+        predictions = self.predictions or self.output / PREDICTIONS
         summary = report(
-            self.predictions or self.output / PREDICTIONS,
+            predictions,
             self.ground_truth,
             names,
             self.protocol,
             self.output,
+            labelling=labelling,
             novel=novel,
-            ignore=self.ignore,
-            offset=self.offset,
-            prediction_offset=self.prediction_offset,
             about=about,
         )
         record.write(self.output, config=resolved)
         return summary
 
-    def name_masks(self, labeller: Labeller) -> int:
-        """Names the masks, writes their names and the fused maps, and returns how many there are."""
-        masks = read_proposals(self.masks or "", self.images or "")
+    def name_masks(self, labeller: Labeller, masks: Sequence[Segment], bare: Sequence[Bare]) -> None:
+        """Names the masks, and writes their names and the fused maps, empty ones for pictures without masks."""
         cosines, probabilities = classify_masks(labeller, masks)
         write_names(self.output / NAMES, masks, cosines, labeller.classes)
         maps = predict_maps(masks, probabilities)
-        write_json(self.output / PREDICTIONS, [entry for name, classes in maps for entry in map_entries(name, classes)])
-        return len(masks)
+        entries = [entry for name, classes in maps for entry in map_entries(name, classes)]
+        write_json(self.output / PREDICTIONS, entries + [empty_entry(name, size) for name, size in bare])
 
-    def class_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The class names and the novel ones among them; numbers stand in where only their count is given."""
-        if self.vocabulary is not None:
-            vocabulary = Vocabulary.load(self.vocabulary)
-            return vocabulary.names, vocabulary.novel
-        return tuple(map(str, range(self.num_classes or 0))), ()
+
+def choose_labelling(run: Semantic, names: Sequence[str], stated: LabelValues | None) -> Labelling:
+    """Which numbers mean which name: by the settings, else as the vocabulary states it, else by the names' order.
+
+    Args:
+        run: the settings.
+        names: N class names.
+        stated: the vocabulary's table.
+
+    Raises:
+        ConfigError: two statements differ, or nothing says what the numbers of predictions mean.
+        MissingFileError, DataError: a table cannot be read, or does not fit the names.
+    """
+    labels = _label_table(run, names, stated)
+    in_places = LabelValues.places(len(names))
+    if run.masks is not None:
+        predictions = in_places
+    elif run.prediction_values is not None:
+        predictions = labels if run.prediction_values == LABELS else _read(run.prediction_values, names)
+    elif run.prediction_offset is not None or run.offset is not None or labels.of == in_places.of:
+        first = run.prediction_offset or 0
+        predictions = LabelValues.places(len(names), first, (0,) if first else ())
+    else:
+        name, own = next(one for one in zip(names, labels.of, strict=True) if one[1] != (names.index(one[0]),))
+        raise ConfigError(
+            f"the label value of {name!r} is {', '.join(map(str, own)) or 'none'} and its place {names.index(name)}: "
+            f"say what the numbers of the predictions mean by `prediction_values` {LABELS}, {PLACES}, or a file"
+        )
+    return Labelling(
+        _with_ignored(run, labels, names),
+        predictions,
+        labels_stated=run.label_values is not None or stated is not None,
+        predictions_stated=run.masks is not None or run.prediction_values is not None,
+    )
+
+
+def _label_table(run: Semantic, names: Sequence[str], stated: LabelValues | None) -> LabelValues:
+    if run.label_values is not None:
+        return _read(run.label_values, names)
+    table = LabelValues.places(len(names), run.offset or 0)
+    if stated is None:
+        if run.vocabulary is not None and run.offset is None:
+            dataset = dataset_of(names)
+            if dataset is not None:
+                raise ConfigError(
+                    f"{run.vocabulary} states no label values, and its names are those of {dataset}, whose label maps "
+                    "have other numbers than the names' places; say which ones yours have by `label_values` "
+                    f"{dataset} or {PLACES}"
+                )
+            logger.warning(
+                "%s states no label values (it was written before they were kept, or by hand): the numbers in label "
+                "maps are taken for the names' places, 0 to %d; prepare the data again, or give --label-values",
+                run.vocabulary,
+                len(names) - 1,
+            )
+        return table
+    if run.offset is not None and table.of != stated.of:
+        place = next(row for row in range(len(names)) if table.of[row] != stated.of[row])
+        raise ConfigError(
+            f"by {run.vocabulary} the label value of {names[place]!r} is {', '.join(map(str, stated.of[place]))}, by "
+            f"`offset` it is {table.of[place][0]}; leave `offset` out, or state other numbers with `label_values`"
+        )
+    return stated
+
+
+def _with_ignored(run: Semantic, labels: LabelValues, names: Sequence[str]) -> LabelValues:
+    """The table with what is ignored by the settings, else by the table itself, else 255 where it is no class."""
+    if run.ignore is None:
+        return labels if labels.ignored or VOID in labels.place else replace(labels, ignored=(VOID,))
+    dropped = [names[labels.place[value]] for value in run.ignore if value in labels.place]
+    if dropped:
+        logger.warning("the label values to ignore are those of %s: their pixels do not count", ", ".join(dropped))
+    kept = tuple(tuple(value for value in own if value not in run.ignore) for own in labels.of)
+    return LabelValues(kept, tuple(dict.fromkeys(run.ignore)))
+
+
+def _read(source: str, names: Sequence[str]) -> LabelValues:
+    return table_of(source, names) or read_table(source, names)
 
 
 evaluate_semantic = function_of(Semantic, "evaluate_semantic")

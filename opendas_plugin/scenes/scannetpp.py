@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import read_json
-from opendas_plugin.vocabulary import fold_name
+from opendas_plugin.names import NameTable, normal_form, spell_name
 
 Source = Literal["iphone", "dslr"]
 Split = Literal["train", "val"]
@@ -26,6 +26,7 @@ PICTURES = {"iphone": "rgb", "dslr": "resized_images"}
 
 NO_CLASS = ("remove", "split", "unknown", "object")
 """Labels that are notes of the annotators."""
+_NOTES = NameTable(NO_CLASS)
 STRUCTURE = ("wall", "floor", "ceiling")
 """Classes of which there are no instances to find."""
 OFFICE_THINGS = (
@@ -113,7 +114,7 @@ def read_things(scene: ScanNetPPScene) -> list[Thing]:
     content = read_json(scene.annotation)
     try:
         things = [
-            Thing(int(group["objectId"]), str(group["label"]).strip(), np.array(group["segments"], np.int64))
+            Thing(int(group["objectId"]), _label(group["label"]), np.array(group["segments"], np.int64))
             for group in content["segGroups"]
         ]
     except (KeyError, TypeError, ValueError) as error:
@@ -122,6 +123,10 @@ def read_things(scene: ScanNetPPScene) -> list[Thing]:
     if odd:
         raise DataError(f"{scene.annotation}: expected object ids of 1 to 65535, got {odd[0]}")
     return things
+
+
+def _label(text: object) -> str:
+    return normal_form(str(text).strip())
 
 
 def read_segments(scene: ScanNetPPScene) -> NDArray[np.int64]:
@@ -148,15 +153,18 @@ def objects_of_vertices(things: Sequence[Thing], segments: NDArray[np.int64]) ->
 
 def is_class(label: str) -> bool:
     """Whether a label names a thing."""
-    return bool(fold_name(label)) and fold_name(label) not in {fold_name(name) for name in NO_CLASS}
+    return bool(spell_name(label)) and label not in _NOTES
 
 
 def class_names(labels: Iterable[str]) -> dict[str, str]:
-    """Folded label -> the class name: its most frequent spelling (of equals the first in the alphabet)."""
+    """Spelling key of each label -> the class name: its most frequent spelling (of equals the first in the alphabet).
+
+    Only spellings are joined (:func:`~opendas_plugin.names.spell_name`): "glass" and "glasses" are two classes.
+    """
     spellings: dict[str, Counter[str]] = {}
     for label in labels:
         if is_class(label):
-            spellings.setdefault(fold_name(label), Counter())[label] += 1
+            spellings.setdefault(spell_name(label), Counter())[label] += 1
     return {key: min(counts, key=lambda name: (-counts[name], name)) for key, counts in sorted(spellings.items())}
 
 
@@ -183,12 +191,12 @@ def choose_offices(root: Path, split: Split, count: int) -> list[str]:
     Raises:
         MissingFileError, DataError: the split's list is missing; or no scene is an office.
     """
-    things = {fold_name(name) for name in OFFICE_THINGS}
+    things = NameTable(OFFICE_THINGS)
     kinds = {}
     for name in read_scene_list(root / "splits" / f"nvs_sem_{split}.txt"):
         scene = ScanNetPPScene(root, name)
         if scene.annotation.is_file():
-            kinds[name] = len({fold_name(thing.label) for thing in read_things(scene)} & things)
+            kinds[name] = len({things.find(thing.label) for thing in read_things(scene)} - {None})
     offices = sorted((name for name in kinds if kinds[name] >= 3), key=lambda name: (-kinds[name], name))
     if not offices:
         raise DataError(f"none of the {len(kinds)} scenes of {split} at {root} is an office; give a list of scenes")

@@ -12,10 +12,10 @@ from PIL import Image
 
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
+from opendas_plugin.names import spell_name
 from opendas_plugin.scenes.colmap import View
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, class_names, is_class, read_things
 from opendas_plugin.scenes.scannetpp_views import ObjectMap, SceneViews, best_views
-from opendas_plugin.vocabulary import fold_name
 
 NO_NAME = "label that is no class"
 HIDDEN = "mostly hidden"
@@ -52,7 +52,7 @@ def scene_labels(scenes: Sequence[ScanNetPPScene]) -> list[str]:
 def split_names(
     train: Sequence[ScanNetPPScene], val: Sequence[ScanNetPPScene]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Folded label -> class name over all scenes, and the names that only validation scenes have: the novel ones."""
+    """Spelling key -> class name over all scenes, and the names that only validation scenes have: the novel ones."""
     seen = set(class_names(scene_labels(train)))
     names = class_names([*scene_labels(train), *scene_labels(val)])
     return names, tuple(name for key, name in names.items() if key not in seen)
@@ -60,7 +60,7 @@ def split_names(
 
 def raw_names(scenes: Sequence[ScanNetPPScene], names: dict[str, str]) -> dict[str, str]:
     """Class name -> a label of the scenes that means it, where they differ; ``names`` as of :func:`split_names`."""
-    raw = {names[fold_name(label)]: label for label in scene_labels(scenes) if is_class(label)}
+    raw = {names[spell_name(label)]: label for label in scene_labels(scenes) if is_class(label)}
     return {name: label for name, label in sorted(raw.items()) if name != label}
 
 
@@ -101,7 +101,7 @@ class _SceneReader:
         self.scene, self.limits, self.straightened = scene, limits, straightened
         self.views = SceneViews(scene, limits.source, every=limits.every, cache=cache)
         self.name_of = {
-            thing.id: names[fold_name(thing.label)] for thing in read_things(scene) if is_class(thing.label)
+            thing.id: names[spell_name(thing.label)] for thing in read_things(scene) if is_class(thing.label)
         }
 
     def read(self, place: int, best: dict[int, set[int]]) -> ImageReading:

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import write_text
+from opendas_plugin.names import NameTable, spell_name
 from opendas_plugin.scenes.scannetpp import STRUCTURE, ScanNetPPScene, Thing, read_segments, read_things
-from opendas_plugin.vocabulary import fold_name
 
 FIRST_ID = {"scannet": 1, "scannetpp": 0}
 _MOST = 3  # labels of a vertex that are looked at
+_STRUCTURE = NameTable(STRUCTURE)
 
 
 def class_list(names: Sequence[str]) -> tuple[str, ...]:
-    """The classes of the evaluation, structure first: ids below 1000 are groups, so that class 0 has no instances."""
-    structure = {fold_name(name) for name in STRUCTURE}
-    return (*STRUCTURE, *(name for name in names if fold_name(name) not in structure))
+    """The classes of the evaluation, structure first: walls, of which there are no instances, are class 0."""
+    return (*STRUCTURE, *(name for name in names if name not in _STRUCTURE))
 
 
 def label_vertices(
@@ -33,20 +33,20 @@ def label_vertices(
     Args:
         things: the annotated objects.
         segments: (V,) segment of each vertex.
-        class_of: folded label -> class; objects of other labels are left out.
+        class_of: spelling key of a label -> class; objects of other labels are left out.
     """
     owner = np.full((len(segments), _MOST), -1, np.int64)
     size = np.full((len(segments), _MOST), np.inf)
     used = np.zeros(len(segments), np.int64)
     for row, thing in enumerate(things):
-        if fold_name(thing.label) not in class_of:
+        if spell_name(thing.label) not in class_of:
             continue
         inside = np.flatnonzero(np.isin(segments, thing.segments) & (used < _MOST))
         owner[inside, used[inside]] = row
         size[inside, used[inside]] = len(inside)
         used[inside] += 1
     smallest = owner[np.arange(len(segments)), size.argmin(axis=1)]
-    classes = np.array([class_of.get(fold_name(thing.label), -1) for thing in things] + [-1])
+    classes = np.array([class_of.get(spell_name(thing.label), -1) for thing in things] + [-1])
     return classes[smallest], smallest
 
 
@@ -62,7 +62,8 @@ def write_truth(folder: Path, scenes: Sequence[ScanNetPPScene], names: Sequence[
         MissingFileError, DataError: a scene's annotation is missing or not as it should be.
     """
     classes = class_list(names)
-    class_of = {fold_name(name): place for place, name in enumerate(classes)}
+    place = {name: row for row, name in enumerate(classes)}
+    class_of = {spell_name(name): place[_STRUCTURE.find(name) or name] for name in (*STRUCTURE, *names)}
     write_text(folder / "classes_scannetpp.txt", "".join(f"{name}\n" for name in classes))
     write_text(folder / "classes_scannet.txt", "".join(f"{row} {name}\n" for row, name in enumerate(classes, 1)))
     write_text(folder / "instance_classes.txt", "".join(f"{name}\n" for name in classes[len(STRUCTURE) :]))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.names import fold_name
 from opendas_plugin.negatives.database import Negative, NegativeDatabase
 from opendas_plugin.negatives.words import word_list
-from opendas_plugin.vocabulary import Vocabulary, fold_name
+from opendas_plugin.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(("door", "office chair", "door frame", "mug"), novel=("door frame", "mug"))
 RELATED = {

@@ -7,9 +7,9 @@ from importlib.resources import files
 
 import pytest
 
+from opendas_plugin.names import fold_name
 from opendas_plugin.office.kinds import KINDS
 from opendas_plugin.office.names import BASE, CLASSES, NAMES, NOVEL_TEST, NOVEL_TUNE, OUTSIDE, PAIRS
-from opendas_plugin.vocabulary import fold_name
 
 RELATED = json.loads((files("opendas_plugin.office") / "negatives.json").read_text(encoding="utf-8"))
 
