@@ -37,10 +37,10 @@ class Vocabulary:
     values: LabelValues | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(map(normal_form, self.names)))
-        object.__setattr__(self, "novel", tuple(map(normal_form, self.novel)))
-        check_names(self.names, "class names")
-        check_names(self.novel, "novel names")
+        for field, what in (("names", "class names"), ("novel", "novel names")):
+            given = tuple(getattr(self, field))
+            check_names(given, what)
+            object.__setattr__(self, field, tuple(map(normal_form, given)))
         unknown = [name for name in self.novel if name not in self.names]
         if unknown:
             raise DataError(

@@ -25,6 +25,7 @@ from opendas_plugin.data.images import read_image
 from opendas_plugin.data.segments import Segment, encode
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import atomic_folder, write_json
+from opendas_plugin.label_values import LabelValues
 from opendas_plugin.vocabulary import Vocabulary
 
 Mask = NDArray[np.bool_]
@@ -32,6 +33,7 @@ Mask = NDArray[np.bool_]
 MIN_AREA = 100
 """Pixels of the smallest instance that a proposer finds, and of the smallest spoilt mask."""
 NO_CLASS = 255
+_LARGEST = 65535
 _TOUCH = 3  # pixels between two instances that count as neighbours
 _REGION = 400  # pixels of the smallest region of the over-segmentation
 _BLUR, _COLOUR_STEP = 2.0, 24.0  # pixels; the gradient of the colour, grey values a pixel
@@ -47,14 +49,15 @@ class LabelledPicture:
         colour: (H, W, 3) uint8 RGB.
         depth: (H, W) metres; None: unknown.
         instances: (H, W) numbers above 0, and 0 where there is none.
-        classes: (H, W) uint8 rows of the vocabulary, and ``NO_CLASS``.
+        classes: (H, W) uint8 or uint16 label values, as the vocabulary states them, and where there is none its first
+            ignored one; where it states none, rows of the vocabulary and ``NO_CLASS``.
     """
 
     name: str
     colour: NDArray[np.uint8]
     depth: NDArray[np.float64] | None
     instances: NDArray[np.int64]
-    classes: NDArray[np.uint8]
+    classes: NDArray[np.unsignedinteger[Any]]
 
 
 def labelled_pictures(segments: Sequence[Segment], vocabulary: Vocabulary, images: Path) -> Iterator[LabelledPicture]:
@@ -62,24 +65,44 @@ def labelled_pictures(segments: Sequence[Segment], vocabulary: Vocabulary, image
 
     Args:
         segments: those of a picture together.
-        vocabulary: their names, up to 255.
+        vocabulary: their names, and the values that they get; up to 255 where it states none.
         images: a folder that all pictures lie in; names are paths in it.
 
     Raises:
         MissingFileError, DataError: a picture cannot be read, or there are more names than label maps hold.
     """
-    if len(vocabulary.names) > NO_CLASS:
-        raise DataError(f"expected up to {NO_CLASS} names, for 8-bit label maps, got {len(vocabulary.names)}")
+    values, nothing, dtype = label_numbers(vocabulary)
     for path, own in groupby(segments, key=lambda segment: segment.image):
         ordered = sorted(own, key=lambda segment: -segment.area)
         instances = np.zeros(ordered[0].size, dtype=np.int64)
-        classes = np.full(ordered[0].size, NO_CLASS, dtype=np.uint8)
+        classes = np.full(ordered[0].size, nothing, dtype=dtype)
         for number, segment in enumerate(ordered, 1):
             mask = segment.mask()
-            instances[mask], classes[mask] = number, vocabulary.index[segment.label]
+            instances[mask], classes[mask] = number, values[vocabulary.index[segment.label]]
         yield LabelledPicture(
             Path(os.path.relpath(path, images)).as_posix(), read_image(path), None, instances, classes
         )
+
+
+def label_numbers(vocabulary: Vocabulary) -> tuple[list[int], int, type[np.uint8] | type[np.uint16]]:
+    """The number of each name in a label map, that of no class, and the kind of integer that holds them.
+
+    Raises:
+        DataError: there are more names than label maps hold, or a number is too large.
+    """
+    table = vocabulary.values
+    if table is None:
+        if len(vocabulary.names) > NO_CLASS:
+            raise DataError(f"expected up to {NO_CLASS} names, for 8-bit label maps, got {len(vocabulary.names)}")
+        table = LabelValues.places(len(vocabulary.names), ignored=(NO_CLASS,))
+    bare = [name for name, own in zip(vocabulary.names, table.of, strict=True) if not own]
+    if bare:
+        raise DataError(f"the vocabulary states no label value of {bare[0]!r}; add one to draw label maps")
+    free = next(number for number in (NO_CLASS, _LARGEST) if number not in table.place)
+    values, nothing = [own[0] for own in table.of], table.ignored[0] if table.ignored else free
+    if max(*values, nothing) > _LARGEST:
+        raise DataError(f"expected label values up to {_LARGEST}, for 16-bit label maps, got {max(*values, nothing)}")
+    return values, nothing, np.uint8 if max(*values, nothing) <= 255 else np.uint16
 
 
 def write_proposals(pictures: Iterable[LabelledPicture], output: Path, *, seed: int = 0) -> dict[str, Any]:

@@ -57,14 +57,15 @@ class Overlaps:
 class InstanceAccumulator:
     """Takes scenes one by one and scores them together, class by class and as if all classes were one."""
 
-    def __init__(self, class_ids: Sequence[int], *, min_points: int = MIN_POINTS) -> None:
+    def __init__(self, class_ids: Sequence[int], *, min_points: int = MIN_POINTS, groups: bool = True) -> None:
         """Prepares.
 
         Args:
             class_ids: the classes that are scored; others are void.
             min_points: of a prediction or an instance that counts.
+            groups: whether numbers below 1000 are groups; else they are instances of class 0.
         """
-        self.class_ids, self.min_points = tuple(class_ids), min_points
+        self.class_ids, self.min_points, self.groups = tuple(class_ids), min_points, groups
         self._by_class: list[list[Overlaps]] = [[] for _ in self.class_ids]
         self._agnostic: list[Overlaps] = []
 
@@ -94,7 +95,7 @@ class InstanceAccumulator:
 
         def overlaps(chosen: NDArray[np.bool_], own: NDArray[np.bool_]) -> Overlaps:
             common, areas = shared[np.ix_(chosen, own)], shared[chosen].sum(axis=1)
-            group, small = ids[own] < 1000, sizes[own] < self.min_points
+            group, small = (ids[own] < 1000) & self.groups, sizes[own] < self.min_points
             void = shared[chosen][:, ~scored].sum(axis=1)
             ignored = void + common[:, group].sum(axis=1) + common[:, small].sum(axis=1)
             iou = common / (sizes[own] + areas[:, None] - common)

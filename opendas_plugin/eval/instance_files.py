@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.instance3d import Instance
 from opendas_plugin.files import read_json
+from opendas_plugin.names import check_names, normal_form
 
 Protocol = Literal["scannet", "scannetpp"]
 
@@ -54,6 +55,7 @@ def read_classes(path: Path, protocol: Protocol) -> Classes:
     """
     names = read_names(path)
     if protocol == "scannetpp":
+        check_names(names, str(path))
         return Classes(tuple(range(len(names))), names)
     pairs = [line.split(maxsplit=1) for line in names]
     for number, pair in enumerate(pairs):
@@ -62,16 +64,17 @@ def read_classes(path: Path, protocol: Protocol) -> Classes:
     ids = tuple(int(first) for first, _ in pairs)
     if len(set(ids)) < len(ids):
         raise DataError(f"{path}: expected each class id once")
+    check_names([name for _, name in pairs], str(path))
     return Classes(ids, tuple(name for _, name in pairs))
 
 
 def read_names(path: Path) -> tuple[str, ...]:
-    """Reads the lines of a text file that are not empty.
+    """Reads the lines of a text file that are not empty, in Unicode's NFC.
 
     Raises:
         MissingFileError, DataError: there is no such file, or nothing in it.
     """
-    lines = tuple(line.strip() for line in _text(path).splitlines() if line.strip())
+    lines = tuple(normal_form(line.strip()) for line in _text(path).splitlines() if line.strip())
     if not lines:
         raise DataError(f"{path} is empty; expected a line for each name")
     return lines
@@ -100,11 +103,37 @@ def read_kept(path: Path, points: int) -> NDArray[np.bool_]:
     return kept
 
 
-def read_predictions(folder: Path, scene: str, points: int, protocol: Protocol) -> Iterator[Instance]:
+def check_truth(path: Path, truth: NDArray[np.int64], known: Collection[int]) -> None:
+    """Looks whether every class of the ground truth is known; 0, and numbers below 1000, are no class here.
+
+    Raises:
+        DataError: a number is negative, or of a class that is not known.
+    """
+    numbers = np.unique(truth)
+    if len(numbers) and numbers[0] < 0:
+        raise DataError(f"{path}: expected class * 1000 + instance, got {numbers[0]}")
+    classes = np.unique(numbers[numbers >= 1000] // 1000).tolist()
+    unknown = [str(number) for number in classes if number not in known]
+    if unknown:
+        raise DataError(
+            f"{path} has points of the class ids {' '.join(unknown[:20])}{' ...' if unknown[20:] else ''}, which are "
+            "not in `classes`; use the list that the ground truth was made by, or name those that do not count by `void`"
+        )
+
+
+def read_predictions(
+    folder: Path, scene: str, points: int, protocol: Protocol, known: Collection[int]
+) -> Iterator[Instance]:
     """Yields the instances of ``<scene>.txt``, whose lines are ``mask_file class_id score``, one mask at a time.
 
     A mask file holds one 0 or 1 a point (scannet), or ``{"length", "counts": "start number ..."}`` with starts from 1
     (scannetpp). Where a mask file is named twice its last line counts, as in both benchmarks.
+
+    Args:
+        folder, scene: where the file is.
+        points: of the scene.
+        protocol: whose mask files.
+        known: the class ids that a line may have.
 
     Raises:
         MissingFileError, DataError: a file is missing, lies outside ``folder``, or does not hold what it should.
@@ -115,6 +144,11 @@ def read_predictions(folder: Path, scene: str, points: int, protocol: Protocol) 
         mask, class_id, score = _prediction_line(line, f"{path}, line {number + 1}", protocol)
         if not (folder / mask).resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{path}, line {number + 1}: {mask} lies outside {folder}; mask files must lie in it")
+        if class_id not in known:
+            raise DataError(
+                f"{path}, line {number + 1}: the class id {class_id} is not one of the {len(known)} in `classes`, "
+                f"{min(known)} to {max(known)}; use the list that the predictions were made by"
+            )
         if folder / mask in found:
             logger.warning("%s names %s twice; the last line counts", path, mask)
         found[folder / mask] = class_id, score
@@ -161,6 +195,8 @@ def read_rle(path: Path, points: int) -> NDArray[np.int64]:
 def _prediction_line(line: str, where: str, protocol: Protocol) -> tuple[str, int, float]:
     try:
         mask, class_id, score = line.split()
+        if not float(class_id).is_integer():
+            raise ValueError(class_id)
         parsed = mask, int(float(class_id)), float(score)
     except (ValueError, OverflowError) as error:
         raise DataError(f'{where}: expected "mask_file class_id score", got {line!r}') from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ def evaluate_instances(
     *,
     protocol: str,
     novel: Collection[str] = (),
+    unlisted: Collection[str] = (),
     about: Mapping[str, Any] | None = None,
     oracle: OracleScores | None = None,
 ) -> dict[str, Any]:
@@ -55,20 +56,23 @@ def evaluate_instances(
         scenes: the scenes; a generator may read each when its turn comes.
         classes: those that are scored; the points of others are void.
         output: folder of the report; files of the same names in it are replaced.
-        protocol: the rule's name in the summary.
+        protocol: the rule's name in the summary. ``scannetpp`` numbers classes from 0, and so numbers below 1000 are
+            instances of class 0 where that is scored; in ``scannet`` they are groups.
         novel: the names that were not seen in training; others of ``classes`` are base.
+        unlisted: names of which nobody says whether they were; they are neither base nor novel.
         about: further facts for the summary, such as the adapter.
         oracle: what ``scenes`` fills where the masks are the ground truth's own; its scores stand under ``oracle``.
 
     Returns:
         What ``summary.json`` holds: ``ap``, ``ap50``, ``ap25``, ``recall``, ``recall50``, ``recall25`` in percent, the
-        same under ``base`` and ``novel`` (None without novel names) and, of the masks alone, under ``agnostic``.
+        same under ``base`` and ``novel`` (None without novel names), under ``unlisted`` if there are such names and, of
+        the masks alone, under ``agnostic``.
 
     Raises:
         DataError: a scene cannot be scored, or there is no instance to find.
         OutputError: the report could not be written.
     """
-    accumulator, count = InstanceAccumulator(classes.ids), 0
+    accumulator, count = InstanceAccumulator(classes.ids, groups=protocol != "scannetpp"), 0
     for scene in scenes:
         try:
             accumulator.add(scene.truth, scene.instances, scene.kept)
@@ -76,12 +80,12 @@ def evaluate_instances(
             raise DataError(f"{scene.name}: {error}") from error
         count += 1
     scores, agnostic = accumulator.scores(), accumulator.agnostic_scores()
-    parts: dict[str, list[int]] = {"base": [], "novel": []}
-    for row, name in enumerate(classes.names):
-        parts["novel" if name in novel else "base"].append(row)
+    kinds = ["unlisted" if name in unlisted else "novel" if name in novel else "base" for name in classes.names]
+    parts = {kind: [row for row, own in enumerate(kinds) if own == kind] for kind in ("base", "novel", "unlisted")}
     summary: dict[str, Any] = {
         **scores.means(),
-        **{kind: scores.means(rows) if parts["novel"] else None for kind, rows in parts.items()},
+        **{kind: scores.means(parts[kind]) if parts["novel"] else None for kind in ("base", "novel")},
+        **({"unlisted": scores.means(parts["unlisted"])} if parts["unlisted"] else {}),
         "agnostic": agnostic.means(),
         "n_scenes": count,
         "n_instances": sum(scores.instances),
@@ -91,7 +95,7 @@ def evaluate_instances(
     }
     if oracle is not None:
         summary["oracle"] = oracle.write(Path(output))
-    _write_per_class(Path(output) / "per_class.csv", scores, classes, parts["novel"])
+    _write_per_class(Path(output) / "per_class.csv", scores, classes, kinds)
     if plots.available():
         series = {"AP": scores.ap[:, :9].mean(axis=1).tolist(), "AP25": scores.ap[:, 9].tolist()}
         with atomic_file(Path(output) / "per_class.png") as path:
@@ -103,22 +107,23 @@ def evaluate_instances(
 def format_instance_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
     """Lays summaries out as a text table: a row each, the scores in percent, ``-`` where there is none.
 
-    A summary's ``base``, ``novel`` and ``agnostic`` scores follow it in rows of their own.
+    A summary's ``base``, ``novel``, ``unlisted`` and ``agnostic`` scores follow it in rows of their own.
     """
     rows = []
     for name, summary in summaries.items():
         rows.append((name, summary))
-        rows += [(f"  {part}", summary[part]) for part in ("base", "novel", "agnostic") if summary.get(part)]
+        rows += [
+            (f"  {part}", summary[part]) for part in ("base", "novel", "unlisted", "agnostic") if summary.get(part)
+        ]
     cells = [[name, *(percent(scores[key]) for key in COLUMNS)] for name, scores in rows]
     return align([["", *COLUMNS.values()], *cells])
 
 
-def _write_per_class(path: Path, scores: InstanceScores, classes: Classes, novel: Collection[int]) -> None:
+def _write_per_class(path: Path, scores: InstanceScores, classes: Classes, kinds: Sequence[str]) -> None:
     with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "name", "kind", "instances", "predictions", *COLUMNS])
         for row, (number, name) in enumerate(zip(classes.ids, classes.names, strict=True)):
             means = scores.means([row])
             shares = ["" if means[key] is None else f"{means[key]:.4f}" for key in COLUMNS]
-            kind = "novel" if row in novel else "base"
-            writer.writerow([number, name, kind, scores.instances[row], scores.predictions[row], *shares])
+            writer.writerow([number, name, kinds[row], scores.instances[row], scores.predictions[row], *shares])

@@ -195,7 +195,7 @@ def _fault(entry: Any, labelling: Labelling) -> str | None:
     category, table = entry.get("category_id"), labelling.predictions
     if type(category) is not int or category not in table.place:
         return (
-            f"category_id {category!r:.40} is not one of the {len(table.of)} classes, {table.describe()}; state what "
+            f"category_id {category!r:.40} is not one of the classes, {table.describe()}; state what "
             "numbers mean with `prediction_values` (detectron2 writes dataset ids, which may have gaps)"
         )
     fault = check_rle(entry.get("segmentation"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,11 +12,13 @@ from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.report import evaluate_classification as report
 from opendas_plugin.files import require_writable
-from opendas_plugin.names import fold_name
+from opendas_plugin.names import NameTable
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,16 @@ def mark_base(vocabulary: Vocabulary, base_from: Path | None) -> Vocabulary:
     """Marks as novel what is not a base name of the vocabulary file ``base_from``; None keeps the domain's marks."""
     if base_from is None:
         return vocabulary
-    base = {fold_name(name) for name in Vocabulary.load(base_from).base}
-    novel = tuple(name for name in vocabulary.names if fold_name(name) not in base)
+    other = Vocabulary.load(base_from)
+    base, known = NameTable(other.base), NameTable(other.names)
+    novel = tuple(name for name in vocabulary.names if name not in base)
+    unlisted = [name for name in vocabulary.names if name not in known]
+    if unlisted:
+        logger.warning(
+            "%s does not have %d of the %d names, %r first: they were not trained by it, and count as novel",
+            base_from,
+            len(unlisted),
+            len(vocabulary.names),
+            unlisted[0],
+        )
     return dataclasses.replace(vocabulary, novel=novel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 from tqdm import tqdm
 
 from opendas_plugin.classifier import TextClassifier
-from opendas_plugin.errors import ConfigError, MissingFileError
+from opendas_plugin.errors import ConfigError, DataError, MissingFileError
 from opendas_plugin.eval.instance_files import (
     Classes,
     Protocol,
+    check_truth,
     read_classes,
     read_kept,
     read_names,
@@ -24,12 +26,14 @@ from opendas_plugin.eval.instance_report import ScoredScene, evaluate_instances
 from opendas_plugin.eval.mask_names import MASKS, NamedScenes
 from opendas_plugin.eval.oracle import OracleScores
 from opendas_plugin.files import require_writable
-from opendas_plugin.names import fold_name
+from opendas_plugin.names import NameTable
 from opendas_plugin.runs.models import CROPS, ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.scenes.mask_features import PREFIX, FeatureSource
 from opendas_plugin.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,10 @@ class Instance3d(ModelRun[dict[str, Any]]):
     scenes: Path | None = None
     """Names of the scenes to score, one a line; default: all that the ground truth has."""
     vocabulary: Path | None = None
-    """vocabulary.json that says which names are novel, for scores of base and novel classes."""
+    """vocabulary.json that says which names are novel, for scores of base and novel classes. Names that it does not
+    have are scored as unlisted, apart from both."""
+    void: tuple[int, ...] = ()
+    """Class ids of the ground truth that are not in the class list and do not count."""
     features: Path | None = None
     """Folder with <scene>_openmask3d_features.npy, of the same CLIP: name the masks by all classes."""
     oracle: bool = False
@@ -83,22 +90,52 @@ class Instance3d(ModelRun[dict[str, Any]]):
         """Evaluates, writes the report and returns its summary."""
         classes = read_classes(self.classes, self.protocol)
         scored = classes if self.instance_classes is None else classes.only(read_names(self.instance_classes))
-        scenes, novel = self.scene_names(), novel_names(classes, self.vocabulary)
+        self.check_classes(classes, scored)
+        scenes, (novel, unlisted) = self.scene_names(), novel_names(classes, self.vocabulary)
         named, resolved, about = None, self, dict[str, Any]()
         if self.features is not None:
             text = TextClassifier(self.clip(), self.names(classes), self.template)
             named, resolved = self.named_scenes(text, self.features, classes), self.resolved_model(text)
             about = {"backbone": text.clip.backbone.title, "adapter": self.adapter, "template": resolved.template}
-        oracle = OracleScores(classes, novel) if self.oracle else None
+        oracle = OracleScores(classes, novel, unlisted) if self.oracle else None
         require_writable(self.output)
-        read = self.read_scenes(scenes, named, oracle)
         summary = evaluate_instances(
-            read, scored, self.output, protocol=self.protocol, novel=novel, about=about, oracle=oracle
+            self.read_scenes(scenes, classes, named, oracle),
+            scored,
+            self.output,
+            protocol=self.protocol,
+            novel=novel,
+            unlisted=unlisted,
+            about=about,
+            oracle=oracle,
         )
         if named is not None:
             named.write_predictions(self.output)
         record.write(self.output, config=resolved)
         return summary
+
+    def check_classes(self, classes: Classes, scored: Classes) -> None:
+        """Looks whether every scored class can be scored, and void ones are not in the list.
+
+        Raises:
+            ConfigError: they are not.
+        """
+        both = sorted(set(self.void) & set(classes.ids))
+        if both:
+            raise ConfigError(f"`void` and `classes` both have the class id {both[0]}; leave it out of `void`")
+        if 0 not in scored.ids:
+            return
+        first = scored.names[scored.ids.index(0)]
+        if self.protocol == "scannet":
+            raise ConfigError(
+                f"{self.classes} gives {first!r} the class id 0, but in ScanNet's ground truth numbers below 1000 are "
+                "groups; number the classes from 1, or leave it out of `instance_classes`"
+            )
+        logger.warning(
+            "%r is class 0: numbers 1 to 999 of the ground truth are scored as its instances; ScanNet++'s toolbox "
+            "takes them for groups and never scores them; its lists score no class 0 (give top100_instance.txt)",
+            first,
+        )
 
     def names(self, classes: Classes) -> Vocabulary:
         """The classes' names, with the template of the vocabulary file, if there is one."""
@@ -135,20 +172,20 @@ class Instance3d(ModelRun[dict[str, Any]]):
         return scenes
 
     def read_scenes(
-        self, names: Sequence[str], named: NamedScenes | None, oracle: OracleScores | None
+        self, names: Sequence[str], classes: Classes, named: NamedScenes | None, oracle: OracleScores | None
     ) -> Iterator[ScoredScene]:
         """Reads the scenes, one when its turn comes."""
         for name in tqdm(names, desc="score", unit="scene", disable=None):
             truth = read_truth(self.ground_truth / f"{name}.txt")
+            check_truth(self.ground_truth / f"{name}.txt", truth, {*classes.ids, *self.void})
             kept = None
             if self.mesh_masks is not None:
                 flat = self.mesh_masks / f"{name}.txt"
                 release = self.mesh_masks / name / "scans" / "mesh_aligned_0.05_mask.txt"
                 kept = read_kept(flat if flat.exists() else release, len(truth))
             if named is None:
-                yield ScoredScene(
-                    name, truth, read_predictions(self.predictions, name, len(truth), self.protocol), kept
-                )
+                found = read_predictions(self.predictions, name, len(truth), self.protocol, classes.ids)
+                yield ScoredScene(name, truth, found, kept)
                 continue
             masks = named.read(name, len(truth))
             if oracle is not None:
@@ -159,9 +196,26 @@ class Instance3d(ModelRun[dict[str, Any]]):
 evaluate_instance3d = function_of(Instance3d, "evaluate_instance3d")
 
 
-def novel_names(classes: Classes, vocabulary: Path | None) -> tuple[str, ...]:
-    """Those of the classes' names that are novel in the vocabulary file."""
+def novel_names(classes: Classes, vocabulary: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of the classes' names that are novel in the vocabulary file, and those that it does not have.
+
+    Raises:
+        MissingFileError, DataError: it is no vocabulary, or has none of the names.
+    """
     if vocabulary is None:
-        return ()
-    novel = {fold_name(name) for name in Vocabulary.load(vocabulary).novel}
-    return tuple(name for name in classes.names if fold_name(name) in novel)
+        return (), ()
+    listed = Vocabulary.load(vocabulary)
+    table, novel = NameTable(listed.names), set(listed.novel)
+    found = {name: table.find(name) for name in classes.names}
+    unlisted = tuple(name for name, own in found.items() if own is None)
+    if len(unlisted) == len(found):
+        raise DataError(f"{vocabulary} has none of the {len(found)} names of the class list; give the one of its names")
+    if unlisted:
+        logger.warning(
+            "%s does not have %d of the %d names, %r first: they are neither base nor novel, and scored as unlisted",
+            vocabulary,
+            len(unlisted),
+            len(found),
+            unlisted[0],
+        )
+    return tuple(name for name, own in found.items() if own in novel), unlisted

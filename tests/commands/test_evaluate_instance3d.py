@@ -122,6 +122,67 @@ def test_base_and_novel_classes_apart(call, files):
     assert "novel" in out
 
 
+def test_names_that_the_vocabulary_lacks_are_neither_base_nor_novel(call, files, caplog):
+    Vocabulary(names=("desk", "mug"), novel=("mug",)).save(files.folder / "vocabulary.json")
+    files.predictions(f"masks/desk{files.suffix} 2 0.9")
+    assert call("--vocabulary", files.folder / "vocabulary.json")[0] == 0
+    assert files.summary["ap"] == 50
+    assert files.summary["unlisted"]["ap"] == 0
+    Vocabulary(names=("desk", "mug", "wall"), novel=("desk",)).save(files.folder / "vocabulary.json")
+    code, out, _ = call("--vocabulary", files.folder / "vocabulary.json")
+    assert (code, files.summary["novel"]["ap"], files.summary["base"]["ap"]) == (0, 100, None)
+    assert "unlisted" in out
+    assert "office chair,unlisted," in (files.folder / "out" / "per_class.csv").read_text()
+    assert "'office chair' first" in caplog.text
+    Vocabulary(names=("sky",)).save(files.folder / "vocabulary.json")
+    assert "has none of the" in call("--vocabulary", files.folder / "vocabulary.json")[2]
+
+
+@pytest.mark.parametrize("number", ["9", "-1", "1.5"])
+def test_a_predicted_class_that_the_list_lacks_is_an_error(call, files, number):
+    files.predictions(f"masks/chair{files.suffix} 1 0.9", f"masks/desk{files.suffix} {number} 0.8")
+    code, _, err = call()
+    assert code == 1
+    assert "room.txt, line 2" in err
+    assert not (files.folder / "out" / "summary.json").exists()
+
+
+def test_a_true_class_that_the_list_lacks_is_an_error_unless_it_is_void(call, files):
+    truth = (files.folder / "gt" / "room.txt").read_text().replace("2001", "40001")
+    files.write("gt/room.txt", truth)
+    code, _, err = call()
+    assert code == 1
+    assert "class ids 40, which are not in --classes" in err
+    files.predictions(f"masks/chair{files.suffix} 1 0.9")
+    assert call("--void", "40")[0] == 0
+    assert (files.summary["n_instances"], files.summary["ap"]) == (1, 100)
+    assert "--void and --classes both have the class id 2" in call("--void", "2")[2]
+
+
+def test_class_0_of_scannetpps_list_is_scored(tmp_path, caplog):
+    files = Files(tmp_path, "scannetpp")
+    files.write("gt/room.txt", "".join(f"{number}\n" for number in np.repeat([1, 2, 1003], 200)))
+    files.write("classes.txt", "chair\ndesk\n")
+    files.write("scored.txt", "chair\ndesk\n")
+    files.mask("chair", np.arange(600) < 200)
+    files.mask("desk", np.arange(600) >= 400)
+    files.predictions("masks/chair.json 0 0.9", "masks/desk.json 1 0.9")
+    assert main(files.flags()) == 0
+    assert files.summary["n_instances"] == 3
+    assert files.summary["recall50"] == 75  # one of two chairs, the desk
+    assert "'chair' is class 0" in caplog.text
+    files.write("scored.txt", "desk\n")
+    assert main(files.flags()) == 0
+    assert files.summary["n_instances"] == 1
+
+
+def test_class_0_of_scannets_list_cannot_be_scored(tmp_path, capsys):
+    files = Files(tmp_path, "scannet")
+    files.write("scored.txt", "\n".join(NAMES))
+    assert main(files.flags()) == 1
+    assert "the class id 0, but in ScanNet's ground truth numbers below 1000 are groups" in capsys.readouterr().err
+
+
 def test_a_mask_file_named_twice_counts_by_its_last_line(call, files, caplog):
     chair = f"masks/chair{files.suffix}"
     files.predictions(f"{chair} 2 0.9", f"masks/desk{files.suffix} 2 0.8", f"{chair} 1 0.3")

@@ -21,7 +21,9 @@ VALUES = {
     "adapter": ["adapter"], "backbone": ["ViT-B-16"], "pretrained": ["openai"], "backbone_seed": ["0"],
     "template": ["a {}"], "background": ["mean"], "expand": ["0.1"], "resize": ["squash"], "batch_size": ["64"],
     "split": ["val"], "base_from": ["v.json"], "steps": ["3"], "of": ["both"], "ignore": ["255"], "offset": ["0"],
-    "prediction_offset": ["0"], "num_classes": ["3"], "seeds": ["3"], "against": ["vpt"], "pictures": ["4"],
+    "prediction_offset": ["0"],
+    "void": ["9"], "label_values": ["places"], "prediction_values": ["places"],
+    "num_classes": ["3"], "seeds": ["3"], "against": ["vpt"], "pictures": ["4"],
     "jobs": ["1"], "ablate": ["stages"], "recipe": ["office"], "calibration_folds": ["0"], "best": ["5"],
     "depth_scale": ["1000"], "every": ["1"], "intrinsics": ["correct"], "names": ["a", "b"], "to": ["classifier"],
     "protocol": ["detectron2"], "source": ["offline"], "timeout": ["60"], "retries": ["4"], "prices": ["1", "2"],
@@ -74,7 +76,7 @@ CALLS = {
             "--num-classes",
             "3",
         ],
-        {"ignore", "offset", "prediction_offset"},
+        {"ignore", "offset", "prediction_offset", "label_values", "prediction_values"},
     ),
     "semantic, masks": (
         evaluate,
@@ -93,7 +95,7 @@ CALLS = {
             "--vocabulary",
             "v",
         ],
-        MODEL | {"adapter", "backbone", "pretrained", "ignore", "offset"},
+        MODEL | {"adapter", "backbone", "pretrained", "ignore", "offset", "label_values"},
     ),
     "instance3d, files": (
         evaluate,
@@ -110,7 +112,7 @@ CALLS = {
             "--classes",
             "c",
         ],
-        {"instance_classes", "scenes", "vocabulary", "features"},
+        {"instance_classes", "scenes", "vocabulary", "features", "void"},
     ),
     "instance3d, features": (
         evaluate,
@@ -129,7 +131,7 @@ CALLS = {
             "--features",
             "f",
         ],
-        {"instance_classes", "scenes", "vocabulary", "oracle", "adapter", "backbone", "pretrained", "template"},
+        {"instance_classes", "scenes", "vocabulary", "void", "oracle", "adapter", "backbone", "pretrained", "template"},
     ),
     "interpolation": (
         evaluate,
