@@ -117,7 +117,7 @@ def check_truth(path: Path, truth: NDArray[np.int64], known: Collection[int]) ->
     if unknown:
         raise DataError(
             f"{path} has points of the class ids {' '.join(unknown[:20])}{' ...' if unknown[20:] else ''}, which are "
-            "not in `classes`; use the list that the ground truth was made by, or name those that do not count by `void`"
+            "not in `classes`; use the list that it was made by, or name those that do not count by `void`"
         )
 
 
