@@ -12,7 +12,7 @@ from PIL import Image
 
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
-from opendas_plugin.names import spell_name
+from opendas_plugin.names import NameTable, spell_name
 from opendas_plugin.scenes.colmap import View
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, class_names, is_class, read_things
 from opendas_plugin.scenes.scannetpp_views import ObjectMap, SceneViews, best_views
@@ -52,10 +52,13 @@ def scene_labels(scenes: Sequence[ScanNetPPScene]) -> list[str]:
 def split_names(
     train: Sequence[ScanNetPPScene], val: Sequence[ScanNetPPScene]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Spelling key -> class name over all scenes, and the names that only validation scenes have: the novel ones."""
-    seen = set(class_names(scene_labels(train)))
+    """Spelling key -> class name over all scenes, and the names that only validation scenes have: the novel ones.
+
+    The plain plural of a name of training scenes is not novel.
+    """
+    seen = NameTable(class_names(scene_labels(train)).values())
     names = class_names([*scene_labels(train), *scene_labels(val)])
-    return names, tuple(name for key, name in names.items() if key not in seen)
+    return names, tuple(name for name in names.values() if name not in seen)
 
 
 def raw_names(scenes: Sequence[ScanNetPPScene], names: dict[str, str]) -> dict[str, str]:
