@@ -1,4 +1,4 @@
-"""Writing that leaves either the old file or the whole new one, never half of it."""
+"""Files: written whole or not at all, and read with errors that name the file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from opendas_plugin.errors import DataError, MissingFileError, OutputError
+from opendas_plugin.errors import DataError, MissingFileError, OpenDASError, OutputError
 
 
 @contextlib.contextmanager
@@ -95,21 +95,132 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
+def read_text(path: str | Path, advice: str = "check the path") -> str:
+    """Reads a UTF-8 text with or without a byte-order mark; ``advice`` says what to do where there is no such file.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig").replace("\ufeff", "")  # joined files have one in their middle
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise MissingFileError(f"{path} does not exist; {advice}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected UTF-8 text, found other bytes at {error.start}; save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); check its permissions") from error
+
+
+def read_lines(path: str | Path, advice: str = "check the path") -> list[str]:
+    """The lines of a text without white space around them, empty ones included but for those at the end.
+
+    Raises:
+        MissingFileError, DataError: as :func:`read_text`.
+    """
+    return [line.strip() for line in read_text(path, advice).rstrip().split("\n")]
+
+
+def read_list(path: str | Path, advice: str = "check the path") -> list[str]:
+    """The lines of a text that are not empty, each of which must occur once.
+
+    Raises:
+        MissingFileError, DataError: as :func:`read_text`; also where there is no line, or one is repeated.
+    """
+    lines = [line for line in read_lines(path, advice) if line]
+    if not lines:
+        raise DataError(f"{path} is empty; expected a line for each name")
+    require_unique(lines, f"{path}: the line")
+    return lines
+
+
 def read_json(path: str | Path) -> Any:
     """Reads a JSON file.
 
     Raises:
         MissingFileError: there is no such file.
-        DataError: the file is not UTF-8 JSON; the message has the line.
+        DataError: the file is not UTF-8 JSON, or an object has a key twice; the message has the line or the key.
     """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            require_unique((key for key, _ in pairs), f"{path}: the key")
+        return found
+
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise MissingFileError(f"{path} does not exist; check the path") from error
+        return json.loads(read_text(path), object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: expected JSON, got {error.msg!r}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text, found other bytes at {error.start}") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: expected JSON, got lists or objects inside each other without end") from error
+    except OpenDASError:
+        raise
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"{path}: expected JSON with numbers that can be read ({error})") from error
+
+
+def require_unique(values: Iterable[Hashable], what: str) -> None:
+    """Looks whether values by which things are found occur once.
+
+    Raises:
+        DataError: one does not; the message begins with ``what``, as in "a.json: the image id".
+    """
+    seen: set[Hashable] = set()
+    for value in values:
+        if value in seen:
+            raise DataError(f"{what} {value!r} is there twice, so that one would hide the other; remove one")
+        seen.add(value)
+
+
+_MOST_VISITS = 64  # of one folder by different links; links to links can be followed in 2^n ways
+
+
+def find_files(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
+    """The files of a folder and of all below it, links followed, that end in one of ``suffixes`` (in lower case).
+
+    A link back to a folder that it lies in is passed over, since all of it is read already. Names with a dot first are
+    hidden.
+
+    Returns:
+        path in ``folder`` without suffix, with forward slashes -> file, sorted.
+
+    Raises:
+        MissingFileError: no such folder, or a link leads nowhere.
+        DataError: two files differ in their suffix alone, or a folder cannot be read.
+    """
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder} is not a folder; check the path")
+    found: dict[str, Path] = {}
+    for path in sorted(_walk(folder, (), {})):
+        if path.suffix.lower() not in suffixes or path.name.startswith("."):
+            continue
+        if not path.exists():
+            raise MissingFileError(f"{path} is a link to {path.readlink()}, which does not exist; restore or remove it")
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        if stem in found:
+            raise DataError(f"{found[stem]} and {path} differ only in their suffix; keep one of them")
+        found[stem] = path
+    return found
+
+
+def _walk(folder: Path, above: tuple[str, ...], visits: dict[str, int]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    visits[real] = visits.get(real, 0) + 1
+    if visits[real] > _MOST_VISITS:
+        raise DataError(f"links lead to {real} in more than {_MOST_VISITS} ways, last by {folder}; remove some")
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"the folder {folder} cannot be read ({error.strerror or error}); check it") from error
+    for entry in entries:
+        path = folder / entry.name
+        if entry.is_dir():
+            yield from _walk(path, (*above, real), visits)
+        elif entry.is_file() or entry.is_symlink():
+            yield path
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.files import read_json, write_json
+from opendas_plugin.files import read_json, read_lines, write_json
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import check_names, normal_form
 
@@ -112,20 +112,13 @@ def read_names(source: str | Path | Iterable[str]) -> list[str]:
     elif isinstance(source, str) and "," in source and not Path(source).is_file():
         names, where = [name.strip() for name in source.split(",")], f"the names {source[:60]!r}"
     else:
-        names, where = _lines(Path(source)), str(source)
+        if not Path(source).is_file():
+            raise MissingFileError(f"{source} is not a file of names; check the path, or give names as a,b,c")
+        names, where = read_lines(source), str(source)
     if not names:
         raise DataError(f"{where} holds no name; write one a line")
     check_names(names, where)
     return [normal_form(name) for name in names]
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").rstrip().splitlines()]
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise MissingFileError(f"{path} is not a file of names; check the path, or give names as a,b,c") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text, found other bytes at {error.start}") from error
 
 
 def _values(content: dict[str, Any]) -> LabelValues | None:

@@ -21,6 +21,7 @@ from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.loading import load
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
+from opendas_plugin.scenes.agreement import require_agreement
 from opendas_plugin.scenes.folder import find_cloud, open_scene, read_intrinsic
 from opendas_plugin.scenes.mask_features import (
     PREFIX,
@@ -30,9 +31,10 @@ from opendas_plugin.scenes.mask_features import (
     read_masks,
     save_features,
     save_masks,
+    sparse_masks,
 )
 from opendas_plugin.scenes.pointcloud import fuse, geometric_masks, read_ply, write_ply
-from opendas_plugin.scenes.views import Intrinsics, Views
+from opendas_plugin.scenes.views import Intrinsics, Projector, Views
 
 PROGRAM = "opendas-openmask3d"
 
@@ -70,6 +72,8 @@ class Features(Run[str]):
     """Of the points that SAM is given."""
     resume: bool = False
     """Do nothing where the output is there and was computed just so."""
+    force: bool = False
+    """Go on although the points do not fit the depth maps; `opendas-openmask3d check` shows what is wrong."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -88,7 +92,7 @@ class Features(Run[str]):
         """Computes the features; returns what was written."""
         views = open_scene(self.scene, self.depth_scale, every=self.every, scaling=self.intrinsics)
         points, _ = read_ply(find_cloud(self.scene))
-        extraction = Extraction(views, points, read_masks(self.masks), self.how)
+        extraction = Extraction(views, points, read_masks(self.masks), self.how, force=self.force)
         device = pick_device(self.device)
         model, preprocess = load(self.clip, device)
         source = FeatureSource(self.clip, model)
@@ -123,7 +127,7 @@ class MakeScene(Run[str]):
     colour_suffix: str = ".color.jpg"
     """Ending of the colour pictures."""
     depth_suffix: str = ".depth.png"
-    """Ending of the depth maps, 16-bit and as large as the colour pictures."""
+    """Ending of the depth maps, 16-bit, of the colour pictures' shape; their size may be another."""
     pose_suffix: str = ".pose.txt"
     """Ending of the poses, 4x4 camera to world, metres."""
     depth_scale: float = 1000.0
@@ -134,6 +138,8 @@ class MakeScene(Run[str]):
     """Distance of the fused points, metres."""
     farthest: float = 4.0
     """Depth beyond this many metres is not fused."""
+    force: bool = False
+    """Go on although the points do not fit the depth maps; `opendas-openmask3d check` shows what is wrong."""
 
     def work(self, record: RunRecord) -> str:
         """Makes the scene; returns what was written."""
@@ -148,8 +154,11 @@ class MakeScene(Run[str]):
                 voxel=self.voxel,
                 farthest=self.farthest,
             )
-            write_ply(folder / f"{self.output.name}.ply", points, colours)
             masks = geometric_masks(points)
+            fitted = Projector(views, points, sparse_masks(masks, len(points)), FeatureSettings().threshold)
+            fitted.counts(range(len(views)))
+            require_agreement(fitted, force=self.force)
+            write_ply(folder / f"{self.output.name}.ply", points, colours)
             save_masks(folder / f"{self.output.name}_masks.pt", masks)
             record.write(folder)
         return f"wrote {self.output}: {len(views)} pictures, {len(points)} points, {masks.shape[1]} masks"

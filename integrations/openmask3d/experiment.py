@@ -67,6 +67,8 @@ class Experiment(Run[str]):
     """Adapters of one backbone and one crop policy, such as those of several seeds."""
     output: Path
     """Folder for features and reports, table.txt, summary.json and run.json; what is finished there is kept."""
+    force: bool = False
+    """Go on although the points do not fit the depth maps; `opendas-openmask3d check` shows what is wrong."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -152,7 +154,7 @@ def compute_features(
     folder = options.data / "scenes" / scene
     points, _ = read_ply(find_cloud(folder))
     masks = read_masks(options.masks / kind / MASKS.format(scene))
-    extraction = Extraction(open_scene(folder), points, masks, settings)
+    extraction = Extraction(open_scene(folder), points, masks, settings, force=options.force)
     described = {
         contestant.title: describe(
             contestant.source, extraction.projector.masks, {"regions": "depth of every pixel", "crop": policy.to_dict()}

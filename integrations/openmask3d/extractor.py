@@ -36,6 +36,7 @@ class Overrides:
         seed: of the points that SAM is given; none: numpy's generator as it is, as upstream has it.
         batch_size: crops in one batch of CLIP.
         resume: leave scenes out whose features are there and were computed just so.
+        force: go on where the points do not fit the depth maps.
     """
 
     extractor: Literal["ours", "host"] = "ours"
@@ -45,6 +46,7 @@ class Overrides:
     seed: int | None = None
     batch_size: int = 64
     resume: bool = False
+    force: bool = False
 
 
 _CHOICES = {
@@ -53,6 +55,7 @@ _CHOICES = {
     "intrinsics": ("upstream", "correct"),
     "predictor": ("sam", "boxes"),
     "resume": ("true", "false"),
+    "force": ("true", "false"),
 }
 
 
@@ -74,7 +77,7 @@ def read_overrides(arguments: Sequence[str]) -> Overrides:
             raise ConfigError(f"expected one of opendas.{', opendas.'.join(known)}; got {argument}")
         if value not in _CHOICES.get(name, (value,)) or (name not in _CHOICES and not value.isdecimal()):
             raise ConfigError(f"expected {' or '.join(_CHOICES.get(name, ['a whole number']))} for {key}, got {value}")
-        read: Any = value == "true" if name == "resume" else value if name in _CHOICES else int(value)
+        read: Any = value == "true" if name in ("resume", "force") else value if name in _CHOICES else int(value)
         found = replace(found, **{name: read})
     if found.crops == "adapter" and not adapted:
         raise ConfigError("+opendas.crops=adapter needs an adapter: external.clip_model=opendas:FOLDER")
@@ -137,7 +140,8 @@ class Extractor:
             batch_size=self.overrides.batch_size,
         )
         masks = self.host["masks"]
-        extraction = Extraction(self.views, self.host["pointcloud"].points, masks.masks, settings)
+        points, force = self.host["pointcloud"].points, self.overrides.force
+        extraction = Extraction(self.views, points, masks.masks, settings, force=force, flag="+opendas.force=true")
         choices = {key: getattr(self.overrides, key) for key in ("crops", "intrinsics", "predictor", "seed")}
         scene = {"pictures": len(self.views), "depth_scale": self.views.depth_scale}
         self.described = describe(self.clip, extraction.projector.masks, {**asdict(settings), **choices, **scene})

@@ -25,6 +25,7 @@ from integrations.openmask3d.predictors import Predictor
 from integrations.openmask3d.regions import Region, draw_points, find_regions, grown_box
 from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, PixelFormat, crop
 from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.scenes.agreement import require_agreement
 from opendas_plugin.scenes.mask_features import sparse_masks
 from opendas_plugin.scenes.views import Projector, Views, best_views
 
@@ -72,7 +73,14 @@ class Extraction:
     """
 
     def __init__(
-        self, views: Views, points: NDArray, masks: NDArray | sparse.spmatrix, settings: FeatureSettings
+        self,
+        views: Views,
+        points: NDArray,
+        masks: NDArray | sparse.spmatrix,
+        settings: FeatureSettings,
+        *,
+        force: bool = False,
+        flag: str = "`force`",
     ) -> None:
         """Checks the scene.
 
@@ -81,11 +89,13 @@ class Extraction:
             points: (N, 3), metres.
             masks: (N, M), above 0 where a point belongs to a mask.
             settings: how.
+            force: go on where the points do not fit the depth maps.
+            flag: what an error says of how to do so.
 
         Raises:
             DataError: no pictures, no masks, none with a point, or not one row a point.
         """
-        self.settings = settings
+        self.settings, self.force, self.flag = settings, force, flag
         if not len(views):
             raise DataError("the scene has no pictures with poses; check the folder of the poses")
         self.projector = Projector(
@@ -100,15 +110,19 @@ class Extraction:
             rng: numpy's legacy generator, of which upstream uses the global one.
 
         Raises:
-            DataError: no mask is seen, or the points lie nowhere near the surfaces of the depth maps.
+            DataError: no mask is seen, or the points do not fit the depth maps.
         """
         views = len(self.projector.views)
         counts = self.projector.counts(tqdm(range(views), desc="visible points", unit="picture", disable=None))
+        require_agreement(self.projector, force=self.force, flag=self.flag)
         unseen = int((counts.max(axis=0) == 0).sum())
         if unseen == counts.shape[1]:
             raise DataError("no mask is seen in any picture; check that masks, cloud and pictures are of one scene")
         if unseen:
-            logger.warning("%d of %d masks are seen in no picture: their features are 0", unseen, counts.shape[1])
+            share = 100 * unseen / counts.shape[1]
+            logger.warning(
+                "%d of %d masks are seen in no picture (%.0f%%): their features are 0", unseen, counts.shape[1], share
+            )
         best = best_views(counts, self.settings.top_k)
         draws = draw_points(best, counts, self.settings.rounds, self.settings.points, rng)
         order = tqdm(draws, desc="boxes" if predictor is None else "SAM", unit="picture", disable=None)

@@ -21,7 +21,7 @@ from opendas_plugin.commands.common import BAD_USAGE, DONE, UsageError, run_comm
 from opendas_plugin.errors import MissingFileError
 
 PROGRAM = "opendas-openmask3d"
-OWN_COMMANDS = {"features": "commands", "scene": "commands", "experiment": "experiment"}
+OWN_COMMANDS = {"features": "commands", "scene": "commands", "check": "checking", "experiment": "experiment"}
 """A command of ours, and the module that has it."""
 
 logger = logging.getLogger("integrations.openmask3d")
@@ -126,7 +126,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Runs a script of an OpenMask3D checkout, unmodified, with an OpenDAS adapter: "
         "external.clip_model=opendas:ADAPTER where features are computed, --clip-model opendas:ADAPTER in evaluation "
         "and visualisation. `features` computes mask features without a checkout, `scene` makes a scene of RGB-D "
-        "frames, `experiment` compares adapters with plain CLIP on the office domain; each has --help.",
+        "frames, `check` looks whether a scene's parts fit, `experiment` compares adapters with plain CLIP on the "
+        "office domain; each has --help.",
         add_help=False,  # --help is the script's too
         allow_abbrev=False,
     )

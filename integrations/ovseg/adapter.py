@@ -90,7 +90,7 @@ def read_adapter(folder: str | os.PathLike) -> Adapter:
     try:
         if path.stat().st_size > MAX_CONFIG:
             raise ValueError(f"it is larger than {MAX_CONFIG >> 20} MiB")
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise OVSegError(f"{path} could not be read ({error}); the adapter is damaged") from error
     _check_config(config, path)

@@ -10,6 +10,7 @@ from typing import Any
 from integrations.ovseg.errors import OVSegError
 
 FIELDS = ("name", "images", "labels", "classes")
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 IGNORE = 255
 """The label value that does not count, where the file names no other."""
 
@@ -27,7 +28,7 @@ def register(path: Path) -> None:
     from detectron2.data import DatasetCatalog, MetadataCatalog
 
     described = read(path)
-    name, images, labels = str(described["name"]), path.parent / described["images"], path.parent / described["labels"]
+    name, images, labels = described["name"], path.parent / described["images"], path.parent / described["labels"]
     records = _match(images, labels)
     if name in DatasetCatalog.list():
         raise OVSegError(f"{path}: OVSeg already has a dataset {name}; choose another name")
@@ -48,7 +49,7 @@ def read(path: Path) -> Mapping[str, Any]:
         OVSegError: it is missing, or does not hold what it should.
     """
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        described = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise OVSegError(f"{path} could not be read ({error}); expected JSON that describes a dataset") from error
     if not isinstance(described, dict) or set(FIELDS) - set(described) or set(described) - {*FIELDS, "ignore"}:
@@ -56,16 +57,30 @@ def read(path: Path) -> Mapping[str, Any]:
     classes = described["classes"]
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
         raise OVSegError(f"{path}: expected classes to be a list of names, got {classes!r}")
+    for field in FIELDS[:3]:
+        if not isinstance(described[field], str) or not described[field]:
+            raise OVSegError(f"{path}: expected {field} to be a text, got {described[field]!r}")
+    if type(described.get("ignore", IGNORE)) is not int:
+        raise OVSegError(f"{path}: expected ignore to be a whole number, got {described['ignore']!r}")
     return described
 
 
 def _match(images: Path, labels: Path) -> list[dict[str, str]]:
     """Every label PNG with the picture of its stem."""
-    pictures = {picture.stem: picture for picture in sorted(images.glob("*.*"))}
-    maps = sorted(labels.glob("*.png"))
+    pictures, maps = _by_stem(images, PICTURES), _by_stem(labels, (".png",))
     if not maps:
         raise OVSegError(f"{labels} is not a folder with label PNGs; check the dataset's labels")
-    alone = [found for found in maps if found.stem not in pictures]
+    alone = [path for stem, path in maps.items() if stem not in pictures]
     if alone:
         raise OVSegError(f"{images} has no picture for {alone[0]} ({len(alone)} such label maps of {len(maps)})")
-    return [{"file_name": str(pictures[found.stem]), "sem_seg_file_name": str(found)} for found in maps]
+    return [{"file_name": str(pictures[stem]), "sem_seg_file_name": str(path)} for stem, path in maps.items()]
+
+
+def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.*")):
+        if path.name.startswith(".") or path.suffix.lower() not in suffixes:
+            continue
+        if found.setdefault(path.stem, path) != path:
+            raise OVSegError(f"{found[path.stem]} and {path} differ only in their suffix; keep one of them")
+    return found

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from opendas_plugin.data.images import UPRIGHT, orientation
 from opendas_plugin.data.manifest import read_manifest, write_manifest
 from opendas_plugin.data.reading import ImageReading, Reading
 from opendas_plugin.data.segments import Segment
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 NOVEL_IN_TRAINING = "novel name in a training image"
 HELD_OUT = "name held out"
 NEGATIVES = "negatives.json"
+TURNED = "turned"
+"""In ``domain.json``: the masks are of pictures that are turned as their EXIF orientation says."""
 FILES = ("train.jsonl", "val.jsonl", "vocabulary.json", "domain.json", NEGATIVES, "run.json")
 
 
@@ -71,6 +74,8 @@ def load_domain(folder: str | Path) -> Domain:
         _check(domain)
     except DataError as error:
         raise DataError(f"{folder}: {error}") from error
+    if info.get("exif") != TURNED:
+        _require_upright(folder, domain)
     shared = {segment.image for segment in train} & {segment.image for segment in val}
     if shared:
         log.warning("%s: %d images are in both training and validation", folder, len(shared))
@@ -120,6 +125,7 @@ def build_domain(
 
     info = {
         "name": name,
+        "exif": TURNED,
         "images": {split: len(images) for split, images in parts.items()},
         "images_without_labels": train.unlabelled + (val.unlabelled if val else 0),
         "kept": {"train": len(kept), "val": len(segments["val"])},
@@ -226,6 +232,17 @@ def _pair(train: Reading, val: Reading) -> dict[str, list[ImageReading]]:
     if odd:
         raise DataError(f"training and validation data name different classes: {odd[0]!r} is only in one of them")
     return {"train": list(train.images), "val": list(val.images)}
+
+
+def _require_upright(folder: Path, domain: Domain) -> None:
+    """A domain of the time when pictures were not turned must not have pictures that would be turned now."""
+    images = dict.fromkeys(segment.image for segment in (*domain.train, *domain.val))
+    turned = [image for image in images if orientation(image)[0] != UPRIGHT]
+    if turned:
+        raise DataError(
+            f"{folder} was prepared when pictures were not yet turned by their EXIF orientation, and {turned[0]} has "
+            f"one ({len(turned)} of {len(images)} pictures); prepare the data again"
+        )
 
 
 def _absent(names: Sequence[str], segments: Sequence[Segment]) -> list[str]:

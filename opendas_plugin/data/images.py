@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -12,13 +15,15 @@ from PIL import Image
 from opendas_plugin.errors import DataError, MissingFileError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+LABEL_SUFFIXES = (".png", ".tif", ".tiff")  # more than 255 classes are often stored as TIFF
 
 
 def read_image(path: str | Path) -> np.ndarray:
     """Reads a picture as uint8 (H, W, 3), RGB.
 
-    Grey, palette, CMYK and other pictures are converted; an alpha channel is dropped and EXIF rotation is not applied,
-    as open_clip does; of 16-bit grey the high byte is kept, as Pillow does for 16-bit RGB.
+    Grey, palette, CMYK and other pictures are converted, and an alpha channel is dropped, as open_clip does; of 16-bit
+    grey the high byte is kept, as Pillow does for 16-bit RGB. A picture with an EXIF orientation is turned by it, as
+    viewers, annotation tools and detectron2 do.
 
     Raises:
         MissingFileError, DataError: no such file; not a picture, truncated, or without a defined range (32-bit, float).
@@ -32,12 +37,31 @@ def convert_image(picture: Image.Image, name: str) -> np.ndarray:
     Raises:
         DataError: an image without a defined range.
     """
+    return turn(_as_rgb(picture, name), _orientation(picture))
+
+
+def _as_rgb(picture: Image.Image, name: str) -> np.ndarray:
     if picture.mode.startswith("I;16"):
         grey = (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if picture.mode in ("I", "F"):
         raise DataError(f"{name}: expected 8 or 16 bits a channel, got mode {picture.mode!r}; convert it to 8-bit RGB")
     return np.asarray(picture.convert("RGB"))
+
+
+def read_upright(path: str | Path) -> np.ndarray:
+    """Reads a picture whose pixels have been measured, as by poses and depth maps; otherwise as :func:`read_image`.
+
+    Raises:
+        MissingFileError, DataError: as there; also a picture with an EXIF orientation: nothing says whether what was
+            measured is of the stored or of the turned pixels.
+    """
+    if orientation(path)[0] != UPRIGHT:
+        raise DataError(
+            f"{path} has an EXIF orientation, and nothing says whether its camera and depth are those of the stored or "
+            "of the turned pixels; save it the right way round, without the tag"
+        )
+    return read_image(path)
 
 
 def read_labels(path: str | Path) -> np.ndarray:
@@ -47,6 +71,7 @@ def read_labels(path: str | Path) -> np.ndarray:
         MissingFileError, DataError: no such file; not a picture, truncated, or of more than one channel.
     """
     picture = _load(path)
+    _refuse_orientation(picture, path)
     if picture.mode not in ("L", "P", "1", "I") and not picture.mode.startswith("I;16"):
         raise DataError(f"{path}: expected one channel of label values, got mode {picture.mode!r}; store them as grey")
     return np.asarray(picture).astype(np.int64)
@@ -58,13 +83,20 @@ def picture_size(path: str | Path) -> tuple[int, int]:
     Raises:
         MissingFileError, DataError: no such file; not a picture.
     """
-    try:
-        with Image.open(path) as picture:
-            return picture.height, picture.width
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise MissingFileError(f"{path} does not exist; check the path") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as a picture ({error}); replace or remove it") from error
+    return orientation(path)[1]
+
+
+def read_depth(path: str | Path) -> np.ndarray:
+    """Reads a depth map as int64 (H, W): the stored values of a 16-bit or 32-bit integer picture.
+
+    Raises:
+        MissingFileError, DataError: no such file; not a picture, truncated, or of another kind.
+    """
+    picture = _load(path)
+    _refuse_orientation(picture, path)
+    if picture.mode != "I" and not picture.mode.startswith("I;16"):
+        raise DataError(f"{path}: expected a depth map of 16 bits and one channel, got mode {picture.mode!r}")
+    return np.asarray(picture).astype(np.int64)
 
 
 def read_ids(path: str | Path) -> np.ndarray:
@@ -74,6 +106,7 @@ def read_ids(path: str | Path) -> np.ndarray:
         MissingFileError, DataError: no such file; not a picture, truncated, or not RGB.
     """
     picture = _load(path)
+    _refuse_orientation(picture, path)
     if picture.mode != "RGB":
         raise DataError(f"{path}: expected a panoptic PNG in RGB, got mode {picture.mode!r}")
     return np.asarray(picture).astype(np.int64) @ np.array([1, 256, 65536])
@@ -109,12 +142,96 @@ class _Slot:
         self.picture: np.ndarray | None = None
 
 
-def _load(path: str | Path) -> Image.Image:
+UPRIGHT = 1
+_ORIENTATION = 0x0112
+_SIDEWAYS = 5  # from here on width and height change places
+Exif = Literal["turned", "stored"]
+"""The frame that labels of a picture with an EXIF orientation are drawn in: as viewers show it, or as it is stored."""
+
+
+def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns stored pixels (H, W, ...) as an EXIF orientation, 1 to 8, says: as ``PIL.ImageOps.exif_transpose``."""
+    if orientation >= _SIDEWAYS:
+        pixels = pixels.swapaxes(0, 1)
+    down, right = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    return pixels[:: -1 if down else 1, :: -1 if right else 1]
+
+
+def orientation(path: str | Path) -> tuple[int, tuple[int, int]]:
+    """The EXIF orientation of a picture, 1 where it has none, and its stored height and width; of its head alone.
+
+    Raises:
+        MissingFileError, DataError: no such file, or not a picture.
+    """
+    with _picture_errors(path), Image.open(path) as picture:
+        return _orientation(picture), (picture.height, picture.width)
+
+
+def label_frame(
+    image: Path, size: tuple[int, ...], name: str, exif: Exif | None, *, decode: bool = True
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Looks whether labels fit a picture, and in which frame they are drawn.
+
+    Args:
+        image: the picture.
+        size: height and width of the labels.
+        name: of the labels, in errors.
+        exif: the frame, where the sizes do not tell; None: they must.
+        decode: see that the whole picture can be read, not its head alone.
+
+    Returns:
+        What brings labels (H, W) into the frame of :func:`read_image`; None: they are in it.
+
+    Raises:
+        MissingFileError, DataError: the picture cannot be read, the sizes differ, the labels fit the picture only as it
+            is stored, or nothing says which frame they are drawn in.
+    """
+    number, stored = orientation(image)
+    if decode:
+        read_image(image)
+    turned = stored[::-1] if number >= _SIDEWAYS else stored
+    wanted = {"turned": turned, "stored": stored}
+    if tuple(size) not in ([turned, stored] if exif is None else [wanted[exif]]):
+        frame = "" if number == UPRIGHT else f", {exif or 'turned'} as its EXIF orientation says"
+        fits = wanted[exif or "turned"]
+        raise DataError(f"{name} is {size[1]}x{size[0]}, but its image {image} is {fits[1]}x{fits[0]}{frame}")
+    if number == UPRIGHT or exif == "turned" or (exif is None and tuple(size) != stored):
+        return None
+    if exif is None:
+        known = "nothing says which of the two" if stored == turned else "by its size the stored ones"
+        raise DataError(
+            f"{image} has an EXIF orientation, by which viewers turn it, and {name} was drawn on either the turned or "
+            f"the stored pixels ({known}); say `exif` turned or stored"
+        )
+    return lambda labels: turn(labels, number)
+
+
+def _orientation(picture: Image.Image) -> int:
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture
+        found = picture.getexif().get(_ORIENTATION, UPRIGHT)
+    except Exception:  # noqa: BLE001  (damaged EXIF data fail in many ways, and say nothing then)
+        return UPRIGHT
+    return found if isinstance(found, int) and 1 <= found <= 8 else UPRIGHT
+
+
+def _refuse_orientation(picture: Image.Image, path: str | Path) -> None:
+    if _orientation(picture) != UPRIGHT:
+        raise DataError(
+            f"{path}: values with an EXIF orientation may be meant turned or not; save them without the tag"
+        )
+
+
+@contextmanager
+def _picture_errors(path: str | Path) -> Iterator[None]:
+    try:
+        yield
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise MissingFileError(f"{path} does not exist; check the path") from error
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as a picture ({error}); replace or remove it") from error
+
+
+def _load(path: str | Path) -> Image.Image:
+    with _picture_errors(path), Image.open(path) as picture:
+        picture.load()
+        return picture

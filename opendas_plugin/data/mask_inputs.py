@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from opendas_plugin.crops import Box, mask_box
-from opendas_plugin.data.segments import EMPTY, Region, Segment, check_rle
+from opendas_plugin.data.segments import EMPTY, Region, Segment, check_rle, from_runs
 from opendas_plugin.errors import DataError
 
 IMAGE = Path("image")
@@ -145,7 +144,10 @@ def _stack(masks: torch.Tensor | np.ndarray) -> torch.Tensor | np.ndarray:
 
 
 def _array(mask: Any, place: int) -> torch.Tensor | NDArray:
-    array = mask if isinstance(mask, torch.Tensor) else np.asarray(mask)
+    try:
+        array = mask if isinstance(mask, torch.Tensor) else np.asarray(mask)
+    except ValueError as error:
+        raise DataError(f"mask {place}: expected (H, W), got rows of several lengths ({error})") from error
     array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
     if array.ndim != 2:
         raise DataError(f"mask {place}: expected (H, W), got {array.dtype} {tuple(array.shape)}")
@@ -179,23 +181,19 @@ def _from_dict(mask: Mapping[str, Any], place: int, height: int, width: int) -> 
             f"mask {place}: expected a run-length code with size and counts, or {_TOOLS}, got a dict with "
             f"{', '.join(sorted(map(str, mask))) or 'nothing'}"
         )
-    if list(mask["size"]) != [height, width]:
-        raise DataError(f"mask {place} has the size {list(mask['size'])}, but its image is [{height}, {width}]")
-    counts = mask["counts"]
+    size, counts = mask["size"], mask["counts"]
+    size = size.tolist() if isinstance(size, np.ndarray | torch.Tensor) else size
+    if not isinstance(size, list | tuple) or list(size) != [height, width]:
+        raise DataError(f"mask {place} has the size {size!r:.60}, but its image is [{height}, {width}]")
     if isinstance(counts, bytes):
         counts = counts.decode("ascii", errors="replace")
     if not isinstance(counts, str):
-        return _compressed(counts, place, height, width)
+        try:
+            return Segment(IMAGE, from_runs(counts, height, width), "")
+        except DataError as error:
+            raise DataError(f"mask {place}: {error}") from error
     code = {"size": [height, width], "counts": counts}
     wrong = check_rle(code)
     if wrong and wrong != EMPTY:
         raise DataError(f"mask {place}: {wrong}")
     return Segment(IMAGE, code, "")
-
-
-def _compressed(counts: Any, place: int, height: int, width: int) -> Region:
-    runs = np.asarray(counts)
-    if runs.ndim != 1 or runs.dtype.kind not in "iu" or (runs < 0).any() or runs.sum() != height * width:
-        raise DataError(f"mask {place}: expected run lengths that add up to {width}x{height} pixels")
-    code = coco_mask.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
-    return Segment(IMAGE, {"size": [height, width], "counts": code["counts"].decode("ascii")}, "")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, PixelFormat
+from opendas_plugin.data.images import UPRIGHT, orientation
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import OutputError
 from opendas_plugin.files import write_json
@@ -94,6 +95,8 @@ def _key(segments: Sequence[Segment], policy: CropPolicy, pixels: PixelFormat) -
     for segment in segments:
         if segment.image not in stamps:
             state = segment.image.stat()
-            stamps[segment.image] = f"{segment.image.resolve()} {state.st_size} {state.st_mtime_ns}"
+            number = orientation(segment.image)[0]
+            turned = "" if number == UPRIGHT else f" {number}"  # crops of an earlier version were not turned
+            stamps[segment.image] = f"{segment.image.resolve()} {state.st_size} {state.st_mtime_ns}{turned}"
         digest.update(f"{stamps[segment.image]} {segment.rle['counts']}\n".encode())
     return digest.hexdigest()[:16]

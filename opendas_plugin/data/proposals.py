@@ -248,4 +248,4 @@ def _large(instances: NDArray[np.int64]) -> Iterator[int]:
 
 
 def _entry(name: str, mask: Mask) -> dict[str, Any]:
-    return {"file_name": name, "segmentation": encode(mask)}
+    return {"file_name": name, "segmentation": encode(mask), "exif": "turned"}

@@ -16,8 +16,12 @@ from opendas_plugin.crops import Box
 from opendas_plugin.errors import DataError
 from opendas_plugin.names import normal_form
 
-# Numbers of up to 13 characters, each ended by one of the first half of the alphabet; the C decoder trusts this.
-_COMPRESSED = re.compile(r"(?:[P-o]{0,12}[0-O])+")
+# Numbers of up to 6 characters, 30 bits, each ended by one of the alphabet's first half; the C decoder trusts this.
+_COMPRESSED = re.compile(r"(?:[P-o]{0,5}[0-O])+")
+
+MOST_PIXELS = 1 << 28
+"""Pixels of the largest mask: more than the largest picture that Pillow opens has, and as many bytes."""
+_LONGEST_OUTLINE = 10_000_000  # pixels of a polygon; pycocotools holds five points for each
 
 EMPTY = "the mask is empty"
 """What :func:`check_rle` says of a code without a pixel."""
@@ -102,8 +106,7 @@ class Region(Protocol):
 
 def encode(mask: np.ndarray) -> dict[str, Any]:
     """Bool (H, W) -> COCO's compressed run-length code with ``counts`` as text, ready for JSON."""
-    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+    return _as_text(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8)))
 
 
 def check_rle(rle: Any) -> str | None:
@@ -133,12 +136,63 @@ def check_rles(rles: Sequence[Any]) -> tuple[int, str] | None:
     return first, EMPTY
 
 
+def from_runs(counts: Any, height: int, width: int) -> dict[str, Any]:
+    """COCO's uncompressed run lengths, zeros first and column by column -> its compressed code.
+
+    Raises:
+        DataError: they are no whole numbers from 0, or do not add up to the size.
+    """
+    if not isinstance(counts, Sequence | np.ndarray) or isinstance(counts, str | bytes):
+        raise DataError(f"expected run lengths as a list of whole numbers, got {counts!r:.60}")
+    runs = [int(run) if isinstance(run, int | np.integer) and not isinstance(run, bool) else -1 for run in counts]
+    if any(run < 0 for run in runs) or sum(runs) != height * width:
+        raise DataError(f"expected run lengths, whole numbers from 0, that add up to {width}x{height} pixels")
+    return _as_text(coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width))
+
+
+def from_polygons(polygons: Any, height: int, width: int) -> dict[str, Any]:
+    """COCO's polygons, ``[x0, y0, x1, y1, ...]`` each, in pixels -> the code of all they cover.
+
+    Those of fewer than three points cover nothing. pycocotools itself does not look at the numbers: infinite ones end
+    the process, and far ones fill the memory.
+
+    Raises:
+        DataError: no polygon of three points, odd or other than finite numbers, or points far outside the picture.
+    """
+    if not isinstance(polygons, list) or not all(isinstance(polygon, list) for polygon in polygons):
+        raise DataError(f"expected polygons as lists of numbers, got {polygons!r:.60}")
+    for polygon in polygons:
+        _check_polygon(polygon, height, width)
+    whole = [polygon for polygon in polygons if len(polygon) >= 6]
+    if not whole:
+        raise DataError(f"expected a polygon of at least three points, got {polygons!r:.60}")
+    return _as_text(coco_mask.merge(coco_mask.frPyObjects(whole, height, width)))
+
+
+def _check_polygon(polygon: list[Any], height: int, width: int) -> None:
+    if len(polygon) % 2 or not all(isinstance(value, int | float) and not isinstance(value, bool) for value in polygon):
+        raise DataError(f"expected a polygon as x and y of each point in turn, got {polygon!r:.60}")
+    reach = max(height, width)
+    odd = next((value for value in polygon if not -reach <= value <= 2 * reach), None)  # nan too
+    if odd is not None:
+        raise DataError(f"a polygon has the coordinate {odd!r:.30}, far outside its picture of {width}x{height} pixels")
+    points = np.array(polygon, dtype=np.float64).reshape(-1, 2)
+    if len(points) and np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum() > _LONGEST_OUTLINE:
+        raise DataError(f"a polygon's outline is over {_LONGEST_OUTLINE} pixels long")
+
+
+def _as_text(rle: Mapping[str, Any]) -> dict[str, Any]:
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
 def _malformed(rle: Any) -> str | None:
     if not isinstance(rle, dict) or not isinstance(rle.get("counts"), str):
         return 'expected "rle" as {"size": [height, width], "counts": "..."}'
     size = rle.get("size")
     if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
-        return f'expected "size" as [height, width] in pixels, got {size!r}'
+        return f'expected "size" as [height, width] in pixels, got {size!r:.60}'
+    if size[0] * size[1] > MOST_PIXELS:
+        return f"the mask is {size[1]}x{size[0]} pixels, more than any picture that can be read"
     return None if _COMPRESSED.fullmatch(rle["counts"]) else '"counts" is not a compressed run-length code'
 
 

@@ -12,14 +12,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.errors import DataError
 from opendas_plugin.eval.instance3d import Instance
-from opendas_plugin.files import read_json
+from opendas_plugin.files import read_lines, read_list, require_unique
 from opendas_plugin.names import check_names, normal_form
+from opendas_plugin.scenes.mask_files import read_integers, read_listing, read_mask_lines, read_rle
 
 Protocol = Literal["scannet", "scannetpp"]
 
 logger = logging.getLogger(__name__)
+
+_DIGITS = 15  # of a class id; times 1000 it must fit an int64
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,16 @@ def read_classes(path: Path, protocol: Protocol) -> Classes:
     """
     names = read_names(path)
     if protocol == "scannetpp":
+        if len(read_lines(path)) != len(names):
+            raise DataError(f"{path} has an empty line, but names are numbered by their lines; remove it or name it")
         check_names(names, str(path))
         return Classes(tuple(range(len(names))), names)
     pairs = [line.split(maxsplit=1) for line in names]
     for number, pair in enumerate(pairs):
-        if len(pair) < 2 or not pair[0].isdecimal():
+        if len(pair) < 2 or not pair[0].isdecimal() or len(pair[0]) > _DIGITS:
             raise DataError(f'{path}, line {number + 1}: expected "id name", got {names[number]!r}')
     ids = tuple(int(first) for first, _ in pairs)
-    if len(set(ids)) < len(ids):
-        raise DataError(f"{path}: expected each class id once")
+    require_unique(ids, f"{path}: the class id")
     check_names([name for _, name in pairs], str(path))
     return Classes(ids, tuple(name for _, name in pairs))
 
@@ -72,12 +76,9 @@ def read_names(path: Path) -> tuple[str, ...]:
     """Reads the lines of a text file that are not empty, in Unicode's NFC.
 
     Raises:
-        MissingFileError, DataError: there is no such file, or nothing in it.
+        MissingFileError, DataError: there is no such file, nothing in it, or a line twice.
     """
-    lines = tuple(normal_form(line.strip()) for line in _text(path).splitlines() if line.strip())
-    if not lines:
-        raise DataError(f"{path} is empty; expected a line for each name")
-    return lines
+    return tuple(normal_form(line) for line in read_list(path))
 
 
 def read_truth(path: Path) -> NDArray[np.int64]:
@@ -86,7 +87,7 @@ def read_truth(path: Path) -> NDArray[np.int64]:
     Raises:
         MissingFileError, DataError: there is no such file, or a line is no integer.
     """
-    return _integers(path, "class * 1000 + instance")
+    return read_integers(path, "class * 1000 + instance")
 
 
 def read_kept(path: Path, points: int) -> NDArray[np.bool_]:
@@ -95,7 +96,7 @@ def read_kept(path: Path, points: int) -> NDArray[np.bool_]:
     Raises:
         MissingFileError, DataError: there is no such file, or a number is no vertex.
     """
-    removed = _integers(path, "a vertex number")
+    removed = read_integers(path, "a vertex number")
     if removed.size and not (removed.min() >= 0 and removed.max() < points):
         raise DataError(f"{path}: expected vertices 0 to {points - 1}, got {removed.min()} to {removed.max()}")
     kept = np.ones(points, dtype=bool)
@@ -138,86 +139,30 @@ def read_predictions(
     Raises:
         MissingFileError, DataError: a file is missing, lies outside ``folder``, or does not hold what it should.
     """
-    path = folder / f"{scene}.txt"
-    found: dict[Path, tuple[int, float]] = {}
-    for number, line in enumerate(_text(path).splitlines()):
-        mask, class_id, score = _prediction_line(line, f"{path}, line {number + 1}", protocol)
-        if not (folder / mask).resolve().is_relative_to(folder.resolve()):
-            raise DataError(f"{path}, line {number + 1}: {mask} lies outside {folder}; mask files must lie in it")
+    found: dict[str, tuple[int, float]] = {}
+    for where, mask, text, score in read_listing(folder, scene):
+        class_id, sure = _class_and_score(text, score, where, protocol)
         if class_id not in known:
             raise DataError(
-                f"{path}, line {number + 1}: the class id {class_id} is not one of the {len(known)} in `classes`, "
+                f"{where}: the class id {class_id} is not one of the {len(known)} in `classes`, "
                 f"{min(known)} to {max(known)}; use the list that the predictions were made by"
             )
-        if folder / mask in found:
-            logger.warning("%s names %s twice; the last line counts", path, mask)
-        found[folder / mask] = class_id, score
+        if mask in found:
+            logger.warning("%s names %s twice; the last line counts", where, mask)
+        found[mask] = class_id, sure
     read_mask = read_rle if protocol == "scannetpp" else read_mask_lines
-    for file, (class_id, score) in found.items():
-        yield Instance(read_mask(file, points), class_id, score)
+    for mask, (number, confidence) in found.items():
+        yield Instance(read_mask(folder / mask, points), number, confidence)
 
 
-def read_mask_lines(path: Path, points: int) -> NDArray[np.int64]:
-    """Reads a mask with one number a point, 0 outside: the points (n,) inside.
-
-    Raises:
-        MissingFileError, DataError: there is no such file, or it is not about ``points`` points.
-    """
-    values = _integers(path, "0 or 1")
-    if len(values) != points:
-        raise DataError(f"{path} is about {len(values)} points, but the ground truth has {points}")
-    return np.flatnonzero(values)
-
-
-def read_rle(path: Path, points: int) -> NDArray[np.int64]:
-    """Reads ScanNet++'s run-length code (common/utils/rle.py): the points (n,) inside.
-
-    Raises:
-        MissingFileError, DataError: there is no such file, or it is not such a code of ``points`` points.
-    """
-    content = read_json(path)
-    odd = DataError(f'{path}: expected {{"length": {points}, "counts": "start number ..."}} with starts from 1')
-    if not isinstance(content, dict) or not isinstance(content.get("counts"), str):
-        raise odd
+def _class_and_score(class_id: str, score: str, where: str, protocol: Protocol) -> tuple[int, float]:
     try:
-        numbers = np.array(content["counts"].split(), dtype=np.int64)
-    except ValueError as error:
-        raise odd from error
-    starts, lengths = numbers[::2] - 1, numbers[1::2]
-    if content.get("length") != points or len(starts) != len(lengths):
-        raise odd
-    if len(starts) and not (starts.min() >= 0 and lengths.min() >= 0 and (starts + lengths).max() <= points):
-        raise odd
-    first = np.repeat(starts - np.cumsum(lengths) + lengths, lengths)  # of each run, less what came before it
-    return np.unique(first + np.arange(lengths.sum()))
-
-
-def _prediction_line(line: str, where: str, protocol: Protocol) -> tuple[str, int, float]:
-    try:
-        mask, class_id, score = line.split()
         if not float(class_id).is_integer():
             raise ValueError(class_id)
-        parsed = mask, int(float(class_id)), float(score)
+        parsed = int(float(class_id)), float(score)
     except (ValueError, OverflowError) as error:
-        raise DataError(f'{where}: expected "mask_file class_id score", got {line!r}') from error
-    if not math.isfinite(parsed[2]) or (protocol == "scannetpp" and not 0 <= parsed[2] <= 1):
+        raise DataError(f'{where}: expected "mask_file class_id score", got {class_id!r} and {score!r}') from error
+    if not math.isfinite(parsed[1]) or (protocol == "scannetpp" and not 0 <= parsed[1] <= 1):
         wanted = "from 0 to 1" if protocol == "scannetpp" else "that is a number"
         raise DataError(f"{where}: expected a score {wanted}, got {score}")
     return parsed
-
-
-def _integers(path: Path, what: str) -> NDArray[np.int64]:
-    lines = _text(path).split()
-    try:
-        return np.array(lines, dtype=np.int64) if lines else np.empty(0, dtype=np.int64)
-    except (ValueError, OverflowError) as error:
-        raise DataError(f"{path}: expected {what} a line ({error})") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise MissingFileError(f"{path} does not exist; check the path") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8 text, found other bytes at {error.start}") from error

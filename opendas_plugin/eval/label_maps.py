@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from opendas_plugin.data.images import read_labels
+from opendas_plugin.data.images import LABEL_SUFFIXES, read_labels
 from opendas_plugin.data.segments import EMPTY, check_rle
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.classification import Confusion
 from opendas_plugin.eval.number_tables import doubt
 from opendas_plugin.eval.semantic import NONE
-from opendas_plugin.files import read_json
+from opendas_plugin.files import find_files, read_json
 from opendas_plugin.label_values import UNKNOWN, LabelValues
 
 ClassMap = NDArray[np.int64]
@@ -28,7 +28,6 @@ Found = TypeVar("Found")
 Readers = dict[str, Callable[[], ClassMap]]
 """Path without suffix -> a function that reads or paints the map."""
 
-_SUFFIXES = (".png", ".tif", ".tiff")  # more than 255 classes are often stored as TIFF
 _UNUSED = 255  # in a predicted PNG, where it is no class: a pixel without a prediction
 
 logger = logging.getLogger(__name__)
@@ -105,12 +104,9 @@ def map_files(folder: Path) -> dict[str, Path]:
 
     Raises:
         MissingFileError: there is no such folder, or no label map in it.
+        DataError: two files differ in their suffix alone.
     """
-    found = {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-    }
+    found = find_files(folder, LABEL_SUFFIXES) if folder.is_dir() else {}
     if not found:
         raise MissingFileError(f"{folder} is not a folder with PNG or TIFF label maps; check the path")
     return found
@@ -179,11 +175,16 @@ def without_suffix(name: str) -> str:
 def _readers_of_json(path: Path, labelling: Labelling) -> Readers:
     content = read_json(path)
     segments: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    pictures: dict[str, str] = {}
     for place, entry in enumerate(content if isinstance(content, list) else [content]):
         fault = _fault(entry, labelling)
         if fault is not None:
             raise DataError(f"{path}, entry {place + 1}: {fault}")
-        segments[without_suffix(entry["file_name"])].append(entry)
+        picture = PurePosixPath(entry["file_name"].replace("\\", "/"))
+        stem = without_suffix(entry["file_name"])
+        if pictures.setdefault(stem, picture.as_posix()) != picture.as_posix():
+            raise DataError(f"{path}: {pictures[stem]} and {picture} differ only in their suffix; keep one of them")
+        segments[stem].append(entry)
     return {
         name: partial(_paint, entries, labelling.predictions, f"{path}, {name}") for name, entries in segments.items()
     }

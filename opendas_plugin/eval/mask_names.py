@@ -15,7 +15,7 @@ from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.instance3d import Instance
 from opendas_plugin.eval.instance_files import Classes
 from opendas_plugin.files import write_text
-from opendas_plugin.scenes.mask_features import FeatureSource, check_pair, read_masks
+from opendas_plugin.scenes.mask_features import FeatureSource, check_pair, read_array, read_masks
 
 MASKS, FEATURES = "{}_masks.pt", "{}_openmask3d_features.npy"
 """OpenMask3D's names for a scene's files."""
@@ -94,7 +94,7 @@ class NamedScenes:
         for path in (masks_path, features_path):
             if not path.is_file():
                 raise MissingFileError(f"{path} does not exist; compute the masks and features of every scene first")
-        masks, features = np.asarray(read_masks(masks_path)), np.load(features_path)
+        masks, features = np.asarray(read_masks(masks_path)), read_array(features_path, "compute it")
         check_pair(features_path, features, self.source)
         if masks.ndim != 2 or masks.shape[0] != points:
             raise DataError(f"{masks_path} has the shape {masks.shape}, but the ground truth has {points} points")

@@ -6,18 +6,19 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from opendas_plugin.data.images import IMAGE_SUFFIXES, picture_size
+from opendas_plugin.data.images import IMAGE_SUFFIXES, Exif, label_frame, picture_size
 from opendas_plugin.data.segments import Segment, check_rle, encode
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.label_maps import map_files, match, without_suffix
 from opendas_plugin.eval.semantic import NONE
-from opendas_plugin.files import read_json, write_json, write_text
+from opendas_plugin.files import find_files, read_json, write_json, write_text
 from opendas_plugin.labeller import Labeller
 
 Entry = dict[str, object]
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 def read_proposals(path: str | Path, images: str | Path) -> list[Segment]:
     """Reads class-agnostic masks: a list of ``file_name`` (in ``images``) and ``segmentation`` (COCO run-length code).
 
+    Masks of a picture with an EXIF orientation also have ``exif``, "turned" or "stored": the pixels they are of.
+
     Returns:
         A segment a mask, those of a picture together, with an empty label and ``file_name`` as their group.
 
@@ -37,20 +40,28 @@ def read_proposals(path: str | Path, images: str | Path) -> list[Segment]:
         MissingFileError: there is no such file, or a picture is missing.
         DataError: an entry is not such a mask; the message has its number.
     """
-    content, by_image = read_json(path), defaultdict(list)
+    content, by_image = read_json(path), defaultdict[str, list[Segment]](list)
+    frames = defaultdict[str, set[tuple[tuple[int, int], Exif | None]]](set)
     for place, entry in enumerate(content if isinstance(content, list) else [content]):
         if not isinstance(entry, dict) or not isinstance(entry.get("file_name"), str):
             raise DataError(f'{path}, entry {place + 1}: expected {{"file_name": ..., "segmentation": ...}}')
         fault = check_rle(entry.get("segmentation"))
         if fault is not None:
             raise DataError(f"{path}, entry {place + 1}: {fault}")
+        if entry.get("exif") not in (None, "turned", "stored"):
+            raise DataError(
+                f'{path}, entry {place + 1}: expected "exif" as turned or stored, got {entry["exif"]!r:.60}'
+            )
         name = entry["file_name"]
         by_image[name].append(Segment(Path(images) / name, entry["segmentation"], "", name))
+        frames[name].add((by_image[name][-1].size, entry.get("exif")))
     missing = [segments[0].image for segments in by_image.values() if not segments[0].image.is_file()]
     if missing:
         raise MissingFileError(f"{missing[0]} does not exist ({len(missing)} such pictures); check `images`")
     if not by_image:
         raise DataError(f"{path} holds no masks")
+    for name, found in frames.items():
+        by_image[name] = _upright(by_image[name], found, f"{path}: a mask")
     return [segment for segments in by_image.values() for segment in segments]
 
 
@@ -101,14 +112,26 @@ def pictures_without_masks(masks: Sequence[Segment], images: Path, ground_truth:
 
 def _pictures(images: Path) -> dict[str, str]:
     """Path without suffix -> path in the folder, of all pictures in it."""
-    found = sorted(path for path in images.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
-    names = [path.relative_to(images).as_posix() for path in found]
-    return {without_suffix(name): name for name in names}
+    return {stem: path.relative_to(images).as_posix() for stem, path in find_files(images, IMAGE_SUFFIXES).items()}
+
+
+def _upright(segments: list[Segment], frames: set[tuple[tuple[int, int], Exif | None]], name: str) -> list[Segment]:
+    """The masks of a picture in the frame that it is read in."""
+    if len(frames) > 1:
+        raise DataError(f"{name} of {segments[0].image} has another size or frame than others; make them anew")
+    size, exif = next(iter(frames))
+    upright = label_frame(segments[0].image, size, name, exif, decode=False)
+    if upright is None:
+        return segments
+    return [replace(segment, rle=encode(upright(segment.mask()))) for segment in segments]
 
 
 def write_proposals(path: str | Path, segments: Sequence[Segment]) -> None:
     """Writes what :func:`read_proposals` reads; ``file_name`` is each segment's group."""
-    write_json(path, [{"file_name": segment.group, "segmentation": dict(segment.rle)} for segment in segments])
+    write_json(
+        path,
+        [{"file_name": segment.group, "segmentation": dict(segment.rle), "exif": "turned"} for segment in segments],
+    )
 
 
 def classify_masks(labeller: Labeller, masks: Sequence[Segment]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from opendas_plugin.classifier import TextClassifier
+from opendas_plugin.scenes.agreement import require_agreement
 from opendas_plugin.scenes.mask_features import sparse_masks
 from opendas_plugin.scenes.views import Projector, Views
 
@@ -46,7 +47,13 @@ def colour_masks(colours: NDArray[np.uint8], masks: NDArray[np.bool_]) -> NDArra
 
 
 def picture_matches(
-    views: Views, points: NDArray, colours: NDArray[np.uint8], masks: NDArray[np.bool_], order: Iterable[int]
+    views: Views,
+    points: NDArray,
+    colours: NDArray[np.uint8],
+    masks: NDArray[np.bool_],
+    order: Iterable[int],
+    *,
+    force: bool = False,
 ) -> Image.Image:
     """Draws each mask (N, K), best first, in a row: the picture that shows most of it, and the cloud from there.
 
@@ -56,9 +63,14 @@ def picture_matches(
         colours: (N, 3), by :func:`colour_masks`.
         masks: as there.
         order: the pictures to choose from, perhaps with a progress bar.
+        force: go on where the points do not fit the depth maps.
+
+    Raises:
+        DataError: they do not.
     """
     projector = Projector(views, points, sparse_masks(masks, len(points)), _THRESHOLD)
     best = projector.counts(order).argmax(axis=0)
+    require_agreement(projector, force=force)
     height, width = views.size
     sheet = Image.new("RGB", (2 * width, height * masks.shape[1]))
     for rank, view in enumerate(best.tolist()):
@@ -67,11 +79,11 @@ def picture_matches(
         tint = _thickened(pixels[owners == rank], (height, width))
         photo[tint] = (0.4 * photo[tint] + 0.6 * BEST[min(rank, len(BEST) - 1)]).astype(np.uint8)
         sheet.paste(Image.fromarray(photo), (0, rank * height))
-        sheet.paste(Image.fromarray(_splat(projector, view, colours)), (width, rank * height))
+        sheet.paste(Image.fromarray(splat(projector, view, colours)), (width, rank * height))
     return sheet
 
 
-def _splat(projector: Projector, view: int, colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def splat(projector: Projector, view: int, colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The cloud as a picture's camera sees it, (H, W, 3): a square of 3 x 3 pixels a point, the near ones on top."""
     height, width = projector.views.size
     image = np.full((height, width, 3), 255, dtype=np.uint8)

@@ -11,7 +11,7 @@ from typing import Any
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import read_json, write_json
-from opendas_plugin.names import NameTable, fold_name
+from opendas_plugin.names import NameTable, check_names, fold_name
 from opendas_plugin.vocabulary import Vocabulary
 
 NAMES_PER_CLASS = 5
@@ -43,6 +43,7 @@ class NegativeDatabase:
             raise DataError(
                 f'{path}: expected {{"class": [{{"name": ..., "source": ...}}]}}, got a {type(content).__name__}'
             )
+        check_names(content, f"{path}: classes")
         return cls(
             {name: tuple(_negative(path, name, item) for item in _items(path, name, content)) for name in content}
         )

@@ -212,6 +212,7 @@ def read(options: Ade20k, context: Context) -> Dataset:
             regions=options.regions,
             min_area=context.min_area,
             group_by="image",
+            exif=context.exif,
         )
 
     raw_names = {names[0]: ", ".join(names) for names in SYNONYMS if len(names) > 1}

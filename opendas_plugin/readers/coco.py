@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from opendas_plugin.data.images import read_ids, read_image
+from opendas_plugin.data.images import Exif, label_frame, read_ids
 from opendas_plugin.data.reading import ImageReading, too_small
-from opendas_plugin.data.segments import Segment, check_rle, encode
+from opendas_plugin.data.segments import Segment, check_rle, encode, from_polygons, from_runs
 from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.files import read_json
+from opendas_plugin.files import read_json, require_unique
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import check_names, normal_form, spell_name
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
@@ -63,7 +63,7 @@ def has_validation(options: Coco) -> bool:
 def read(options: Coco, context: Context) -> Dataset:
     """The training part and, if it lies apart, the validation part."""
     train = _labels(options.instances_json, options.panoptic_json, options.panoptic_dir)
-    split = train.split(options.images, context.min_area)
+    split = train.split(options.images, context.min_area, context.exif)
     if not has_validation(options):
         return Dataset(train.names, split, raw_names=train.raw_names, values=train.values)
     val = _labels(options.val_instances_json, options.val_panoptic_json, options.val_panoptic_dir)
@@ -72,7 +72,7 @@ def read(options: Coco, context: Context) -> Dataset:
         raise DataError(f"training and validation data name different classes: {odd[0]!r} is only in one of them")
     if dict(zip(val.names, val.values.of, strict=True)) != dict(zip(train.names, train.values.of, strict=True)):
         raise DataError("training and validation data have other category ids for the same names; use one release")
-    val_split = val.split(options.val_images or options.images, context.min_area)
+    val_split = val.split(options.val_images or options.images, context.min_area, context.exif)
     return Dataset(train.names, split, val_split, train.raw_names, values=train.values)
 
 
@@ -117,11 +117,14 @@ class Instances:
         self.names, self.raw_names = self._categories.names, self._categories.raw_names
         self.values = self._categories.values
         with _format_errors(path):
-            for annotation in self._categories.content["annotations"]:
+            annotations = self._categories.content["annotations"]
+            numbered = (annotation["id"] for annotation in annotations if annotation.get("id") is not None)
+            require_unique(numbered, f"{path}: the annotation id")
+            for annotation in annotations:
                 self._annotations[annotation["image_id"]].append(annotation)
             self._records = self._categories.records(self._annotations)
 
-    def split(self, images: Path, min_area: int) -> Split[Any]:
+    def split(self, images: Path, min_area: int, exif: Exif | None = None) -> Split[Any]:
         """The images of a folder that have annotations; those without are left out and counted.
 
         Raises (when an item is read):
@@ -130,18 +133,18 @@ class Instances:
 
         def read_one(image_id: Any) -> ImageReading:
             with _format_errors(self._path):
-                image, height, width = _image(self._records[image_id], images, self._path)
-                found = ImageReading(image.stem)
+                image = _image(self._records[image_id], images, self._path, exif)
+                found = ImageReading(image.path.stem)
                 for annotation in self._annotations[image_id]:
-                    if annotation.get("iscrowd"):
+                    if _is_crowd(annotation, self._path):
                         found.dropped[CROWD] += 1
                         continue
-                    rle = _run_lengths(annotation, height, width, self._path)
+                    rle = _run_lengths(annotation, image, self._path)
                     if coco_mask.area(rle) < min_area:
                         found.dropped[too_small(min_area)] += 1
                         continue
                     label = self._categories.name(annotation["category_id"])
-                    found.segments.append(Segment(image, rle, label, found.group))
+                    found.segments.append(Segment(image.path, rle, label, found.group))
                 return found
 
         labelled = [image_id for image_id in self._records if image_id in self._annotations]
@@ -161,37 +164,42 @@ class Panoptic:
         self.values = self._categories.values
         with _format_errors(path):
             self._annotations: list[dict[str, Any]] = self._categories.content["annotations"]
-            self._records = self._categories.records([annotation["image_id"] for annotation in self._annotations])
+            annotated = [annotation["image_id"] for annotation in self._annotations]
+            require_unique(annotated, f"{path}: the annotation of the image id")
+            self._records = self._categories.records(annotated)
 
-    def split(self, images: Path, min_area: int) -> Split[dict[str, Any]]:
+    def split(self, images: Path, min_area: int, exif: Exif | None = None) -> Split[dict[str, Any]]:
         """As :meth:`Instances.split`; also a PNG that disagrees with the JSON is a DataError."""
 
         def read_one(annotation: dict[str, Any]) -> ImageReading:
             with _format_errors(self._path):
-                image, height, width = _image(self._records[annotation["image_id"]], images, self._path)
-                ids, areas = self._ids(annotation, image, (height, width))
-                found = ImageReading(image.stem)
+                image = _image(self._records[annotation["image_id"]], images, self._path, exif)
+                ids, areas = self._ids(annotation, image)
+                found = ImageReading(image.path.stem)
+                require_unique(
+                    (segment["id"] for segment in annotation["segments_info"]),
+                    f"{self._path}, {image.path}: the segment id",
+                )
                 for segment in annotation["segments_info"]:
                     area = areas[segment["id"]]
-                    if segment.get("iscrowd"):
+                    if _is_crowd(segment, self._path):
                         found.dropped[CROWD] += 1
                     elif area < min_area:
                         found.dropped[too_small(min_area)] += 1
                     else:
                         label = self._categories.name(segment["category_id"])
-                        found.segments.append(Segment(image, encode(ids == segment["id"]), label, found.group))
+                        found.segments.append(Segment(image.path, encode(ids == segment["id"]), label, found.group))
                 return found
 
         return Split(self._annotations, read_one, len(self._records) - len(self._annotations))
 
-    def _ids(
-        self, annotation: dict[str, Any], image: Path, size: tuple[int, int]
-    ) -> tuple[NDArray[np.int64], dict[int, int]]:
+    def _ids(self, annotation: dict[str, Any], image: _Image) -> tuple[NDArray[np.int64], dict[int, int]]:
         """The ids of an image's pixels (H, W), and the number of pixels of each."""
         png = self._folder / annotation["file_name"]
-        ids = read_ids(png)
-        if ids.shape != size:
-            raise DataError(f"{png} is {ids.shape[1]}x{ids.shape[0]}, but its image {image} is {size[1]}x{size[0]}")
+        ids, (height, width) = read_ids(png), image.size
+        if ids.shape != image.size:
+            raise DataError(f"{png} is {ids.shape[1]}x{ids.shape[0]}, but its image {image.path} is {width}x{height}")
+        ids = ids if image.upright is None else image.upright(ids)
         areas = dict(zip(*(values.tolist() for values in np.unique(ids, return_counts=True)), strict=True))
         listed = {segment["id"] for segment in annotation["segments_info"]}
         stray = sorted(set(areas) - listed - {0})
@@ -212,6 +220,15 @@ def clean_names(raw: Sequence[str]) -> list[str]:
     return [name if times[spell_name(name)] == 1 else whole for name, whole in zip(short, raw, strict=True)]
 
 
+@dataclass(frozen=True)
+class _Image:
+    """A picture, the size of its labels, and what brings labels into the picture's frame, if they are not in it."""
+
+    path: Path
+    size: tuple[int, int]
+    upright: Callable[[NDArray[Any]], NDArray[Any]] | None
+
+
 class _Categories:
     """What both formats have: the categories, the images, and that annotations are of images."""
 
@@ -220,7 +237,11 @@ class _Categories:
         self._path = path
         with _format_errors(path):
             categories = self.content["categories"]
-            raw = [normal_form(str(category["name"])) for category in categories]
+            raw = [
+                normal_form(_text(category["name"], f"{path}: the name of category {category['id']}"))
+                for category in categories
+            ]
+            require_unique((category["id"] for category in categories), f"{path}: the category id")
             check_names(raw, f"{path}: category names")
             clean = clean_names(raw)
             self.raw_names = {name: whole for name, whole in zip(clean, raw, strict=True) if name != whole}
@@ -242,49 +263,65 @@ class _Categories:
 
     def records(self, annotated: Iterable[Any]) -> dict[Any, dict[str, Any]]:
         """Image id -> the image, among which all annotated ids must be."""
-        records = {record["id"]: record for record in self.content["images"]}
+        images = self.content["images"]
+        for record in images:
+            _text(record["file_name"], f"{self._path}: the file_name of image {record['id']}")
+        require_unique((record["id"] for record in images), f"{self._path}: the image id")
+        require_unique((record["file_name"] for record in images), f"{self._path}: the image")
+        records = {record["id"]: record for record in images}
         unknown = sorted(set(annotated) - set(records))
         if unknown:
             raise DataError(f"{self._path}: annotations name the image id {unknown[0]}, which is not among the images")
         return records
 
 
-def _image(record: dict[str, Any], images: Path, path: Path) -> tuple[Path, int, int]:
-    image, height, width = images / record["file_name"], record["height"], record["width"]
-    found = read_image(image).shape[:2]
-    if found != (height, width):
-        raise DataError(
-            f"{image} is {found[1]}x{found[0]}, but {path} says {width}x{height}; use the images it was made for"
-        )
-    return image, height, width
+def _image(record: dict[str, Any], images: Path, path: Path, exif: Exif | None) -> _Image:
+    image, size = images / record["file_name"], (record["height"], record["width"])
+    if not all(type(side) is int and side > 0 for side in size):
+        raise DataError(f"{path}: expected height and width of {image} in pixels, got {size}")
+    return _Image(image, size, label_frame(image, size, f"its record in {path}", exif))
 
 
-def _run_lengths(annotation: dict[str, Any], height: int, width: int, path: Path) -> dict[str, Any]:
+def _run_lengths(annotation: dict[str, Any], image: _Image, path: Path) -> dict[str, Any]:
     """The compressed code of an annotation; polygons that cover no pixel give an empty one."""
+    rle = _decoded(annotation, *image.size, path)
+    return rle if image.upright is None else encode(image.upright(coco_mask.decode(rle).view(bool)))
+
+
+def _decoded(annotation: dict[str, Any], height: int, width: int, path: Path) -> dict[str, Any]:
     mask, where = annotation["segmentation"], f"{path}: annotation {annotation.get('id')}"
-    if isinstance(mask, list):
-        polygons = [polygon for polygon in mask if len(polygon) >= 6 and len(polygon) % 2 == 0]
-        if not polygons:
-            raise DataError(
-                f"{where}: expected a polygon of at least three points, got {mask!r:.60}; remove the annotation"
-            )
-        return _as_text(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)))
-    if list(mask["size"]) != [height, width]:
-        rows, columns = mask["size"]
-        raise DataError(f"{where}: the mask is {columns}x{rows}, but its image is {width}x{height}")
-    rle = _as_text(mask if isinstance(mask["counts"], str) else coco_mask.frPyObjects(mask, height, width))
-    wrong = check_rle(rle)
-    if wrong:
-        raise DataError(f"{where}: {wrong}; correct or remove the annotation")
+    try:
+        if isinstance(mask, list):
+            return from_polygons(mask, height, width)
+        if list(mask["size"]) != [height, width]:
+            raise DataError(f"the mask is {_size(mask['size'])}, but its image is {width}x{height}")
+        if not isinstance(mask["counts"], str):
+            rle = from_runs(mask["counts"], height, width)
+        else:
+            rle = {"size": [height, width], "counts": mask["counts"]}
+        wrong = check_rle(rle)
+        if wrong:
+            raise DataError(wrong)
+    except DataError as error:
+        raise DataError(f"{where}: {error}; correct or remove the annotation") from error
     return rle
 
 
-def _as_text(rle: dict[str, Any]) -> dict[str, Any]:
-    counts = rle["counts"]
-    return {
-        "size": [int(side) for side in rle["size"]],
-        "counts": counts.decode() if isinstance(counts, bytes) else counts,
-    }
+def _size(size: Any) -> str:
+    return f"{size[1]}x{size[0]}" if isinstance(size, list) and len(size) == 2 else f"{size!r:.60}"
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{what} should be a text that is not empty, got {value!r:.60}")
+    return value
+
+
+def _is_crowd(annotation: dict[str, Any], path: Path) -> bool:
+    crowd = annotation.get("iscrowd", 0)
+    if crowd not in (0, 1):
+        raise DataError(f"{path}: annotation {annotation.get('id')}: expected iscrowd to be 0 or 1, got {crowd!r:.60}")
+    return bool(crowd)
 
 
 @contextmanager

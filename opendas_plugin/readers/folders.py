@@ -12,10 +12,11 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from opendas_plugin.data.images import IMAGE_SUFFIXES, read_image, read_labels
+from opendas_plugin.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, Exif, label_frame, read_labels
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
+from opendas_plugin.files import find_files
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import check_names
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
@@ -35,7 +36,7 @@ class Folders:
     images: Path
     """Folder of images; sub-folders count."""
     labels: Path
-    """Folder of label PNGs: one channel, 8 or 16 bits."""
+    """Folder of label PNGs or TIFFs: one channel, 8 or 16 bits."""
     classes: str
     """All names in the order of the label values: a,b,c or a file with one name a line."""
     ignore: tuple[int, ...] = ()
@@ -68,6 +69,7 @@ def read(options: Folders, context: Context) -> Dataset:
             regions=options.regions,
             min_area=context.min_area,
             group_by=options.group_by,
+            exif=context.exif,
         )
 
     train, val = split(options.images, options.labels), None
@@ -90,6 +92,7 @@ def label_maps(
     regions: Regions = "class",
     min_area: int = 100,
     group_by: Grouping | None = None,
+    exif: Exif | None = None,
 ) -> Split[str]:
     """Images and label maps (PNG, one channel, value = place in ``names``), matched by path without suffix.
 
@@ -102,13 +105,14 @@ def label_maps(
         group_by: what one split keeps together: "image"; the images of one sub-"folder"; or blocks of neighbouring
             frames of one "video", which are files that differ in their last number. None: folders if there are
             several, else images.
+        exif: see :func:`~opendas_plugin.data.images.label_frame`.
 
     Raises:
         MissingFileError, DataError: a folder or image is missing. Reading an item raises them, too: a file cannot be
             read, sizes differ, or a label value is neither a class nor ignored.
     """
     check_names(names, "class names")
-    picture_of, map_of = _by_stem(images, IMAGE_SUFFIXES), _by_stem(labels, (".png",))
+    picture_of, map_of = _by_stem(images, IMAGE_SUFFIXES), _by_stem(labels, LABEL_SUFFIXES)
     missing = sorted(set(map_of) - set(picture_of))
     if missing:
         raise MissingFileError(
@@ -120,9 +124,8 @@ def label_maps(
     def read_one(stem: str) -> ImageReading:
         found = ImageReading(groups[stem])
         image, label_map = picture_of[stem], read_labels(map_of[stem])
-        size = read_image(image).shape[:2]
-        if size != label_map.shape:
-            raise DataError(f"{map_of[stem]} is {_size(label_map.shape)}, but its image {image} is {_size(size)}")
+        upright = label_frame(image, label_map.shape, str(map_of[stem]), exif)
+        label_map = label_map if upright is None else upright(label_map)
         for value in np.unique(label_map):
             if value in ignore:
                 found.dropped["ignored label value"] += 1
@@ -177,20 +180,7 @@ def _numbered(region: np.ndarray, regions: Regions) -> np.ndarray:
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise MissingFileError(f"{folder} is not a folder; check the path")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in suffixes or path.name.startswith(".") or not path.is_file():
-            continue
-        stem = path.relative_to(folder).with_suffix("").as_posix()
-        if stem in found:
-            raise DataError(f"{found[stem]} and {path} differ only in their suffix; keep one of them")
-        found[stem] = path
+    found = find_files(folder, suffixes)
     if not found:
         raise MissingFileError(f"{folder} holds no file that ends in {', '.join(suffixes)}; check the path")
     return found
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]}x{shape[0]}"

@@ -15,10 +15,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.data.images import read_image, read_labels
+from opendas_plugin.data.images import label_frame, read_labels
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
-from opendas_plugin.errors import ConfigError, DataError, MissingFileError
+from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.files import read_lines, require_unique
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 
@@ -153,13 +154,15 @@ def read(options: Kitti360, context: Context) -> Dataset:
     def read_one(frame: tuple[str, str]) -> ImageReading:
         image, labels = options.root / frame[0], options.root / frame[1]
         ids = read_labels(labels)
-        size = read_image(image).shape[:2]
+        upright = label_frame(image, ids.shape, str(labels), context.exif)
         instances = read_labels(_beside(labels, "instance"))
-        if not size == ids.shape == instances.shape:
-            raise DataError(f"{labels}, its instances and its image {image} are not of one size; download them again")
+        if ids.shape != instances.shape:
+            raise DataError(f"{labels} and its instances are not of one size; download them again")
         if ids.max() >= len(LABELS):
             raise DataError(f"{labels}: the id {ids.max()} is none of KITTI-360's, 0 to {len(LABELS) - 1}")
         confidence = _confidence(_beside(labels, "confidence"), ids.shape)
+        if upright is not None:
+            ids, instances, confidence = upright(ids), upright(instances), upright(confidence)
         region = place[ids] * 2**16 + np.where(has_instances[ids], instances, 0)
         found = ImageReading(labels.parents[2].name)
         values, region, areas = np.unique(region, return_inverse=True, return_counts=True)
@@ -190,12 +193,11 @@ def read_frames(path: Path) -> list[tuple[str, str]]:
     """The (image, labels) paths of a list, relative to the dataset's root.
 
     Raises:
-        MissingFileError, DataError: no such file; a line does not hold two paths.
+        MissingFileError, DataError: no such file; a line does not hold two paths, or a frame is listed twice.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; give the folder that holds data_2d_raw and data_2d_semantics")
     frames = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    lines = read_lines(path, "give the folder that holds data_2d_raw and data_2d_semantics")
+    for number, line in enumerate(lines, 1):
         match line.split():
             case [image, labels]:
                 frames.append((image, labels))
@@ -203,6 +205,7 @@ def read_frames(path: Path) -> list[tuple[str, str]]:
                 pass
             case _:
                 raise DataError(f"{path}, line {number}: expected an image and its labels, got {line!r:.80}")
+    require_unique((labels for _, labels in frames), f"{path}: the frame")
     return frames
 
 

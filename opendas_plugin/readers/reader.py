@@ -33,6 +33,7 @@ from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
+from opendas_plugin.data.images import Exif
 from opendas_plugin.data.reading import ImageReading
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.label_values import LabelValues
@@ -93,12 +94,15 @@ class Context:
         cache: folder for what a later run may use again; the reader makes it.
         min_area: smaller segments are to be dropped, in pixels.
         workers: of :meth:`each`.
+        exif: the frame that labels of pictures with an EXIF orientation are drawn in, for
+            :func:`~opendas_plugin.data.images.label_frame`; None: their sizes must tell.
     """
 
     folder: Path
     cache: Path
     min_area: int = 100
     workers: int = 1
+    exif: Exif | None = None
 
     def each(
         self,

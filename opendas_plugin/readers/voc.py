@@ -14,9 +14,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.data.images import read_image, read_labels
+from opendas_plugin.data.images import label_frame, read_labels
 from opendas_plugin.data.reading import ImageReading
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.files import read_list
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 
@@ -55,11 +56,14 @@ def read(options: VOC, context: Context) -> Dataset:
     def read_one(stem: str) -> ImageReading:
         image, found = folder / "JPEGImages" / f"{stem}.jpg", ImageReading(stem)
         path = folder / "SegmentationClass" / f"{stem}.png"
-        classes, size = read_labels(path), read_image(image).shape[:2]
+        classes = read_labels(path)
         objects = folder / "SegmentationObject" / f"{stem}.png"
         numbers = classes if options.segments == "class" else read_labels(objects)
-        if not size == classes.shape == numbers.shape:
-            raise DataError(f"{path}, its objects and its image {image} are not of one size; unpack them again")
+        upright = label_frame(image, classes.shape, str(path), context.exif)
+        if classes.shape != numbers.shape:
+            raise DataError(f"{path} and its objects are not of one size; unpack them again")
+        if upright is not None:
+            classes, numbers = upright(classes), upright(numbers)
         for number in np.unique(numbers).tolist():
             mask = numbers == number
             value = VOID if number == VOID else _class_of(classes[mask], path)
@@ -71,9 +75,7 @@ def read(options: VOC, context: Context) -> Dataset:
 
     def split(name: str) -> Split[str]:
         path = folder / "ImageSets" / "Segmentation" / f"{name}.txt"
-        if not path.is_file():
-            raise MissingFileError(f"{path} does not exist; VOC's segmentation lists are in its trainval archive")
-        return Split(path.read_text(encoding="utf-8").split(), read_one)
+        return Split(read_list(path, "VOC's segmentation lists are in its trainval archive"), read_one)
 
     names = ("background", *NAMES) if options.background else NAMES
     first, ignored = (0, (VOID,)) if options.background else (1, (BACKGROUND, VOID))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from opendas_plugin.data.domain import Domain, build_domain, domain_folder, load_domain, write_domain
+from opendas_plugin.data.images import Exif
 from opendas_plugin.data.reading import ImageReading, Reading, read_images
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import read_json, write_json
@@ -97,7 +98,8 @@ class Prepare(Run[Domain]):
         names = None if novel is None else read_names(novel)
         with domain_folder(self.output, self.reader.extras) as folder, self.journals() as journals:
             cache_folder = self.output.with_name(f"{self.output.name}.cache")
-            dataset = self.reader.read(self.options(), Context(folder, cache_folder, self.min_area, self.workers))
+            context = Context(folder, cache_folder, self.min_area, self.workers, self.label_frame())
+            dataset = self.reader.read(self.options(), context)
             train = self._read(dataset, dataset.train, "train", journals)
             val = None if dataset.val is None else self._read(dataset, dataset.val, "val", journals)
             fraction = self._given("novel_fraction")
@@ -120,6 +122,10 @@ class Prepare(Run[Domain]):
     def journals(self) -> AbstractContextManager[Path | None]:
         """The folder that keeps what was read so far; None: nothing is kept."""
         return nullcontext()
+
+    def label_frame(self) -> Exif | None:
+        """The frame that labels of pictures with an EXIF orientation are drawn in, where the user says it."""
+        return None
 
     def _taken(self) -> set[str]:
         """The common settings that the reader has taken over."""
@@ -144,6 +150,13 @@ class PrepareImages(Prepare):
 
     resume: bool = False
     """Go on where an interrupted run with the same flags stopped, and keep what was read if this one stops too."""
+    exif: Exif | None = None
+    """What labels of pictures with an EXIF orientation are drawn on: turned, as viewers show them, or stored. Default:
+    as their sizes say; labels that fit only the stored pixels, or both, are refused."""
+
+    def label_frame(self) -> Exif | None:
+        """See :meth:`Prepare.label_frame`."""
+        return self.exif
 
     def check(self) -> None:
         """Also looks whether what is to be gone on with is of the same settings."""

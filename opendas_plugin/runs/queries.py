@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from opendas_plugin.scenes.mask_features import (
 )
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from opendas_plugin.scenes.views import Intrinsics
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Query(Run[list[Match]]):
     """Takes every n-th picture."""
     intrinsics: Intrinsics = "correct"
     """How the intrinsics, those of the colour pictures, are fitted to depth maps of another size."""
+    force: bool = False
+    """Go on although the points do not fit the depth maps; `opendas-openmask3d check` shows what is wrong."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -81,13 +86,19 @@ class Query(Run[list[Match]]):
         features = read_features(self.features, masks.shape[1])
         clip = self.clip()
         check_pair(self.features, features, FeatureSource(self.source_name(), clip))
+        unseen = int((~features.any(axis=1)).sum())
+        if unseen:
+            share = 100 * unseen / len(features)
+            logger.warning(
+                "%d of %d masks (%.0f%%) are seen in no picture and never found", unseen, len(features), share
+            )
         found = best_masks(TextClassifier(clip, [self.text], "{}"), features, self.best)
         if not found:
             raise DataError(f"{self.features} holds zeros alone: no picture shows any mask")
         chosen = masks[:, [match.mask for match in found]].toarray()
         painted = colour_masks(colours, chosen)
         order = tqdm(range(len(views)), desc="pictures", unit="picture", disable=None)
-        picture = picture_matches(views, points, painted, chosen[:, :3], order)
+        picture = picture_matches(views, points, painted, chosen[:, :3], order, force=self.force)
         with atomic_file(self.output / "query.png") as temporary:
             picture.save(temporary, "PNG")
         write_ply(self.output / "query.ply", points, painted)

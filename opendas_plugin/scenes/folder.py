@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.data.images import IMAGE_SUFFIXES, read_image
+from opendas_plugin.data.images import IMAGE_SUFFIXES, read_upright
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.files import find_files, read_lines
 from opendas_plugin.scenes.views import Intrinsics, Views
 
 
@@ -47,20 +48,26 @@ def check_numbering(folder: str | Path) -> None:
             )
 
 
+_RIGID = 0.05
+"""By how much a rotation's columns may miss unit length and right angles; written with few digits they do a little."""
+
+
 def read_pose(path: Path) -> NDArray[np.float64]:
     """A 4x4 camera-to-world matrix; one with infinite or missing values (lost tracking) is of a picture of nothing.
 
     Raises:
-        DataError: not 4x4 numbers, or a matrix that no camera has.
+        MissingFileError, DataError: there is no such file, not 4x4 numbers, or no rotation and place.
     """
-    try:
-        pose = np.loadtxt(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a pose ({error}); expected 4x4 numbers") from error
-    if pose.shape != (4, 4):
-        raise DataError(f"{path} holds {pose.shape} numbers; expected a 4x4 camera-to-world matrix")
-    if np.isfinite(pose).all() and abs(np.linalg.det(pose)) < 1e-9:
+    pose = _matrix(path, "a 4x4 camera-to-world matrix", ((4, 4),))
+    if not np.isfinite(pose).all():
+        return pose
+    if abs(np.linalg.det(pose)) < 1e-9:
         raise DataError(f"{path} holds a matrix without an inverse; expected a 4x4 camera-to-world matrix")
+    turn = pose[:3, :3]
+    if np.abs(turn.T @ turn - np.eye(3)).max() > _RIGID or np.linalg.det(turn) < 0:
+        raise DataError(f"{path}: its upper left 3x3 numbers are no rotation; expected a pose in metres, without scale")
+    if np.abs(pose[3] - (0, 0, 0, 1)).max() > 1e-3:
+        raise DataError(f"{path}: its last row is not 0 0 0 1; expected a 4x4 camera-to-world matrix, row by row")
     return pose
 
 
@@ -70,16 +77,28 @@ def read_intrinsic(path: Path) -> NDArray[np.float64]:
     Raises:
         MissingFileError, DataError: there is no such file, or it holds something else.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; expected the camera's 3x3 or 4x4 intrinsic matrix")
-    try:
-        matrix = np.loadtxt(path)
-    except ValueError as error:
-        raise DataError(f"{path} cannot be read as intrinsics ({error}); expected 3x3 or 4x4 numbers") from error
-    if matrix.ndim != 2 or min(matrix.shape) < 3:
-        raise DataError(f"{path} holds {matrix.shape} numbers; expected a 3x3 or 4x4 intrinsic matrix")
+    matrix = _matrix(path, "a 3x3 or 4x4 intrinsic matrix", ((3, 3), (4, 4), (3, 4)))
     found: NDArray[np.float64] = matrix[:3, :3]
+    if not np.isfinite(found).all() or min(found[0, 0], found[1, 1]) <= 0:
+        raise DataError(f"{path}: expected focal lengths above 0 on the diagonal, got {found[0, 0]:g}, {found[1, 1]:g}")
+    if np.abs(found[2] - (0, 0, 1)).max() > 1e-6 or abs(found[1, 0]) > 1e-6:
+        raise DataError(f"{path} holds no intrinsic matrix; expected the rows fx 0 cx, 0 fy cy and 0 0 1")
     return found
+
+
+def _matrix(path: Path, what: str, shapes: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+    rows = [
+        line.replace(",", " ").split() for line in read_lines(path, f"expected {what}") if line[:1] not in ("", "#")
+    ]
+    try:
+        matrix = np.array(rows, dtype=np.float64)
+    except ValueError as error:
+        kind = "a pose" if "pose" in what or "world" in what else "intrinsics"
+        raise DataError(f"{path} cannot be read as {kind} ({error}); expected {what}") from error
+    if matrix.shape not in shapes:
+        shape = matrix.shape if len(matrix) > 1 else matrix.shape[-1:]
+        raise DataError(f"{path} holds {shape} numbers; expected {what}")
+    return matrix
 
 
 def find_views(
@@ -101,7 +120,7 @@ def find_views(
         MissingFileError: a picture is missing.
         DataError: a pose cannot be used, or a metre is nothing in the depth maps.
     """
-    if depth_scale <= 0:
+    if not 0 < depth_scale < np.inf:
         raise DataError(f"depth_scale must be above 0, got {depth_scale}; 1000 is for depth maps in millimetres")
     colours, depths = ([folder / f"{name}{suffix}" for name in names]
                        for folder, suffix in ((colour, colour_suffix), (depth, depth_suffix)))  # fmt: skip
@@ -123,7 +142,7 @@ def open_scene(folder: Path, depth_scale: float = 1000.0, *, every: int = 1, sca
     if every < 1:
         raise DataError(f"every must be 1 or more, got {every}")
     names = [path.stem for _, path in find_frames(folder / "pose")][::every]
-    suffix = next((s for s in IMAGE_SUFFIXES if (folder / "color" / f"{names[0]}{s}").is_file()), ".jpg")
+    suffix = _colour_suffix(folder / "color", names)
     views = find_views(
         names,
         poses=folder / "pose",
@@ -136,8 +155,14 @@ def open_scene(folder: Path, depth_scale: float = 1000.0, *, every: int = 1, sca
         depth_scale=depth_scale,
         scaling=scaling,
     )
-    height, width = read_image(views.colour[0]).shape[:2]
+    height, width = read_upright(views.colour[0]).shape[:2]
     return replace(views, intrinsic_size=(height, width))
+
+
+def _colour_suffix(folder: Path, names: Sequence[str]) -> str:
+    """The ending of the colour pictures, of which each frame must have one."""
+    pictures = find_files(folder, IMAGE_SUFFIXES) if folder.is_dir() else {}
+    return pictures[names[0]].suffix if names[0] in pictures else ".jpg"
 
 
 def find_cloud(folder: Path) -> Path:

@@ -10,6 +10,7 @@ import hashlib
 import platform
 import re
 import time
+import zipfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -129,21 +130,35 @@ def finished_features(path: Path, described: Mapping[str, Any]) -> NDArray[np.fl
     return features
 
 
+def read_array(path: str | Path, advice: str) -> NDArray[Any]:
+    """Reads the array of a ``.npy`` file, which is as long as its head says; ``advice``: what to do if there is none.
+
+    Raises:
+        MissingFileError, DataError: there is no such file, or it holds something else.
+    """
+    try:
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # no memory is taken before the size is looked at
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise MissingFileError(f"{path} does not exist; {advice}") from error
+    except (OSError, ValueError, EOFError, OverflowError, SyntaxError, TypeError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path} cannot be read as a .npy file ({reason}); {advice}") from error
+    if not isinstance(mapped, np.ndarray):
+        raise DataError(f"{path} is an archive of arrays; expected a .npy file with one")
+    return np.array(mapped)
+
+
 def read_features(path: str | Path, masks: int) -> NDArray[np.float64]:
     """Reads features (M, D) of ``masks`` masks.
 
     Raises:
         MissingFileError, DataError: there is no such file, or it holds something else.
     """
-    try:
-        features = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist; compute the features first") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} cannot be read as a .npy file ({error}); compute the features again") from error
-    if not isinstance(features, np.ndarray) or features.ndim != 2 or len(features) != masks:
-        shape = getattr(features, "shape", "an archive")
-        raise DataError(f"{path} holds {shape} numbers for {masks} masks; expected a feature for each mask")
+    features = read_array(path, "compute the features first")
+    if features.ndim != 2 or len(features) != masks or features.dtype.kind != "f":
+        raise DataError(
+            f"{path} holds {features.dtype} {features.shape} for {masks} masks; expected a feature for each mask"
+        )
     if not np.isfinite(features).all():
         raise DataError(f"{path} holds values that are not numbers; compute the features again")
     return features.astype(np.float64)
@@ -194,21 +209,26 @@ def read_masks(path: str | Path) -> NDArray | torch.Tensor:
     """Reads a mask file, (points, masks), as OpenMask3D writes it (a numpy array by ``torch.save``), or ``.npy``.
 
     Raises:
-        DataError: it cannot be read, or holds something else.
+        MissingFileError, DataError: there is no such file, it cannot be read, or holds something else.
     """
+    masks = read_array(path, "compute the masks first") if Path(path).suffix == ".npy" else _load_masks(path)
+    if not isinstance(masks, np.ndarray | torch.Tensor):
+        raise DataError(f"{path} holds a {type(masks).__name__}; expected an array of points x masks")
+    if isinstance(masks, np.ndarray) and masks.dtype.kind not in "biuf":
+        raise DataError(f"{path} holds {masks.dtype}; expected numbers above 0 where a point belongs to a mask")
+    return masks
+
+
+def _load_masks(path: str | Path) -> Any:
+    if not Path(path).is_file():
+        raise MissingFileError(f"{path} does not exist; compute the masks first")
     try:
-        if Path(path).suffix == ".npy":
-            masks: Any = np.load(path)
-        else:
-            with torch.serialization.safe_globals(safe_kinds()):
-                masks = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(safe_kinds()):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can fail at any point of its reader
         refused = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
         reason = f"it asks for {refused[1]}" if refused else (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path} cannot be read as masks ({reason}); expected an array of points x masks") from error
-    if not isinstance(masks, np.ndarray | torch.Tensor):
-        raise DataError(f"{path} holds a {type(masks).__name__}; expected an array of points x masks")
-    return masks
 
 
 def sparse_masks(masks: Any, points: int) -> sparse.csr_matrix:

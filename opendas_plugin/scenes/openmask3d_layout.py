@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.files import read_json
-from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.errors import DataError
+from opendas_plugin.scenes.mask_features import read_array, save_masks
+from opendas_plugin.scenes.mask_files import read_listing, read_rle
 from opendas_plugin.scenes.raycast import load_mesh
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source
 from opendas_plugin.scenes.scannetpp_views import SceneViews, scaled
@@ -91,37 +91,14 @@ def read_proposals(path: Path, scene: str, points: int) -> NDArray[np.bool_]:
         if not masks:
             raise DataError(f"{path / f'{scene}.txt'} lists no mask; give proposals for this scene")
         return np.stack(masks, axis=1)
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; give a NumPy file or a folder of predictions")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read as a NumPy file ({error}); save it with numpy.save") from error
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.shape[0] != points or not array.shape[1]:
-        shape = getattr(array, "shape", "an archive")
-        raise DataError(f"{path}: expected masks of shape ({points}, masks), got {shape}")
+    array = read_array(path, "give a NumPy file or a folder of predictions")
+    if array.ndim != 2 or array.shape[0] != points or not array.shape[1] or array.dtype.kind not in "biuf":
+        raise DataError(f"{path}: expected masks of shape ({points}, masks), got {array.dtype} {array.shape}")
     return array != 0
 
 
 def _listed(folder: Path, scene: str, points: int) -> Iterator[NDArray[np.bool_]]:
-    listing = folder / f"{scene}.txt"
-    if not listing.is_file():
-        raise MissingFileError(f"{listing} does not exist; give proposals for this scene")
-    for line in listing.read_text(encoding="utf-8").splitlines():
-        if line.strip():
-            yield _decode(folder / line.split()[0], points)
-
-
-def _decode(path: Path, points: int) -> NDArray[np.bool_]:
-    """ScanNet++'s run-length code (common/utils/rle.py): pairs of a start, counted from 1, and a length."""
-    content = read_json(path)
-    try:
-        numbers = np.array(str(content["counts"]).split(), np.int64)
-        mask = np.zeros(int(content["length"]), bool)
-        for start, length in zip(numbers[::2] - 1, numbers[1::2], strict=True):
-            mask[start : start + length] = True
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: expected ScanNet++'s run-length code ({error!r})") from error
-    if len(mask) != points:
-        raise DataError(f"{path} is about {len(mask)} points, but the scene has {points}")
-    return mask
+    for _, mask, _, _ in read_listing(folder, scene):
+        inside = np.zeros(points, dtype=bool)
+        inside[read_rle(folder / mask, points)] = True
+        yield inside

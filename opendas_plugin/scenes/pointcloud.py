@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.errors import DataError, MissingDependencyError, MissingFileError
+from opendas_plugin.errors import DataError, MissingDependencyError
 from opendas_plugin.files import atomic_file
+from opendas_plugin.scenes.ply import load_ply
 from opendas_plugin.scenes.views import Views
 
 
@@ -23,21 +24,9 @@ def read_ply(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     Raises:
         MissingFileError, DataError: there is no such file, or it holds no points.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(f"{path} does not exist; expected a scene's point cloud")
-    import trimesh  # slow to import
-
-    try:
-        loaded: Any = trimesh.load(path, file_type="ply", process=False)
-        points = np.asarray(loaded.vertices, dtype=np.float64)
-    except Exception as error:  # a damaged file can fail at any point of its reader
-        raise DataError(f"{path} cannot be read as a PLY file ({error}); expected a scene's point cloud") from error
-    if not len(points):
-        raise DataError(f"{path} holds no points; expected a scene's point cloud")
-    colours = getattr(loaded, "colors", None) if isinstance(loaded, trimesh.PointCloud) else _mesh_colours(loaded)
-    if colours is None or len(colours) != len(points):
-        return points, np.full((len(points), 3), 160, dtype=np.uint8)
-    return points, np.asarray(colours, dtype=np.uint8)[:, :3]
+    ply = load_ply(path)
+    grey = np.full((len(ply.points), 3), 160, dtype=np.uint8)
+    return ply.points, grey if ply.colours is None else ply.colours
 
 
 def write_ply(path: str | Path, points: NDArray, colours: NDArray[np.uint8]) -> None:
@@ -56,7 +45,7 @@ def fuse(views: Views, order: Iterable[int], *, voxel: float = 0.02, farthest: f
     """Fuses RGB-D pictures into a cloud: a truncated signed distance function (Curless and Levoy, 1996) by open3d.
 
     Args:
-        views: the pictures; colour and depth of one size.
+        views: the pictures; colour and depth of one shape, each projected by the matrix of its own size.
         order: their numbers, perhaps with a progress bar.
         voxel: distance of the points, metres.
         farthest: depth beyond this many metres is not used.
@@ -72,7 +61,7 @@ def fuse(views: Views, order: Iterable[int], *, voxel: float = 0.02, farthest: f
     tensor, image = o3d.core.Tensor, o3d.t.geometry.Image
     names, width = ("tsdf", "weight", "color"), 16  # a block is width x width x width voxels
     grid = o3d.t.geometry.VoxelBlockGrid(names, (o3d.core.float32,) * 3, ((1,), (1,), (3,)), voxel, width, 10_000)
-    matrix, seen = tensor(views.scaled_intrinsic), 0
+    matrix, of_colour, seen = tensor(views.scaled_intrinsic), tensor(views.intrinsic), 0
     for view in order:
         if not np.isfinite(views.poses[view]).all():
             continue
@@ -80,7 +69,7 @@ def fuse(views: Views, order: Iterable[int], *, voxel: float = 0.02, farthest: f
         colour = image(views.read_colour(view).astype(np.float32))
         extrinsic = tensor(np.linalg.inv(views.poses[view]))
         blocks = grid.compute_unique_block_coordinates(depth, matrix, extrinsic, 1.0, farthest)
-        grid.integrate(blocks, depth, colour, matrix, extrinsic, 1.0, farthest)
+        grid.integrate(blocks, depth, colour, matrix, of_colour, extrinsic, 1.0, farthest)
         seen += 1
     cloud = grid.extract_point_cloud(weight_threshold=1.0 if seen > 1 else 0.0).point  # noise is seen once
     if "colors" not in cloud or not len(cloud.positions):
@@ -151,7 +140,3 @@ def _hanging_together(o3d: Any, points: NDArray, rows: NDArray, gap: float, fewe
         return []
     labels = np.asarray(_cloud(o3d, points[rows]).cluster_dbscan(eps=gap, min_points=8))
     return [rows[labels == label] for label in range(labels.max() + 1) if (labels == label).sum() >= fewest]
-
-
-def _mesh_colours(mesh: Any) -> Any:
-    return getattr(mesh.visual, "vertex_colors", None) if mesh.visual.kind == "vertex" else None

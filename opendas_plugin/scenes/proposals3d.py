@@ -13,9 +13,10 @@ from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from opendas_plugin.data.proposals import Mask, best_iou, describe
-from opendas_plugin.errors import MissingFileError
+from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import read_json, write_json, write_text
 from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.scenes.mask_files import read_integers
 from opendas_plugin.scenes.pointcloud import geometric_masks, read_ply
 
 MIN_POINTS = 100
@@ -112,7 +113,9 @@ def _write_scene(data: Path, scene: str, output: Path, seed: int) -> dict[str, l
             return kept
     record.unlink(missing_ok=True)
     points, _ = read_ply(cloud)
-    instances = np.loadtxt(truth, dtype=np.int64)
+    instances = read_integers(truth, "class * 1000 + instance")
+    if len(instances) != len(points):
+        raise DataError(f"{truth} is about {len(instances)} points, but {cloud} has {len(points)}")
     spoilt = spoil(points, instances, np.random.default_rng([seed, *scene.encode()]))
     regions = list(geometric_masks(points, fewest=MIN_POINTS).T)[: max(1, len(spoilt) // 2)]
     save_masks(files["proposals"], np.stack([*spoilt, *regions], axis=1))

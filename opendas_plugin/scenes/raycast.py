@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.errors import DataError
 from opendas_plugin.scenes.embree import find_engine
+from opendas_plugin.scenes.ply import load_ply
 
 
 class RayCaster:
@@ -53,23 +54,15 @@ class RayCaster:
 
 
 def load_mesh(path: str | Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Reads a triangle mesh such as a PLY file: vertices (V, 3) and faces (F, 3), in the file's own order.
+    """Reads a triangle mesh of a PLY file: vertices (V, 3) and faces (F, 3), in the file's own order.
 
     Raises:
-        MissingFileError, DataError: there is no such file, or it is not a mesh with faces.
+        MissingFileError, DataError: there is no such file, it is not a mesh with faces, or a face names no vertex.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(f"{path} does not exist; check the path")
-    import trimesh  # slow to import
-
-    try:
-        mesh = trimesh.load_mesh(path, process=False)
-        vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
-    except Exception as error:  # each of its readers fails in a way of its own
-        raise DataError(f"{path} cannot be read as a mesh ({error}); download it again") from error
-    if vertices.ndim != 2 or not len(faces):
+    ply = load_ply(path)
+    if not len(ply.faces):
         raise DataError(f"{path} holds no faces; expected a triangle mesh")
-    return vertices, faces
+    return ply.points.astype(np.float32), ply.faces
 
 
 def _rays(origins: ArrayLike, directions: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.files import read_json
+from opendas_plugin.errors import DataError
+from opendas_plugin.files import read_json, read_list, require_unique
 from opendas_plugin.names import NameTable, normal_form, spell_name
 
 Source = Literal["iphone", "dslr"]
@@ -111,22 +111,24 @@ def read_things(scene: ScanNetPPScene) -> list[Thing]:
     Raises:
         MissingFileError, DataError: the annotation is missing or not of ScanNet++'s format.
     """
-    content = read_json(scene.annotation)
-    try:
-        things = [
-            Thing(int(group["objectId"]), _label(group["label"]), np.array(group["segments"], np.int64))
-            for group in content["segGroups"]
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{scene.annotation}: expected ScanNet++'s segGroups ({error!r}); download it again") from error
-    odd = [thing.id for thing in things if not 0 < thing.id < 2**16]
-    if odd:
-        raise DataError(f"{scene.annotation}: expected object ids of 1 to 65535, got {odd[0]}")
+    content, path = read_json(scene.annotation), scene.annotation
+    groups = content.get("segGroups") if isinstance(content, dict) else None
+    if not isinstance(groups, list):
+        raise DataError(f"{path}: expected ScanNet++'s segGroups; download it again")
+    things = [_thing(group, f"{path}, object {place}") for place, group in enumerate(groups, 1)]
+    require_unique((thing.id for thing in things), f"{path}: the objectId")
     return things
 
 
-def _label(text: object) -> str:
-    return normal_form(str(text).strip())
+def _thing(group: Any, where: str) -> Thing:
+    if not isinstance(group, dict):
+        raise DataError(f"{where}: expected objectId, label and segments, got {group!r:.60}; download it again")
+    number, label = group.get("objectId"), group.get("label")
+    if type(number) is not int or not 0 < number < 2**16:
+        raise DataError(f"{where}: expected ScanNet++'s objectId, a whole number of 1 to 65535, got {number!r:.60}")
+    if not isinstance(label, str):
+        raise DataError(f"{where}: expected its label as a text, got {label!r:.60}; name it, or remove the object")
+    return Thing(number, normal_form(label.strip()), _numbers(group.get("segments"), f"{where}: its segments"))
 
 
 def read_segments(scene: ScanNetPPScene) -> NDArray[np.int64]:
@@ -136,19 +138,22 @@ def read_segments(scene: ScanNetPPScene) -> NDArray[np.int64]:
         MissingFileError, DataError: the file is missing or not of ScanNet++'s format.
     """
     content: Any = read_json(scene.segments)
-    try:
-        return np.array(content["segIndices"], np.int64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{scene.segments}: expected ScanNet++'s segIndices ({error!r}); download it again") from error
+    return _numbers(content.get("segIndices") if isinstance(content, dict) else None, f"{scene.segments}: segIndices")
+
+
+def _numbers(values: Any, where: str) -> NDArray[np.int64]:
+    if not isinstance(values, list) or not all(type(value) is int and 0 <= value < 2**62 for value in values):
+        raise DataError(f"{where}: expected a list of whole numbers from 0, got {values!r:.60}; download it again")
+    return np.array(values, np.int64)
 
 
 def objects_of_vertices(things: Sequence[Thing], segments: NDArray[np.int64]) -> NDArray[np.int32]:
     """(V,) the objectId of each vertex, 0: none; of two objects the later one counts (common/utils/anno.py)."""
-    last = max([int(segments.max()), *(int(thing.segments.max()) for thing in things if len(thing.segments))])
-    of_segment = np.zeros(last + 1, np.int32)
+    known, of_vertex = np.unique(segments, return_inverse=True)  # not a table up to the highest number: it may be any
+    of_segment = np.zeros(len(known), np.int32)
     for thing in things:
-        of_segment[thing.segments] = thing.id
-    return of_segment[segments]
+        of_segment[np.isin(known, thing.segments)] = thing.id
+    return of_segment[of_vertex]
 
 
 def is_class(label: str) -> bool:
@@ -172,14 +177,9 @@ def read_scene_list(path: Path) -> list[str]:
     """The scene ids of a list, one a line.
 
     Raises:
-        MissingFileError, DataError: there is no such file, or no id in it.
+        MissingFileError, DataError: there is no such file, no id in it, or one twice.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; give a list of scenes, one id a line")
-    scenes = path.read_text(encoding="utf-8").split()
-    if not scenes:
-        raise DataError(f"{path} holds no scene; write one id a line")
-    return scenes
+    return read_list(path, "give a list of scenes, one id a line")
 
 
 def choose_offices(root: Path, split: Split, count: int) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.data.images import read_image
+from opendas_plugin.data.images import read_upright
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import atomic_file
 from opendas_plugin.scenes.camera import Camera
@@ -73,7 +73,7 @@ class SceneViews:
         Raises:
             MissingFileError, DataError: it is missing, cannot be read, or is not of the camera's size.
         """
-        picture = read_image(self.path(view))
+        picture = read_upright(self.path(view))
         camera = view.camera
         if picture.shape[:2] != (camera.height, camera.width):
             raise DataError(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from opendas_plugin.data.images import read_image, read_labels
+from opendas_plugin.data.images import read_depth, read_upright
 from opendas_plugin.errors import DataError
 
 Intrinsics = Literal["upstream", "correct"]
@@ -51,7 +51,7 @@ class Views:
     @cached_property
     def size(self) -> tuple[int, int]:
         """Height and width of the depth maps, as the first one has them."""
-        height, width = read_labels(self.depth[0]).shape
+        height, width = read_depth(self.depth[0]).shape
         return height, width
 
     @cached_property
@@ -62,7 +62,7 @@ class Views:
 
     def read_colour(self, view: int) -> NDArray[np.uint8]:
         """Decodes a colour picture, (H, W, 3) RGB."""
-        return read_image(self.colour[view])
+        return read_upright(self.colour[view])
 
     def read_depth(self, view: int) -> NDArray[np.float64]:
         """Decodes a depth map, (H, W), metres.
@@ -70,7 +70,7 @@ class Views:
         Raises:
             DataError: it is not as large as the first one.
         """
-        depth = read_labels(self.depth[view])
+        depth = read_depth(self.depth[view])
         if depth.shape != self.size:
             raise DataError(
                 f"{self.depth[view]} is {depth.shape[1]}x{depth.shape[0]}, but {self.depth[0]} is "
@@ -100,6 +100,36 @@ def correct_intrinsic(intrinsic: NDArray, old: tuple[int, int], new: tuple[int, 
     return scaled
 
 
+@dataclass(frozen=True)
+class Fit:
+    """How the points that fall into a picture lie to the surfaces that its depth map shows; all are counts.
+
+    Attributes:
+        inside: points in front of the camera and in the picture, over known depth or not.
+        shown: at the surface, within the threshold.
+        hidden: behind it.
+        in_front: before it, where nothing can be.
+    """
+
+    inside: int
+    shown: int
+    hidden: int
+    in_front: int
+
+    @classmethod
+    def of(cls, sensor: NDArray, depth: NDArray, threshold: float) -> Fit:
+        """Counts points of a depth (n,) over the depth map's (n,), 0 where it is unknown; metres."""
+        known = (sensor > 0) & (depth > 0)
+        ahead = (sensor - depth)[known]
+        in_front, hidden = int((ahead > threshold).sum()), int((ahead < -threshold).sum())
+        return cls(int((depth > 0).sum()), len(ahead) - in_front - hidden, hidden, in_front)
+
+    @property
+    def known(self) -> int:
+        """Points over known depth."""
+        return self.shown + self.hidden + self.in_front
+
+
 @dataclass(frozen=True, eq=False)
 class Visible:
     """The points that one picture shows.
@@ -109,12 +139,14 @@ class Visible:
         pixels: (n,) row * width + column of each in the depth map.
         inside: how many points fall into the picture, hidden or not.
         depth_ratio: median of the depth map's depth over the depth of the points that fall into the picture.
+        fit: how those points lie to the depth map's surfaces.
     """
 
     points: NDArray[np.int64]
     pixels: NDArray[np.int64]
     inside: int
     depth_ratio: float
+    fit: Fit
 
 
 class Projector:
@@ -132,6 +164,8 @@ class Projector:
         self.views, self.masks, self.threshold = views, masks, threshold
         self.homogeneous = np.append(points, np.ones((len(points), 1)), axis=-1)
         self.extrinsics = [np.linalg.inv(pose)[:3] for pose in views.poses]
+        self.seen: NDArray[np.bool_] = np.zeros(len(points), dtype=bool)
+        self.shown, self.ratios, self.fits = 0, list[float](), list[Fit]()
 
     def visible(self, view: int) -> Visible:
         """The points that a picture shows.
@@ -151,7 +185,8 @@ class Projector:
         seen = np.abs(sensor - depth) <= self.threshold
         known = (depth > 0) & (sensor > 0)
         ratio = float(np.median(sensor[known] / depth[known])) if known.any() else float("nan")
-        return Visible(inside[seen], (row * width + column)[seen], len(inside), ratio)
+        fit = Fit.of(sensor, depth, self.threshold)
+        return Visible(inside[seen], (row * width + column)[seen], len(inside), ratio, fit)
 
     def mask_pixels(self, visible: Visible) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The pixels of a picture on which each mask has visible points.
@@ -168,37 +203,20 @@ class Projector:
     def counts(self, order: Iterable[int]) -> NDArray[np.int64]:
         """How many pixels of each mask each picture shows, (V, M); ``order``: all of them, perhaps with a bar.
 
-        Raises:
-            DataError: next to no point lies where the depth maps have it, so that scale, poses or axes must be wrong.
+        It keeps how the points lie to the depth maps, for :func:`~opendas_plugin.scenes.agreement.require_agreement`.
         """
         counts = np.zeros((len(self.views), self.masks.shape[1]), dtype=np.int64)
-        seen = np.zeros(len(self.homogeneous), dtype=bool)
-        inside, shown, ratios = 0, 0, []
+        self.seen = np.zeros(len(self.homogeneous), dtype=bool)
+        self.shown, self.ratios, self.fits = 0, [], []
         for view in order:
             visible = self.visible(view)
-            seen[visible.points] = True
-            inside, shown = inside + visible.inside, shown + len(visible.points)
-            ratios.append(visible.depth_ratio)
+            self.seen[visible.points] = True
+            self.shown += len(visible.points)
+            self.ratios.append(visible.depth_ratio)
+            self.fits.append(visible.fit)
             masks, _ = self.mask_pixels(visible)
             counts[view] = np.bincount(masks, minlength=self.masks.shape[1])
-        self._check_agreement(inside, shown, float(seen.mean()), ratios)
         return counts
-
-    def _check_agreement(self, inside: int, shown: int, seen: float, ratios: list[float]) -> None:
-        """A large building hides most points from most pictures, and a few pictures see few of many: both must fail."""
-        if not inside:
-            raise DataError(
-                f"none of {len(self.homogeneous)} points falls into any of {len(self.views)} pictures; "
-                "check the poses (camera to world, metres, OpenCV axes) and the intrinsics"
-            )
-        if seen < 0.1 and shown < 0.05 * inside:
-            known = [ratio for ratio in ratios if np.isfinite(ratio)]
-            factor = float(np.median(known)) if known else float("nan")
-            raise DataError(
-                f"only {100 * seen:.1f}% of the points lie where a depth map has a surface, which here is "
-                f"{factor:.3g} times as far as the points; check depth_scale ({self.views.depth_scale:g} a metre) and "
-                "the poses (camera to world, metres, OpenCV axes)"
-            )
 
 
 def best_views(counts: NDArray[np.int64], k: int) -> NDArray[np.int64]:

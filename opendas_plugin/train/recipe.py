@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import yaml
 
 from opendas_plugin import methods
-from opendas_plugin.errors import ConfigError, MissingFileError
+from opendas_plugin.errors import ConfigError, DataError, MissingFileError
+from opendas_plugin.files import read_text
 from opendas_plugin.train.config import TrainConfig
 
 FOLDER = Path(__file__).parent.parent / "recipes"
@@ -40,11 +41,11 @@ def read_recipe(recipe: str | Path, method: str | None = None, changes: Mapping[
     built_in = FOLDER / f"{recipe}.yaml"
     path = built_in if built_in.is_file() else Path(recipe)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        values = yaml.safe_load(read_text(path))
+    except MissingFileError as error:
         names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
         raise MissingFileError(f"there is no recipe {recipe}; give a file or one of {names}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, DataError) as error:
         raise ConfigError(f"{path}: expected a YAML file ({' '.join(str(error).split())})") from error
     values = {} if values is None else values
     if not isinstance(values, Mapping):

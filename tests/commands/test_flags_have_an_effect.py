@@ -151,7 +151,7 @@ CALLS = {
     "query": (
         command(Query),
         words("--scene s --features f --text t --output o --masks m"),
-        {"adapter", "backbone", "pretrained", "best", "depth_scale", "every", "intrinsics"},
+        {"adapter", "backbone", "pretrained", "best", "depth_scale", "every", "intrinsics", "force"},
     ),
     "negatives, offline": (
         command(GenerateNegatives),

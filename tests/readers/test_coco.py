@@ -141,7 +141,7 @@ def test_validation_data_of_other_classes_are_refused(instances):
 def test_an_image_of_another_size_or_none_is_refused(instances):
     root, content = instances
     Image.new("RGB", (WIDTH, HEIGHT + 1)).save(root / "images" / "7.jpg")
-    with pytest.raises(DataError, match=r"7\.jpg is 80x61, but .*instances\.json says 80x60"):
+    with pytest.raises(DataError, match=r"record in .*instances\.json is 80x60, but its image .*7\.jpg is 80x61"):
         read(root, content)
     (root / "images" / "7.jpg").unlink()
     with pytest.raises(MissingFileError, match=r"7\.jpg does not exist"):

@@ -127,7 +127,7 @@ def test_what_is_missing_or_odd_is_named(devkit, tmp_path):
     with pytest.raises(DataError, match=rf"{stem}\.png: the value 21 is none of VOC's"):
         read_parts(READER, root=devkit)
     save(folder / "SegmentationClass" / f"{stem}.png", odd[:10])
-    with pytest.raises(DataError, match="not of one size"):
+    with pytest.raises(DataError, match="is 60x10, but its image"):
         read_parts(READER, root=devkit)
     (folder / "JPEGImages" / f"{stem}.jpg").unlink()
     with pytest.raises(MissingFileError, match=rf"{stem}\.jpg does not exist"):

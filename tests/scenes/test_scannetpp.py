@@ -258,5 +258,5 @@ def test_what_is_missing_or_odd_is_named(root, tmp_path):
     with pytest.raises(DataError, match="expected ScanNet"):
         read_things(scene)
     scene.mesh.write_text("ply\nnonsense")
-    with pytest.raises(DataError, match="cannot be read as a mesh"):
+    with pytest.raises(DataError, match="cannot be read as a PLY file"):
         load_mesh(scene.mesh)
