@@ -21,16 +21,10 @@ from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.loading import load
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
+from opendas_plugin.scenes.feature_records import describe, scene_inputs
+from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene, read_intrinsic
-from opendas_plugin.scenes.mask_features import (
-    PREFIX,
-    FeatureSource,
-    describe,
-    finished_features,
-    read_masks,
-    save_features,
-    save_masks,
-)
+from opendas_plugin.scenes.mask_features import finished_features, read_masks, save_features, save_masks
 from opendas_plugin.scenes.pointcloud import fuse, geometric_masks, read_ply, write_ply
 from opendas_plugin.scenes.views import Intrinsics, Views
 
@@ -69,7 +63,7 @@ class Features(Run[str]):
     seed: int = 0
     """Of the points that SAM is given."""
     resume: bool = False
-    """Do nothing where the output is there and was computed just so."""
+    """Do nothing where the output is there and was computed just so, of the same pictures, poses, masks and cloud."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -92,11 +86,13 @@ class Features(Run[str]):
         device = pick_device(self.device)
         model, preprocess = load(self.clip, device)
         source = FeatureSource(self.clip, model)
-        names = ("crops", "predictor", "seed", "intrinsics", "depth_scale", "every")
+        names = ("crops", "predictor", "seed", "intrinsics", "depth_scale", "every", "sam_type")
         settings = asdict(self.how) | {name: getattr(self, name) for name in names}
         described = describe(source, extraction.projector.masks, settings)
-        if self.resume and finished_features(self.output, described) is not None:
+        inputs = scene_inputs(views, points, sam=self.sam_checkpoint)
+        if self.resume and finished_features(self.output, described, inputs) is not None:
             return f"{self.output} is complete and stays"
+        described["inputs"] = inputs.record()
         predictor = load_predictor(self.predictor, self.sam_type, self.sam_checkpoint, device)
         crop: Crop = LevelCrops(preprocess, self.how)
         if self.crops == "adapter":

@@ -33,15 +33,10 @@ from opendas_plugin.model.adapter import find_folder, read_config
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
+from opendas_plugin.scenes.feature_records import describe, scene_inputs
+from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene
-from opendas_plugin.scenes.mask_features import (
-    PREFIX,
-    FeatureSource,
-    describe,
-    finished_features,
-    read_masks,
-    save_features,
-)
+from opendas_plugin.scenes.mask_features import finished_features, read_masks, save_features
 from opendas_plugin.scenes.pointcloud import read_ply
 from opendas_plugin.vocabulary import Vocabulary
 
@@ -152,7 +147,8 @@ def compute_features(
     folder = options.data / "scenes" / scene
     points, _ = read_ply(find_cloud(folder))
     masks = read_masks(options.masks / kind / MASKS.format(scene))
-    extraction = Extraction(open_scene(folder), points, masks, settings)
+    views = open_scene(folder)
+    extraction, inputs = Extraction(views, points, masks, settings), scene_inputs(views, points)
     described = {
         contestant.title: describe(
             contestant.source, extraction.projector.masks, {"regions": "depth of every pixel", "crop": policy.to_dict()}
@@ -160,9 +156,11 @@ def compute_features(
         for contestant in contestants
     }
     path = {one.title: one.folder / kind / FEATURES.format(scene) for one in contestants}
-    missing = [one for one in contestants if finished_features(path[one.title], described[one.title]) is None]
+    finished = {one.title: finished_features(path[one.title], described[one.title], inputs) for one in contestants}
+    missing = [one for one in contestants if finished[one.title] is None]
     if not missing:
         return
+    recorded = inputs.record()
     regions = list(fill_regions(extraction.projector, extraction.regions(None, np.random.RandomState(0))))
     for contestant in missing:
 
@@ -170,7 +168,7 @@ def compute_features(
             return clip.encode_image(pixels.to(clip.logit_scale.device))
 
         found = extraction.features(regions, PolicyCrops(policy, contestant.clip.pixels), encode)
-        save_features(path[contestant.title], found, described[contestant.title])
+        save_features(path[contestant.title], found, {**described[contestant.title], "inputs": recorded})
 
 
 def score(options: Experiment, scenes: Sequence[str], kind: str, contestant: Contestant) -> dict[str, Any]:
