@@ -56,8 +56,8 @@ class Inputs:
         """
         if not isinstance(record, Mapping) or not all(isinstance(record.get(k), Mapping) for k in ("files", "values")):
             return "its record of inputs is damaged"
-        found = [*_file_changes(record["files"], self.files, common), *changes(record["values"], self.values, common)]
-        more = f" (and {len(found) - 1} more differences)" if found[1:] else ""
+        found = [*changes(record["values"], self.values, common), *_file_changes(record["files"], self.files, common)]
+        more = f" (and {len(found) - 1} more)" if found[1:] else ""
         return found[0] + more if found else None
 
 

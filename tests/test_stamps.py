@@ -55,7 +55,7 @@ def test_a_difference_is_said_by_its_first_and_the_number_of_others(tmp_path):
     assert difference({"a.jpg": files["a.jpg"]}) == "b.jpg is gone"
     assert difference({**files, "c.jpg": tmp_path / "c.jpg"}) == "c.jpg is new"
     write(files["b.jpg"], b"other")
-    assert difference(every=10) == "b.jpg has changed (and 1 more differences)"
+    assert difference(every=10) == "every was 20, now 10 (and 1 more)"
     files["a.jpg"].unlink()
     assert Inputs({"a.jpg": files["a.jpg"]}).difference(record, common=True) == "a.jpg is gone"
     for damaged in (None, [], {"files": 1, "values": {}}, {"files": {}}):

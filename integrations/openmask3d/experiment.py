@@ -38,6 +38,7 @@ from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene
 from opendas_plugin.scenes.mask_features import finished_features, read_masks, save_features
 from opendas_plugin.scenes.pointcloud import read_ply
+from opendas_plugin.scenes.proposals3d import check_scene
 from opendas_plugin.vocabulary import Vocabulary
 
 PROGRAM = "opendas-openmask3d"
@@ -145,6 +146,7 @@ def compute_features(
     """Computes the features of a scene's masks for all CLIPs that lack them; their regions are found once."""
     settings = FeatureSettings()
     folder = options.data / "scenes" / scene
+    check_scene(options.data, scene, options.masks)
     points, _ = read_ply(find_cloud(folder))
     masks = read_masks(options.masks / kind / MASKS.format(scene))
     views = open_scene(folder)

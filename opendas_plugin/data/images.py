@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.stamps import note
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
@@ -110,6 +111,7 @@ class _Slot:
 
 
 def _load(path: str | Path) -> Image.Image:
+    note(path)
     try:
         with Image.open(path) as picture:
             picture.load()

@@ -16,6 +16,7 @@ from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, PixelFormat
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import OutputError
 from opendas_plugin.files import write_json
+from opendas_plugin.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -86,14 +87,13 @@ def _map(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
 
 
 def _key(segments: Sequence[Segment], policy: CropPolicy, pixels: PixelFormat) -> str:
-    """Changes with the policy, the backbone, the masks and their order, and the pictures' sizes and dates."""
-    digest = hashlib.sha256(json.dumps(policy.to_dict(), sort_keys=True).encode())
-    if pixels != OPENAI_PIXELS:
-        digest.update(f"{pixels.fill} {pixels.interpolation}".encode())
+    """Changes with version, policy, backbone, the masks and their order, and the pictures' sizes and dates."""
+    digest = hashlib.sha256(__version__.encode() + json.dumps(policy.to_dict(), sort_keys=True).encode())
+    digest.update(f"{pixels.fill} {pixels.interpolation}".encode())
     stamps: dict[Path, str] = {}
     for segment in segments:
         if segment.image not in stamps:
             state = segment.image.stat()
             stamps[segment.image] = f"{segment.image.resolve()} {state.st_size} {state.st_mtime_ns}"
-        digest.update(f"{stamps[segment.image]} {segment.rle['counts']}\n".encode())
+        digest.update(f"{stamps[segment.image]} {segment.rle['size']} {segment.rle['counts']}\n".encode())
     return digest.hexdigest()[:16]
