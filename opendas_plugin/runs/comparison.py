@@ -21,7 +21,7 @@ from opendas_plugin.files import atomic_file, read_json, require_writable, write
 from opendas_plugin.runs.ablations import ABLATIONS, Variant
 from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.runs.comparison_runs import Job, predictions_of, run_all, systems_of
-from opendas_plugin.runs.negatives import GenerateNegatives
+from opendas_plugin.runs.negatives import GenerateNegatives, inputs_file
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 from opendas_plugin.runs.training import DEFAULT_RECIPE
@@ -161,9 +161,11 @@ class Compare(Run[dict[str, Table]]):
             backbone=self.backbone or config.backbone,
             pretrained=self.pretrained or config.pretrained,
         )
+        if negatives.exists():
+            require_same_names(negatives, generate)
+            return self.seed_jobs(variant, self.recipe, negatives)
         try:
-            if not negatives.exists():
-                generate()
+            generate()
         except OpenDASError as error:
             logger.warning("%s is left out: %s", variant.title, error)
             return []
@@ -209,6 +211,18 @@ class Compare(Run[dict[str, Table]]):
 
 
 compare = function_of(Compare, "compare")
+
+
+def require_same_names(negatives: Path, generate: GenerateNegatives) -> None:
+    """Checks that a file of related names that is there was made as it would be now.
+
+    Raises:
+        ConfigError: it was made for other names, or with other settings.
+    """
+    if not inputs_file(negatives).exists():
+        logger.warning("%s is taken as it is; it does not say which names it was made for", negatives)
+    elif difference := generate.inputs().difference(read_json(inputs_file(negatives))):
+        raise ConfigError(f"{negatives} was made from something else: {difference}; remove it, to have it made again")
 
 
 def folder_name(title: str) -> str:
