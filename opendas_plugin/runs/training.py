@@ -248,7 +248,7 @@ class Training:
             ConfigError: one of them has changed.
         """
         path = self.output / INPUTS
-        if not self.run.resume or not (self.output / BEFORE).exists():
+        if not self.run.resume or not (path.exists() or (self.output / BEFORE).exists()):
             return
         if not path.exists():
             logger.warning("%s does not say which pictures it was learnt from: they are taken as the same", self.output)

@@ -19,7 +19,7 @@ from PIL import Image
 from opendas_plugin.commands.compare import main
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.runs.ablations import ABLATIONS
-from opendas_plugin.runs.comparison import Compare
+from opendas_plugin.runs.comparison import Compare, host_summaries
 from opendas_plugin.runs.comparison_runs import COST
 
 RECIPE = """
@@ -74,6 +74,27 @@ def test_what_pipelines_score_joins_as_a_table(finished, tmp_path, capsys) -> No
     assert "| OVSeg here | 12.5 | 30.0 | - | - | - |" in (out / "table3.md").read_text()
     assert main([*flags, "--hosts", "no title"]) == 2
     assert "expected --hosts as TITLE=SUMMARY.json" in capsys.readouterr().err
+
+
+def test_summaries_of_one_row_are_of_one_evaluation(tmp_path) -> None:
+    first = {"miou": 12.5, "protocol": "ovseg", "n_images": 3, "n_pixels": 900, "ignore": [255]}
+    rows = [f"OVSeg={tmp_path / name}" for name in ("a.json", "b.json")]
+    (tmp_path / "a.json").write_text(json.dumps(first))
+    for change, said in (
+        ({"miou": 13.5}, None),
+        ({"protocol": "detectron2"}, 'protocol was "ovseg", now "detectron2"'),
+        ({"n_images": 4}, "n_images was 3, now 4"),
+        ({"n_pixels": 901}, "n_pixels was 900, now 901"),
+    ):
+        (tmp_path / "b.json").write_text(json.dumps({**first, **change}))
+        if said is None:
+            assert len(host_summaries(rows)["OVSeg"]) == 2
+        else:
+            with pytest.raises(ConfigError, match=f"not seeds of one evaluation.*{said}"):
+                host_summaries(rows)
+    (tmp_path / "b.json").write_text("[]")
+    with pytest.raises(ConfigError, match=r"no summary\.json"):
+        host_summaries(rows)
 
 
 def test_zero_shot_is_scored_once_and_is_the_start_of_all(finished) -> None:
