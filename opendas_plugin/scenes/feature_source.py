@@ -80,7 +80,7 @@ class FeatureSource:
         if activations := sorted(kinds.intersection(_ACTIVATIONS)):
             found["activation"] = activations
         if (pixels := getattr(self._model, "pixels", None)) is not None:
-            found["pixels"] = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(pixels).items()}
+            found |= {f"pixel {name}": list(v) if isinstance(v, tuple) else v for name, v in asdict(pixels).items()}
         if (size := getattr(self._model, "image_size", None)) is not None:
             found["image_size"] = size
         return found
