@@ -33,7 +33,7 @@ LAYERS = (
     {"crops", "vocabulary", "model"},
     {"label_values"},
     {"names"},
-    {"files", "version"},
+    {"files", "stamps", "version"},
     {"errors"},
 )
 MODEL_KNOWS = {"model", "crops", "files", "version", "errors"}

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from opendas_plugin.model.checkpoint import is_torchscript, read_state
-from opendas_plugin.scenes.mask_features import PREFIX, FeatureSource
+from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 
 logger = logging.getLogger(__name__)
 

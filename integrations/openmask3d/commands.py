@@ -22,11 +22,10 @@ from opendas_plugin.model.loading import load
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.agreement import require_agreement
+from opendas_plugin.scenes.feature_records import describe, scene_inputs
+from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene, read_intrinsic
 from opendas_plugin.scenes.mask_features import (
-    PREFIX,
-    FeatureSource,
-    describe,
     finished_features,
     read_masks,
     save_features,
@@ -71,7 +70,7 @@ class Features(Run[str]):
     seed: int = 0
     """Of the points that SAM is given."""
     resume: bool = False
-    """Do nothing where the output is there and was computed just so."""
+    """Do nothing where the output is there and was computed just so, of the same pictures, poses, masks and cloud."""
     force: bool = False
     """Go on although the points do not fit the depth maps; `opendas-openmask3d check` shows what is wrong."""
     device: str = "auto"
@@ -96,11 +95,13 @@ class Features(Run[str]):
         device = pick_device(self.device)
         model, preprocess = load(self.clip, device)
         source = FeatureSource(self.clip, model)
-        names = ("crops", "predictor", "seed", "intrinsics", "depth_scale", "every")
+        names = ("crops", "predictor", "seed", "intrinsics", "depth_scale", "every", "sam_type")
         settings = asdict(self.how) | {name: getattr(self, name) for name in names}
         described = describe(source, extraction.projector.masks, settings)
-        if self.resume and finished_features(self.output, described) is not None:
+        inputs = scene_inputs(views, points, sam=self.sam_checkpoint)
+        if self.resume and finished_features(self.output, described, inputs) is not None:
             return f"{self.output} is complete and stays"
+        described["inputs"] = inputs.record()
         predictor = load_predictor(self.predictor, self.sam_type, self.sam_checkpoint, device)
         crop: Crop = LevelCrops(preprocess, self.how)
         if self.crops == "adapter":

@@ -33,16 +33,12 @@ from opendas_plugin.model.adapter import find_folder, read_config
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
+from opendas_plugin.scenes.feature_records import describe, scene_inputs
+from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene
-from opendas_plugin.scenes.mask_features import (
-    PREFIX,
-    FeatureSource,
-    describe,
-    finished_features,
-    read_masks,
-    save_features,
-)
+from opendas_plugin.scenes.mask_features import finished_features, read_masks, save_features
 from opendas_plugin.scenes.pointcloud import read_ply
+from opendas_plugin.scenes.proposals3d import check_scene
 from opendas_plugin.vocabulary import Vocabulary
 
 PROGRAM = "opendas-openmask3d"
@@ -152,9 +148,12 @@ def compute_features(
     """Computes the features of a scene's masks for all CLIPs that lack them; their regions are found once."""
     settings = FeatureSettings()
     folder = options.data / "scenes" / scene
+    check_scene(options.data, scene, options.masks)
     points, _ = read_ply(find_cloud(folder))
     masks = read_masks(options.masks / kind / MASKS.format(scene))
-    extraction = Extraction(open_scene(folder), points, masks, settings, force=options.force)
+    views = open_scene(folder)
+    extraction = Extraction(views, points, masks, settings, force=options.force)
+    inputs = scene_inputs(views, points)
     described = {
         contestant.title: describe(
             contestant.source, extraction.projector.masks, {"regions": "depth of every pixel", "crop": policy.to_dict()}
@@ -162,9 +161,11 @@ def compute_features(
         for contestant in contestants
     }
     path = {one.title: one.folder / kind / FEATURES.format(scene) for one in contestants}
-    missing = [one for one in contestants if finished_features(path[one.title], described[one.title]) is None]
+    finished = {one.title: finished_features(path[one.title], described[one.title], inputs) for one in contestants}
+    missing = [one for one in contestants if finished[one.title] is None]
     if not missing:
         return
+    recorded = inputs.record()
     regions = list(fill_regions(extraction.projector, extraction.regions(None, np.random.RandomState(0))))
     for contestant in missing:
 
@@ -172,7 +173,7 @@ def compute_features(
             return clip.encode_image(pixels.to(clip.logit_scale.device))
 
         found = extraction.features(regions, PolicyCrops(policy, contestant.clip.pixels), encode)
-        save_features(path[contestant.title], found, described[contestant.title])
+        save_features(path[contestant.title], found, {**described[contestant.title], "inputs": recorded})
 
 
 def score(options: Experiment, scenes: Sequence[str], kind: str, contestant: Contestant) -> dict[str, Any]:

@@ -18,8 +18,11 @@ from integrations.openmask3d.features import Crop, Extraction, FeatureSettings, 
 from integrations.openmask3d.predictors import Predictor
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.files import read_json
+from opendas_plugin.scenes.feature_records import describe, record_path, scene_inputs
+from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import check_numbering, find_views
-from opendas_plugin.scenes.mask_features import PREFIX, FeatureSource, describe, finished_features
+from opendas_plugin.scenes.mask_features import finished_features
 
 logger = logging.getLogger(__name__)
 
@@ -145,17 +148,23 @@ class Extractor:
         choices = {key: getattr(self.overrides, key) for key in ("crops", "intrinsics", "predictor", "seed")}
         scene = {"pictures": len(self.views), "depth_scale": self.views.depth_scale}
         self.described = describe(self.clip, extraction.projector.masks, {**asdict(settings), **choices, **scene})
+        inputs = scene_inputs(self.views, self.host["pointcloud"].points, sam=self._sam_weights())
         if self.overrides.resume:
             for path in _possible_outputs(Path(out_folder), Path(masks.opendas_path)):
-                if (finished := finished_features(path, self.described)) is not None:
+                if (finished := finished_features(path, self.described, inputs)) is not None:
+                    self.described["inputs"] = read_json(record_path(path))["inputs"]  # OpenMask3D writes it again
                     logger.info("%s is complete and stays", path)
                     return finished
+        self.described["inputs"] = inputs.record()
         predictor = None if self.overrides.predictor == "boxes" else self.load_sam()
         self._place(optimize_gpu_usage, predictor, sam_works=True)
         regions = extraction.regions(predictor, random_state(self.overrides.seed))
         self._place(optimize_gpu_usage, predictor, sam_works=False)
         save = Path(out_folder, "crops") if save_crops else None
         return extraction.features(regions, self._crop(settings, save), self._encode)
+
+    def _sam_weights(self) -> str | None:
+        return None if self.overrides.predictor == "boxes" else str(self.host["sam_checkpoint"])
 
     def _crop(self, settings: FeatureSettings, save: Path | None) -> Crop:
         if self.overrides.crops == "adapter":

@@ -22,7 +22,9 @@ from integrations.openmask3d import hostfixes
 from integrations.openmask3d.clips import ClipLoader
 from integrations.openmask3d.extractor import Extractor, Overrides, random_state, read_overrides
 from opendas_plugin.errors import MissingDependencyError
-from opendas_plugin.scenes.mask_features import FeatureSource, check_pair, describe, save_features, sparse_masks
+from opendas_plugin.scenes.feature_records import check_pair, describe
+from opendas_plugin.scenes.feature_source import FeatureSource
+from opendas_plugin.scenes.mask_features import save_features, sparse_masks
 
 FEATURES = "_openmask3d_features.npy"
 logger = logging.getLogger("integrations.openmask3d")

@@ -101,7 +101,7 @@ def find_root(script: Path) -> Path:
 
 def _with_template(path: Path, arguments: Sequence[str], clip_model: str | None) -> list[str]:
     """The evaluation's arguments with the adapter's text template, unless one is given."""
-    from opendas_plugin.scenes.mask_features import PREFIX
+    from opendas_plugin.scenes.feature_source import PREFIX
 
     given = any(argument.split("=")[0] == "--sentence_structure" for argument in arguments)
     if given or clip_model is None or not clip_model.startswith(PREFIX) or not path.name.startswith("run_eval"):

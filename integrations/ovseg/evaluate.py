@@ -3,14 +3,13 @@
     python -m integrations.ovseg evaluate --opendas-adapter A --output OUT --config-file C MODEL.WEIGHTS W
 
 Each run is OVSeg's own evaluation under the launcher, in a process of its own. One whose predictions are there already
-is not repeated.
+is not repeated as long as all it was made from is the same: arguments, weights, configuration, pictures, adapter, code.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import logging
 import os
 import subprocess
@@ -24,6 +23,7 @@ from integrations.ovseg import datasets, hook
 from integrations.ovseg.adapter import FILES, read_adapter
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.finding import find_adapter, find_root
+from integrations.ovseg.inputs import run_inputs
 from integrations.ovseg.install import Installation, install
 from opendas_plugin.commands.common import command_line, run_command
 from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError
@@ -35,6 +35,7 @@ from opendas_plugin.files import atomic_file, read_json, require_writable, write
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import NameTable
 from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.stamps import Inputs
 
 PROGRAM = "opendas-ovseg evaluate"
 ROWS = {"stock": "OVSeg", "adapted": "OVSeg with the adapter"}
@@ -53,6 +54,8 @@ class Dataset:
     names: tuple[str, ...]
     labelling: Labelling
     """Label maps hold places, and predictions the dataset's ids where it has some."""
+    pictures: tuple[Path, ...] = ()
+    """What OVSeg predicts for."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,9 +89,10 @@ def evaluate(argv: Sequence[str]) -> None:
     given += [] if own is None else ["--opendas-dataset", str(own)]
     flags = ["--clip-backend", "opendas", "--opendas-adapter", str(adapter)]
     files = [] if own is None else [own]
-    run(output / "stock", [*given, "OUTPUT_DIR", str(output / "stock")], files)
-    files += [adapter / name for name in FILES]
-    run(output / "adapted", [*flags, *given, "OUTPUT_DIR", str(output / "adapted")], files)
+    for name, more in (("stock", []), ("adapted", flags)):
+        arguments = [*more, *given, "OUTPUT_DIR", str(output / name)]
+        files += [adapter / file for file in FILES] if more else []
+        run(output / name, arguments, run_inputs(root, arguments, dataset.pictures, files))
 
     summaries = score(output, dataset, adapter, options.protocol)
     table = format_comparison(summaries)
@@ -99,19 +103,21 @@ def evaluate(argv: Sequence[str]) -> None:
     print(table)
 
 
-def run(output: Path, arguments: Sequence[str], files: Sequence[Path]) -> None:
-    """Runs OVSeg's evaluation under the launcher, unless it was run with these arguments and contents of ``files``.
+def run(output: Path, arguments: Sequence[str], inputs: Inputs) -> None:
+    """Runs OVSeg's evaluation under the launcher, unless its predictions are there and were made from ``inputs``.
 
     Raises:
         ConfigError: it failed.
     """
-    contents = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    wanted = {"arguments": list(arguments), "sha256": contents}
     done = output / "done.json"
-    if done.exists() and (output / PREDICTIONS).exists() and read_json(done) == wanted:
-        logger.info("%s: the predictions are there; delete %s to make them anew", ROWS[output.name], done)
-        return
+    if done.exists():
+        reason = _difference(read_json(done), inputs, output)
+        if reason is None:
+            logger.info("%s: the predictions are there; delete %s to make them anew", ROWS[output.name], done)
+            return
+        logger.warning("%s: the predictions are made anew: %s", ROWS[output.name], reason)
     done.unlink(missing_ok=True)
+    recorded = inputs.record()
     output.mkdir(parents=True, exist_ok=True)
     paths = [path for path in (os.environ.get("PYTHONPATH"), str(hook.home())) if path]
     command = [sys.executable, "-m", "integrations.ovseg", "train_net.py", "--eval-only", *arguments]
@@ -123,7 +129,18 @@ def run(output: Path, arguments: Sequence[str], files: Sequence[Path]) -> None:
         )
     if not (output / PREDICTIONS).exists():
         raise DataError(f"the run of {ROWS[output.name]} left no {output / PREDICTIONS}; see {output / 'log.txt'}")
-    write_json(done, wanted)
+    write_json(done, {"inputs": recorded, "outputs": _outputs(output).record()})
+
+
+def _difference(known: Any, inputs: Inputs, output: Path) -> str | None:
+    """Why predictions that are there cannot be used, in words; None: they can."""
+    if not isinstance(known, dict) or not known.keys() >= {"inputs", "outputs"}:
+        return "an earlier version did not write down what they were made from"
+    return inputs.difference(known["inputs"]) or _outputs(output).difference(known["outputs"])
+
+
+def _outputs(output: Path) -> Inputs:
+    return Inputs({PREDICTIONS: output / PREDICTIONS})
 
 
 def score(output: Path, dataset: Dataset, adapter: Path, protocol: Protocol) -> dict[str, Mapping[str, Any]]:
@@ -159,7 +176,9 @@ def read_dataset(name: str) -> Dataset:
         raise ConfigError(f"OVSeg has no semantic dataset {name!r}; it has {', '.join(sorted(known))}")
     metadata = MetadataCatalog.get(name)
     names = tuple(text.strip() for text in metadata.stuff_classes)
-    return Dataset(name, Path(metadata.sem_seg_root).resolve(), names, _labelling(name, metadata, len(names)))
+    pictures = tuple(Path(record["file_name"]).absolute() for record in DatasetCatalog.get(name))
+    labelling = _labelling(name, metadata, len(names))
+    return Dataset(name, Path(metadata.sem_seg_root).resolve(), names, labelling, pictures)
 
 
 def _labelling(name: str, metadata: Any, count: int) -> Labelling:

@@ -232,6 +232,7 @@ def _picture_errors(path: str | Path) -> Iterator[None]:
 
 
 def _load(path: str | Path) -> Image.Image:
+    note(path)
     with _picture_errors(path), Image.open(path) as picture:
         picture.load()
         return picture

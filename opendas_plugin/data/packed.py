@@ -17,6 +17,7 @@ from opendas_plugin.data.images import UPRIGHT, orientation
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import OutputError
 from opendas_plugin.files import write_json
+from opendas_plugin.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +88,9 @@ def _map(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
 
 
 def _key(segments: Sequence[Segment], policy: CropPolicy, pixels: PixelFormat) -> str:
-    """Changes with the policy, the backbone, the masks and their order, and the pictures' sizes and dates."""
-    digest = hashlib.sha256(json.dumps(policy.to_dict(), sort_keys=True).encode())
-    if pixels != OPENAI_PIXELS:
-        digest.update(f"{pixels.fill} {pixels.interpolation}".encode())
+    """Changes with version, policy, backbone, the masks and their order, and the pictures' sizes and dates."""
+    digest = hashlib.sha256(__version__.encode() + json.dumps(policy.to_dict(), sort_keys=True).encode())
+    digest.update(f"{pixels.fill} {pixels.interpolation}".encode())
     stamps: dict[Path, str] = {}
     for segment in segments:
         if segment.image not in stamps:
@@ -98,5 +98,5 @@ def _key(segments: Sequence[Segment], policy: CropPolicy, pixels: PixelFormat) -
             number = orientation(segment.image)[0]
             turned = "" if number == UPRIGHT else f" {number}"  # crops of an earlier version were not turned
             stamps[segment.image] = f"{segment.image.resolve()} {state.st_size} {state.st_mtime_ns}{turned}"
-        digest.update(f"{stamps[segment.image]} {segment.rle['counts']}\n".encode())
+        digest.update(f"{stamps[segment.image]} {segment.rle['size']} {segment.rle['counts']}\n".encode())
     return digest.hexdigest()[:16]

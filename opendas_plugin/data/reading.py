@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,8 +19,11 @@ from tqdm import tqdm
 
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError, DataError, OutputError
+from opendas_plugin.stamps import is_same, note, watching
+from opendas_plugin.version import __version__
 
 Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 _AHEAD = 16  # items in work or done for each worker, beyond the one that is waited for
 
@@ -83,7 +86,8 @@ def read_images(
         items: the same in every run, for the journal's sake.
         workers: threads.
         progress: what the bar says.
-        journal: file that keeps what was read so far; what it holds of an earlier run is not read again.
+        journal: file that keeps what was read so far, and the stamps of the files that it was read from; what it holds
+            of an earlier run is not read again.
 
     Raises:
         ConfigError, DataError, OutputError: see :class:`Journal`.
@@ -91,11 +95,21 @@ def read_images(
     items = list(items)
     record = Journal(journal, items)
     done = record.done
+
+    def read_watched(item: Item) -> tuple[ImageReading, dict[str, str]]:
+        if journal is None:
+            return read(item), {}
+        with watching() as seen:
+            found = read(item)
+            for segment in found.segments:
+                note(segment.image)
+        return found, seen
+
     bar = tqdm(total=len(items), initial=len(done), desc=progress, unit="image", disable=None)
     pool = ThreadPoolExecutor(max(1, workers))
     try:
-        for found in _in_order(pool, read, iter(items[len(done) :]), max(1, workers) * _AHEAD):
-            record.keep(found)
+        for found, seen in _in_order(pool, read_watched, iter(items[len(done) :]), max(1, workers) * _AHEAD):
+            record.keep(found, seen)
             done.append(found)
             bar.update()
     finally:
@@ -116,7 +130,7 @@ class Journal:
         done: what an earlier run read, less a line that was cut off by a kill.
 
     Raises:
-        ConfigError: the file is of other items.
+        ConfigError: the file is of other items, or a picture or label map has changed since it was read.
         DataError: it is no journal.
         OutputError: it cannot be written.
     """
@@ -127,18 +141,18 @@ class Journal:
         if path is None:
             return
         self._path = path
-        header = {"items": hashlib.sha256("\n".join(map(str, items)).encode()).hexdigest()}
+        header = {"version": __version__, "items": hashlib.sha256("\n".join(map(str, items)).encode()).hexdigest()}
         with self._writing():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "a+b")  # noqa: SIM115 - closed by close()
             self._load(self._file, header)
 
-    def keep(self, found: ImageReading) -> None:
-        """Adds the next image."""
+    def keep(self, found: ImageReading, files: Mapping[str, str]) -> None:
+        """Adds the next image, with the stamps of the files that it was read from by their paths."""
         if self._file is None:
             return
         segments = [(str(segment.image), dict(segment.rle), segment.label) for segment in found.segments]
-        line = {"group": found.group, "segments": segments, "dropped": dict(found.dropped)}
+        line = {"group": found.group, "segments": segments, "dropped": dict(found.dropped), "files": dict(files)}
         with self._writing():
             self._file.write(json.dumps(line).encode() + b"\n")
 
@@ -158,14 +172,23 @@ class Journal:
         end = len(first)
         try:
             if json.loads(first) != header:
-                raise ConfigError(f"{self._path} is of other images than there are now; run again without `resume`")
+                raise ConfigError(
+                    f"{self._path} is of other images than there are now, or of another version of this package; run "
+                    "again without `resume`"
+                )
             for line in file:
                 if line.endswith(b"\n"):
+                    self._check_files(json.loads(line)["files"])
                     self.done.append(_from_line(line))
                     end += len(line)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{self._path} is damaged; run again without `resume`") from error
         file.truncate(end)
+
+    def _check_files(self, files: Mapping[str, str]) -> None:
+        for path, known in files.items():
+            if not is_same(path, known):
+                raise ConfigError(f"{path} has changed since {self._path} was read from it; run again without `resume`")
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -178,9 +201,9 @@ class Journal:
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, read: Callable[[Item], ImageReading], items: Iterator[Item], ahead: int
-) -> Iterator[ImageReading]:
-    futures: list[Future[ImageReading]] = [pool.submit(read, item) for item in islice(items, ahead)]
+    pool: ThreadPoolExecutor, read: Callable[[Item], Found], items: Iterator[Item], ahead: int
+) -> Iterator[Found]:
+    futures: list[Future[Found]] = [pool.submit(read, item) for item in islice(items, ahead)]
     while futures:
         yield futures.pop(0).result()
         futures += [pool.submit(read, item) for item in islice(items, 1)]

@@ -15,7 +15,9 @@ from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.instance3d import Instance
 from opendas_plugin.eval.instance_files import Classes
 from opendas_plugin.files import write_text
-from opendas_plugin.scenes.mask_features import FeatureSource, check_pair, read_array, read_masks
+from opendas_plugin.scenes.feature_records import check_pair
+from opendas_plugin.scenes.feature_source import FeatureSource
+from opendas_plugin.scenes.mask_features import read_array, read_masks, sparse_masks
 
 MASKS, FEATURES = "{}_masks.pt", "{}_openmask3d_features.npy"
 """OpenMask3D's names for a scene's files."""
@@ -95,11 +97,11 @@ class NamedScenes:
             if not path.is_file():
                 raise MissingFileError(f"{path} does not exist; compute the masks and features of every scene first")
         masks, features = np.asarray(read_masks(masks_path)), read_array(features_path, "compute it")
-        check_pair(features_path, features, self.source)
         if masks.ndim != 2 or masks.shape[0] != points:
             raise DataError(f"{masks_path} has the shape {masks.shape}, but the ground truth has {points} points")
         if len(features) != masks.shape[1]:
             raise DataError(f"{features_path} has {len(features)} features for the {masks.shape[1]} masks of {scene}")
+        check_pair(features_path, features, self.source, sparse_masks(masks, points))
         named = name_masks(masks, features, self.classifier)
         for column, best in zip(named.seen.tolist(), named.cosines.argmax(axis=1).tolist(), strict=True):
             line = {"scene": scene, "mask": column, "prediction": self.classes.names[best]}

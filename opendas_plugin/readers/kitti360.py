@@ -22,6 +22,7 @@ from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.files import read_lines, require_unique
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
+from opendas_plugin.stamps import note
 
 Classes = Literal[37, 19]
 
@@ -215,6 +216,7 @@ def _beside(labels: Path, kind: str) -> Path:
 
 def _confidence(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """In 0..1; all sure where there is no map."""
+    note(path)  # a run that goes on notices one that came since
     if not path.is_file():
         return np.ones(shape)
     values = read_labels(path)

@@ -21,14 +21,29 @@ from opendas_plugin.files import atomic_file, read_json, require_writable, write
 from opendas_plugin.runs.ablations import ABLATIONS, Variant
 from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.runs.comparison_runs import Job, predictions_of, run_all, systems_of
-from opendas_plugin.runs.negatives import GenerateNegatives
+from opendas_plugin.runs.negatives import GenerateNegatives, inputs_file
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 from opendas_plugin.runs.training import DEFAULT_RECIPE
+from opendas_plugin.stamps import changes
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import read_recipe
 
 logger = logging.getLogger(__name__)
+
+JUDGED = (
+    "protocol",
+    "dataset",
+    "ignore",
+    "offset",
+    "n_images",
+    "n_pixels",
+    "n_scenes",
+    "n_instances",
+    "masks",
+    "backend",
+)
+"""Facts of a summary in which the seeds of one row agree."""
 
 PAPER_METHODS = ("zero_shot", "cocoop", "vpt", "rpo", "maple", "wise_ft_text", "wise_ft_image", "opendas")
 
@@ -161,9 +176,11 @@ class Compare(Run[dict[str, Table]]):
             backbone=self.backbone or config.backbone,
             pretrained=self.pretrained or config.pretrained,
         )
+        if negatives.exists():
+            require_same_names(negatives, generate)
+            return self.seed_jobs(variant, self.recipe, negatives)
         try:
-            if not negatives.exists():
-                generate()
+            generate()
         except OpenDASError as error:
             logger.warning("%s is left out: %s", variant.title, error)
             return []
@@ -211,6 +228,18 @@ class Compare(Run[dict[str, Table]]):
 compare = function_of(Compare, "compare")
 
 
+def require_same_names(negatives: Path, generate: GenerateNegatives) -> None:
+    """Checks that a file of related names that is there was made as it would be now.
+
+    Raises:
+        ConfigError: it was made for other names, or with other settings.
+    """
+    if not inputs_file(negatives).exists():
+        logger.warning("%s is taken as it is; it does not say which names it was made for", negatives)
+    elif difference := generate.inputs().difference(read_json(inputs_file(negatives))):
+        raise ConfigError(f"{negatives} was made from something else: {difference}; remove it, to have it made again")
+
+
 def folder_name(title: str) -> str:
     """The folder of a row's runs."""
     return "".join(c if c.isalnum() or c in "-_@." else "_" for c in title)
@@ -227,8 +256,19 @@ def host_summaries(rows: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         title, _, file = row.rpartition("=")
         if not title:
             raise ConfigError(f"expected `hosts` as TITLE=SUMMARY.json, got {row!r}")
-        summaries.setdefault(title, []).append(read_json(file))
+        found = read_json(file)
+        if not isinstance(found, dict):
+            raise ConfigError(f"{file} is no summary.json of an evaluation; expected a JSON object")
+        for other in summaries.setdefault(title, []):
+            if difference := next(changes(_judged(other, found), _judged(found, other)), None):
+                raise ConfigError(f"the summaries of {title!r} are not seeds of one evaluation: in {file} {difference}")
+        summaries[title].append(found)
     return summaries
+
+
+def _judged(summary: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What a summary says of how and on what was judged, as far as the other says it, too."""
+    return {name: summary[name] for name in JUDGED if name in summary and name in other}
 
 
 def write_runs(path: Path, systems: Sequence[comparison.System]) -> None:

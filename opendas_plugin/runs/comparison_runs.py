@@ -21,12 +21,15 @@ from opendas_plugin.eval.comparison import System
 from opendas_plugin.files import read_json, write_json
 from opendas_plugin.model.adapter import WEIGHTS_FILE
 from opendas_plugin.model.devices import pick_device
+from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.runs.meters import Meter
 from opendas_plugin.runs.processes import Task, run_in_processes
 from opendas_plugin.runs.record import RunRecord, plain
+from opendas_plugin.runs.sources import training_inputs
 from opendas_plugin.runs.training import BEFORE, Training, score_folders
-from opendas_plugin.train.state import fingerprint
+from opendas_plugin.stamps import Inputs, changes
+from opendas_plugin.train.state import fingerprint, flat
 
 COST = "cost.json"
 WITHOUT_EFFECT = ("data", "output_dir", "crop_cache", "resume", "device")
@@ -92,11 +95,13 @@ def run_one(job: Job, before: Path | None, threads: int) -> None:
     logging.getLogger("opendas_plugin").setLevel(logging.WARNING)
     record = RunRecord(job.run, command="opendas-compare", seed=job.run.seed)
     device, domain = pick_device(job.run.device), load_domain(job.run.data)
+    inputs = job_inputs(job).record()
     meter = Meter(device)
     Training(job.run, domain, job.folder, device, before=before, watch=meter)()
     record.write(job.folder)
     cost = {
         "identity": _identity(job),
+        "inputs": inputs,
         "parameters": _count(job.folder / "adapter" / WEIGHTS_FILE),
         "seconds": meter.seconds,
         "peak_memory_mb": None if math.isnan(meter.peak) else meter.peak,
@@ -142,11 +147,29 @@ def _is_done(job: Job) -> bool:
     """
     if not _is_finished(job):
         return False
-    if read_json(job.folder / COST)["identity"] != _identity(job):
+    known = read_json(job.folder / COST)
+    if difference := next(changes(flat(known["identity"]), flat(_identity(job))), None):
         raise ConfigError(
-            f"{job.folder} holds a run with another recipe, or on other data; choose another output folder"
+            f"{job.folder} holds a run with another recipe, or on other data: {difference}; choose another output "
+            "folder"
+        )
+    if "inputs" not in known:
+        logger.warning("%s does not say which pictures and names it was learnt from; it is taken as it is", job.folder)
+    elif difference := job_inputs(job).difference(known["inputs"]):
+        raise ConfigError(
+            f"{job.folder} holds a run that was made from something else: {difference}; choose another output folder"
         )
     return True
+
+
+def job_inputs(job: Job) -> Inputs:
+    """What a run is made from beside its settings: pictures, weights, and related names by their content."""
+    domain, config = load_domain(job.run.data), job.run.config
+    pictures = training_inputs(domain, domain.train, job.run.start).files
+    weights = {name: Path(name) for name in (config.backbone, config.pretrained) if name and Path(name).is_file()}
+    negatives = job.run.negatives or domain.negatives
+    names = None if negatives is None else NegativeDatabase.load(negatives).digest()[:12]
+    return Inputs({**pictures, **weights}, {"the file of related names": f"sha256 {names}"})
 
 
 def _is_finished(job: Job) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from opendas_plugin.model.openai_format import save_openai_clip
 from opendas_plugin.runs.models import DEFAULT_BACKBONE
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
+from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
+from opendas_plugin.version import __version__
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Export(Run[Path]):
         with atomic_file(self.output) as temporary:
             save_file({"text_features": text.features.cpu().contiguous()}, temporary)
         crops = text.clip.config.crop_policy
+        source = FeatureSource(f"{PREFIX}{self.adapter}" if self.adapter else text.clip.backbone.name, text.clip)
         about = {
             "names": list(text.classes),
             "template": text.template[0],
@@ -79,6 +83,9 @@ class Export(Run[Path]):
             "backbone_facts": facts.to_dict() if (facts := text.clip.config.backbone_facts) else {},
             "adapter": self.adapter,
             "crop_policy": {} if crops is None else crops.to_dict(),
+            "clip": {"sha256": source.sha256, "half_sha256": source.half_sha256, "facts": source.facts},
+            "text_features": hashlib.sha256(self.output.read_bytes()).hexdigest(),
+            "version": __version__,
         }
         write_json(self.output.with_suffix(".json"), about)
 

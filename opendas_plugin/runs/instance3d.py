@@ -30,7 +30,7 @@ from opendas_plugin.names import NameTable
 from opendas_plugin.runs.models import CROPS, ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
-from opendas_plugin.scenes.mask_features import PREFIX, FeatureSource
+from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.files import require_writable
+from opendas_plugin.files import require_writable, write_json
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, NegativeDatabase
@@ -21,6 +21,7 @@ from opendas_plugin.negatives.words import word_list
 from opendas_plugin.runs.models import unused_seed
 from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.run import INLINE, Run, function_of
+from opendas_plugin.stamps import Inputs
 from opendas_plugin.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,8 @@ class GenerateNegatives(Run[NegativeDatabase]):
     vocabulary: Path
     """vocabulary.json that opendas-prepare wrote."""
     output: Path = Path("negatives.json")
-    """File to write; how it was made is written beside it as <name>.run.json, and a language model's answers as they
-    come as <name>.answers.jsonl: run again to go on after an interruption."""
+    """File to write; how it was made is written beside it (<name>.run.json, <name>.inputs.json), and a language model's
+    answers as they come as <name>.answers.jsonl: run again to go on after an interruption."""
     source: Literal["offline", "openai"] = "offline"
     """offline: the nearest words by the backbone's text tower, in ImageNet's and the scene datasets' names. openai: a
     language model; its key is read from the environment variable OPENAI_API_KEY alone."""
@@ -95,7 +96,17 @@ class GenerateNegatives(Run[NegativeDatabase]):
         database.validate(vocabulary)
         database.save(self.output)
         record.write(self.output.parent, f"{self.output.stem}.run.json")
+        write_json(inputs_file(self.output), self.inputs().record())
         return database
+
+    def inputs(self) -> Inputs:
+        """What decides over the names: the vocabulary's, and the settings."""
+        vocabulary = Vocabulary.load(self.vocabulary)
+        names = ("source", "domain", "base_url", "backbone", "pretrained", "backbone_seed")
+        settings = {f"`{name}`": getattr(self, name) for name in names}
+        base = {"the training names": list(vocabulary.base), "the novel names": list(vocabulary.novel)}
+        weights = {name: Path(name) for name in (self.backbone, self.pretrained) if name and Path(name).is_file()}
+        return Inputs(weights, {**settings, **base, "sampling": plain(self.sampling)})
 
     def from_words(self, vocabulary: Vocabulary, count: int = NAMES_PER_CLASS) -> NegativeDatabase:
         """The nearest words by the frozen text tower."""
@@ -132,6 +143,11 @@ class GenerateNegatives(Run[NegativeDatabase]):
             total = [total[0] + tokens[0], total[1] + tokens[1]]
         usage = Usage(len(asked), *total)
         return "\n".join([*lines, f"in all about {usage.describe(self.prices)}; nothing was asked"])
+
+
+def inputs_file(output: Path) -> Path:
+    """The file that says what a file of related names was made from."""
+    return output.with_name(f"{output.stem}.inputs.json")
 
 
 generate_negatives = function_of(GenerateNegatives, "generate_negatives")

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.files import atomic_folder
+from opendas_plugin.files import atomic_folder, read_json, write_json
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
+from opendas_plugin.scenes.colmap import read_views
 from opendas_plugin.scenes.openmask3d_layout import export_masks, export_scene
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, read_scene_list
+from opendas_plugin.scenes.scannetpp_views import source_files
+from opendas_plugin.stamps import Inputs
+from opendas_plugin.version import __version__
+
+INPUTS = "inputs.json"
+"""What a scene's folder was made from."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +30,8 @@ class OpenMask3D(Run[dict[Path, int | None]]):
     root: Path
     """Folder that holds data."""
     output: Path
-    """Folder for a folder of each scene, and masks/; scenes that are there are left as they are."""
+    """Folder for a folder of each scene, and masks/; scenes that are there are left as they are, if they were made of
+    the same files with the same settings."""
     scenes: Path
     """File with the scenes, one a line."""
     proposals: Path | None = None
@@ -42,22 +53,46 @@ class OpenMask3D(Run[dict[Path, int | None]]):
             raise ConfigError("`every` must be 1 or more, and `width` 16 or more")
 
     def work(self, record: RunRecord) -> dict[Path, int | None]:
-        """Writes each scene's folder, whole or not at all: folder -> number of pictures; None: it was there."""
+        """Writes each scene's folder, whole or not at all: folder -> number of pictures; None: it was there.
+
+        Raises:
+            ConfigError: a folder that is there was made from other files, or with other settings.
+        """
+        scenes = [ScanNetPPScene(self.root, name) for name in read_scene_list(self.scenes)]
+        there = {scene.name: self._is_there(scene) for scene in scenes}
         found = {}
-        for name in read_scene_list(self.scenes):
-            found[self.output / name] = self._write(ScanNetPPScene(self.root, name))
+        for scene in scenes:
+            found[self.output / scene.name] = self._write(scene, there[scene.name])
         record.write(self.output)
         return found
 
-    def _write(self, scene: ScanNetPPScene) -> int | None:
+    def _is_there(self, scene: ScanNetPPScene) -> bool:
+        folder = self.output / scene.name
+        if not folder.exists():
+            return False
+        if not (folder / INPUTS).is_file():
+            logger.warning("%s is left as it is; it does not say what it was made from", folder)
+        elif difference := self._inputs(scene).difference(read_json(folder / INPUTS)):
+            raise ConfigError(
+                f"{folder} is there and was made from something else: {difference}; remove it, or choose another output"
+            )
+        return True
+
+    def _inputs(self, scene: ScanNetPPScene) -> Inputs:
+        settings = {"scene": scene.name, "`source`": self.source, "`every`": self.every, "`width`": self.width}
+        names = [view.name for view in read_views(scene.poses(self.source))[:: self.every]]
+        pictures = {f"the picture {name}": scene.pictures(self.source) / name for name in names}
+        return Inputs({**source_files(scene, self.source), **pictures}, {**settings, "version": __version__})
+
+    def _write(self, scene: ScanNetPPScene, is_there: bool) -> int | None:
         if self.proposals is not None:
             array = self.proposals / f"{scene.name}.npy"
             masks = self.output / "masks" / f"{scene.name}_masks.pt"
             export_masks(scene, masks, array if array.is_file() else self.proposals)
-        folder = self.output / scene.name
-        if folder.exists():
+        if is_there:
             return None
-        with atomic_folder(folder) as temporary:
+        with atomic_folder(self.output / scene.name) as temporary:
+            write_json(temporary / INPUTS, self._inputs(scene).record())
             return export_scene(scene, temporary, source=self.source, every=self.every, width=self.width)
 
 

@@ -21,9 +21,11 @@ from opendas_plugin.readers import registry
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.run import Run
+from opendas_plugin.stamps import Inputs
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, read_names
 
 VAL_FRACTION = 0.2
+FLAGS = "flags.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +164,10 @@ class PrepareImages(Prepare):
         """Also looks whether what is to be gone on with is of the same settings."""
         super().check()
         folder = self._partial()
-        if self.resume and folder.is_dir() and read_json(folder / "flags.json") != self._identity():
-            raise ConfigError(f"{folder} is of a run with other settings; give the same ones, or leave `resume` out")
+        if self.resume and folder.is_dir() and (difference := self._inputs().difference(read_json(folder / FLAGS))):
+            raise ConfigError(
+                f"{folder} is of a run with other settings: {difference}; give the same ones, or leave `resume` out"
+            )
 
     @contextmanager
     def journals(self) -> Iterator[Path | None]:
@@ -173,7 +177,7 @@ class PrepareImages(Prepare):
             shutil.rmtree(folder, ignore_errors=True)
         done = False
         try:
-            write_json(folder / "flags.json", self._identity())
+            write_json(folder / FLAGS, self._inputs().record())
             yield folder
             done = True
         finally:
@@ -183,9 +187,18 @@ class PrepareImages(Prepare):
     def _partial(self) -> Path:
         return self.output.with_name(f".{self.output.name}.partial")
 
-    def _identity(self) -> dict[str, Any]:
+    def _inputs(self) -> Inputs:
+        """The settings, and the files that they name; the pictures' own are the journals' business."""
         settings: dict[str, Any] = plain(self)
-        return {name: value for name, value in settings.items() if name not in ("resume", "workers")}
+        values = {f"`{name}`": value for name, value in settings.items() if name not in ("resume", "workers")}
+        return Inputs({f"the file of {name}": Path(v) for name, v in values.items() if _is_file(v)}, values)
+
+
+def _is_file(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and Path(value).is_file()
+    except (OSError, ValueError):  # a text that cannot be a path
+        return False
 
 
 @cache

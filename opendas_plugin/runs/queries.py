@@ -17,15 +17,10 @@ from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.models import DEFAULT_BACKBONE
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
+from opendas_plugin.scenes.feature_records import check_pair, scene_inputs
+from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene
-from opendas_plugin.scenes.mask_features import (
-    PREFIX,
-    FeatureSource,
-    check_pair,
-    read_features,
-    read_masks,
-    sparse_masks,
-)
+from opendas_plugin.scenes.mask_features import read_features, read_masks, sparse_masks
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from opendas_plugin.scenes.views import Intrinsics
 
@@ -85,7 +80,8 @@ class Query(Run[list[Match]]):
         masks = sparse_masks(read_masks(self.mask_file()), len(points))
         features = read_features(self.features, masks.shape[1])
         clip = self.clip()
-        check_pair(self.features, features, FeatureSource(self.source_name(), clip))
+        source = FeatureSource(self.source_name(), clip)
+        check_pair(self.features, features, source, masks, scene_inputs(views, points))
         unseen = int((~features.any(axis=1)).sum())
         if unseen:
             share = 100 * unseen / len(features)

@@ -12,9 +12,11 @@ from opendas_plugin.data.segments import Segment
 from opendas_plugin.data.subsets import few_shots, jitter_masks, match_proposals
 from opendas_plugin.eval.masks import read_proposals
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.adapter import CONFIG_FILE, WEIGHTS_FILE, find_folder
 from opendas_plugin.negatives.database import NegativeDatabase, describe_leaks
 from opendas_plugin.negatives.generate import offline
 from opendas_plugin.negatives.words import word_list
+from opendas_plugin.stamps import Inputs, named
 from opendas_plugin.train.config import TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,22 @@ def learning_segments(
     if wanted.shots is not None:
         segments = few_shots(segments, wanted.shots, config.seed)
     return jitter_masks(segments, wanted.mask_jitter, config.seed) if wanted.mask_jitter else segments
+
+
+def training_inputs(domain: Domain, segments: Sequence[Segment], start: str | None) -> Inputs:
+    """The pictures to learn from and to score on, and the files of the adapter to start from; all may move.
+
+    Args:
+        domain: what to score on.
+        segments: what to learn from.
+        start: an adapter's folder or hub id.
+    """
+    pictures = named({segment.image for segment in (*segments, *domain.val)})
+    files = {f"the picture {name}": path for name, path in pictures.items()}
+    if start is not None:
+        folder = find_folder(start)
+        files |= {f"{name} of the adapter to start from": folder / name for name in (CONFIG_FILE, WEIGHTS_FILE)}
+    return Inputs(files)
 
 
 def mines_in_related_names(config: TrainConfig) -> bool:

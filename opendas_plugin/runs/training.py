@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -21,7 +22,7 @@ from opendas_plugin.data.manifest import write_manifest
 from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.report import compare_reports, evaluate_classification
-from opendas_plugin.files import read_json
+from opendas_plugin.files import read_json, write_json
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import Interpolation
@@ -30,7 +31,8 @@ from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.meters import Stopwatch
 from opendas_plugin.runs.run import INLINE, Result, Run
-from opendas_plugin.runs.sources import learning_segments, mines_in_related_names, related_names
+from opendas_plugin.runs.sources import learning_segments, mines_in_related_names, related_names, training_inputs
+from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import TrainingData
@@ -41,7 +43,11 @@ DEFAULT_RECIPE = "office"
 BEFORE = "before"
 START = "start"
 """The folder of the scores of the adapter that a training goes on from."""
+INPUTS = "inputs.json"
+"""The stamps of what a run began with."""
 METRICS = ("acc", "w_f1", "b_f1", "n_f1", "harmonic_f1", "macro_f1", "n_segments")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,7 @@ class Training:
             The evaluation's summaries by the folder in ``output`` that holds them: ``before``, ``after_visual`` and so
             on; empty in processes that do not write.
         """
+        self.world.broadcast(self._check_inputs)
         packed = None
         if self.run.crop_cache is not None:
             packed = PackedCrops(self.run.crop_cache, self.segments, self.crops, self.clip.pixels)
@@ -179,6 +186,11 @@ class Training:
             )
             compare_reports(self.output / "f1_per_class.png", {name: self.output / name for name in self.scores})
         return self.scores
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """The files that decide over the result, beside what a checkpoint knows by its own hashes."""
+        return training_inputs(self.domain, self.segments, self.run.start)
 
     @cached_property
     def crops(self) -> CropPolicy:
@@ -229,7 +241,26 @@ class Training:
             about = {"prompts": list(towers)}
             self.scores[name] = evaluate_classification(labeller, self.domain.val, vocabulary, folder, about=about)
 
+    def _check_inputs(self) -> None:
+        """Looks whether the pictures and the adapter to start from are those that the run in the folder began with.
+
+        Raises:
+            ConfigError: one of them has changed.
+        """
+        path = self.output / INPUTS
+        if not self.run.resume or not (path.exists() or (self.output / BEFORE).exists()):
+            return
+        if not path.exists():
+            logger.warning("%s does not say which pictures it was learnt from: they are taken as the same", self.output)
+        elif difference := self.inputs.difference(read_json(path)):
+            raise ConfigError(
+                f"cannot go on with the run in {self.output}: {difference} since it began; set it back or choose "
+                "another output folder"
+            )
+
     def _write_sources(self) -> None:
+        if not (self.output / INPUTS).exists():
+            write_json(self.output / INPUTS, self.inputs.record())
         if self.negatives is not None:
             self.negatives.save(self.output / "negatives.json")
         if self.segments is not self.domain.train:

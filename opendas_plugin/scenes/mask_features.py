@@ -1,12 +1,9 @@
-"""Files of 3D masks and of their features, with a JSON beside that says what computed them.
-
-The masks are OpenMask3D's. The JSON is there so that texts of another CLIP than the features' are refused.
-"""
+"""Files of 3D masks, which are OpenMask3D's, and of their features, with the record of what computed them beside."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
+import logging
 import platform
 import re
 import time
@@ -21,91 +18,28 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.files import atomic_file, read_json, write_json
-from opendas_plugin.model.checkpoint import backbone_sha256
-from opendas_plugin.model.config import Interpolation
+from opendas_plugin.files import atomic_file, write_json
+from opendas_plugin.scenes.feature_records import difference, record_path
+from opendas_plugin.stamps import Inputs
 from opendas_plugin.version import __version__
 
-FORMAT = 1
-PREFIX = "opendas:"
-
-
-class FeatureSource:
-    """A CLIP as the source of features: enough to tell whether image and text features come from the same one.
-
-    Attributes:
-        name: what it was asked for by: ``opendas:`` and an adapter's folder or hub id, or a plain CLIP's name or path.
-        width: values of a feature.
-        adapter: the adapter's folder or hub id; None: plain CLIP.
-        template: the adapter's text template; None: plain CLIP.
-        crops: the adapter's crop policy; None: plain CLIP, or one that says nothing of it.
-    """
-
-    def __init__(self, name: str, model: Any) -> None:
-        """Takes a model as ``opendas.load`` or OpenAI's ``clip.load`` returns it."""
-        self.name, self._model = name, model
-        self.width = int(getattr(model, "feature_width", model.text_projection.shape[1]))
-        self.adapter = name.removeprefix(PREFIX) if name.startswith(PREFIX) else None
-        config = model.config if self.adapter is not None else None
-        self.template: str | None = None if config is None else config.template
-        self.crops: CropPolicy | None = None if config is None else config.crop_policy
-        self.backbone: str = name if config is None else config.backbone
-
-    def __str__(self) -> str:
-        return f"plain CLIP {self.name}" if self.adapter is None else f"the adapter {self.adapter}"
-
-    @functools.cached_property
-    def sha256(self) -> str:
-        """Hash of all that features depend on: that of the weights alone where nothing was learnt."""
-        if self.adapter is None:
-            return backbone_sha256(self._model)
-        digest, learnt = hashlib.sha256(self._model.config.backbone_sha256.encode()), self._model.learnt_state()
-        for key, tensor in sorted(learnt.items()):
-            digest.update(f"{key} {tuple(tensor.shape)}\n".encode())
-            digest.update(tensor.detach().float().cpu().contiguous().numpy().reshape(-1).view(np.uint8))
-        config = self._model.config
-        if config.interpolation != Interpolation() or config.weights.mix != 1:
-            digest.update(f"{config.interpolation} {config.weights.mix}".encode())
-        if config.cache.entries:
-            digest.update(str(config.cache).encode())
-        return digest.hexdigest() if learnt else str(self._model.config.backbone_sha256)
-
-
-def record_path(features: str | Path) -> Path:
-    """The JSON beside a feature file."""
-    return Path(features).with_suffix(".json")
-
-
-def describe(clip: FeatureSource, masks: sparse.csr_matrix, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides over features: the CLIP, the masks (their hash) and the settings, as JSON values."""
-    digest = hashlib.sha256(str(masks.shape).encode())
-    for values in (masks.indptr, masks.indices):
-        digest.update(np.asarray(values, dtype=np.int64).tobytes())
-    return {
-        "format": FORMAT,
-        "clip": {
-            "name": clip.name,
-            "adapter": clip.adapter,
-            "backbone": clip.backbone,
-            "sha256": clip.sha256,
-            "template": clip.template,
-            "crop_policy": {} if clip.crops is None else clip.crops.to_dict(),
-            "width": clip.width,
-        },
-        "masks": {"count": masks.shape[1], "sha256": digest.hexdigest()},
-        "settings": dict(settings),
-    }
+log = logging.getLogger(__name__)
 
 
 def save_features(path: str | Path, features: NDArray, described: Mapping[str, Any]) -> None:
     """Writes features (M, D) and their record, the features whole or not at all.
 
+    Args:
+        path: the .npy file.
+        features: what to write.
+        described: by :func:`~.feature_records.describe`, with the record of the scene as ``inputs``.
+
     Raises:
         OutputError: the folder cannot be written.
     """
     path = Path(path)
+    record_path(path).unlink(missing_ok=True)  # a kill between the two must not leave the old one beside new features
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
         np.lib.format.write_array(file, np.asarray(features))
     versions = {name: metadata.version(name) for name in ("torch", "numpy", "open_clip_torch")}
@@ -117,17 +51,26 @@ def save_features(path: str | Path, features: NDArray, described: Mapping[str, A
     write_json(record_path(path), {**described, **about})
 
 
-def finished_features(path: Path, described: Mapping[str, Any]) -> NDArray[np.float64] | None:
-    """The features at ``path``, if they are whole and were computed just so; otherwise None."""
-    try:
-        record = read_json(record_path(path))
-        whole = record["features_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError):
+def finished_features(
+    path: Path, described: Mapping[str, Any], inputs: Inputs | None = None
+) -> NDArray[np.float64] | None:
+    """The features at ``path``, if they are whole and were computed just so; otherwise None.
+
+    What keeps features that are there from being used is logged.
+
+    Args:
+        path: the .npy file.
+        described: by :func:`~.feature_records.describe`.
+        inputs: the scene, by :func:`~.feature_records.scene_inputs`; None: it is not looked at.
+    """
+    if not path.exists():
         return None
-    if not whole or any(record.get(key) != value for key, value in described.items()):
-        return None
-    features: NDArray[np.float64] = np.load(path)
-    return features
+    reason = difference(path, described, inputs)
+    if reason is None:
+        features: NDArray[np.float64] = np.load(path)
+        return features
+    log.warning("%s is computed again: %s", path, reason)
+    return None
 
 
 def read_array(path: str | Path, advice: str) -> NDArray[Any]:
@@ -162,37 +105,6 @@ def read_features(path: str | Path, masks: int) -> NDArray[np.float64]:
     if not np.isfinite(features).all():
         raise DataError(f"{path} holds values that are not numbers; compute the features again")
     return features.astype(np.float64)
-
-
-def check_pair(path: str | Path, features: NDArray, clip: FeatureSource) -> None:
-    """Checks that text features of ``clip`` may be compared with the mask features (M, D) of a file.
-
-    Raises:
-        DataError: another width, another adapter, or no record of just this file where one side has an adapter.
-    """
-    if features.ndim != 2 or features.shape[1] != clip.width:
-        raise DataError(
-            f"{path} holds features of shape {features.shape}, but {clip} gives {clip.width} values a text; take the "
-            "CLIP that computed them"
-        )
-    if not record_path(path).is_file():
-        if clip.adapter is None:
-            return
-        raise DataError(
-            f"{path} has no record beside it ({record_path(path).name}), so that nothing says it is of {clip}; compute "
-            f"it again with external.clip_model={clip.name}"
-        )
-    record = read_json(record_path(path))
-    if record.get("features_sha256") != hashlib.sha256(Path(path).read_bytes()).hexdigest():
-        raise DataError(f"{path} has changed since {record_path(path).name} was written beside it; compute it again")
-    own = record.get("clip", {})
-    plain = own.get("adapter") is None and clip.adapter is None
-    if not plain and own.get("sha256") != clip.sha256:
-        theirs = f"plain CLIP {own.get('name')}" if own.get("adapter") is None else f"the adapter {own['adapter']}"
-        raise DataError(
-            f"{path} was computed with {theirs} ({str(own.get('sha256'))[:12]}), but the texts are encoded by {clip} "
-            f"({clip.sha256[:12]}); image and text features must come from the same CLIP"
-        )
 
 
 def safe_kinds() -> list[Any]:

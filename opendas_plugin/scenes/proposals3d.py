@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from opendas_plugin.files import read_json, write_json, write_text
 from opendas_plugin.scenes.mask_features import save_masks
 from opendas_plugin.scenes.mask_files import read_integers
 from opendas_plugin.scenes.pointcloud import geometric_masks, read_ply
+from opendas_plugin.stamps import Inputs
+from opendas_plugin.version import __version__
+
+log = logging.getLogger(__name__)
 
 MIN_POINTS = 100
 """Points of the smallest instance and of the smallest mask, as in ScanNet's evaluation."""
@@ -103,14 +108,11 @@ def erode(points: NDArray[np.float64], mask: Mask, share: float) -> Mask:
 
 def _write_scene(data: Path, scene: str, output: Path, seed: int) -> dict[str, list[float]]:
     """Writes a scene's masks, unless they are there; returns the IoUs of each kind of proposals."""
-    cloud, truth = data / "scenes" / scene / f"{scene}.ply", data / "ground_truth" / f"{scene}.txt"
-    record, source = output / "scenes" / f"{scene}.json", _identity(cloud, truth, seed)
+    cloud, truth = scene_sources(data, scene)
+    record, source = scene_record(output, scene), {"seed": seed, "version": __version__, **sources_sha256(data, scene)}
     files = {kind: output / kind / f"{scene}_masks.pt" for kind in ("proposals", "oracle")}
-    if record.is_file() and all(file.is_file() for file in files.values()):
-        known = read_json(record)
-        if known["source"] == source:
-            kept: dict[str, list[float]] = known["ious"]
-            return kept
+    if (kept := _kept(record, source, files)) is not None:
+        return kept
     record.unlink(missing_ok=True)
     points, _ = read_ply(cloud)
     instances = read_integers(truth, "class * 1000 + instance")
@@ -122,16 +124,64 @@ def _write_scene(data: Path, scene: str, output: Path, seed: int) -> dict[str, l
     save_masks(files["oracle"], np.stack([instances == one for one in _large(instances)], axis=1))
     found = {"spoilt ground truth": spoilt, "over-segmentation": regions}
     ious = {kind: [best_iou(mask, instances) for mask in masks] for kind, masks in found.items()}
-    write_json(record, {"source": source, "ious": ious})
+    write_json(record, {"source": source, "ious": ious, "written": Inputs(files).record()})
     return ious
 
 
-def _identity(cloud: Path, truth: Path, seed: int) -> dict[str, Any]:
-    """What a scene's masks are made from: the seed and its files' hashes; the truth has class * 1000 + instance."""
-    for path in (cloud, truth):
+def check_scene(data: Path, scene: str, masks: Path) -> None:
+    """Checks that masks, by :func:`write_proposals_3d`, were made from a scene of just this domain.
+
+    Raises:
+        DataError: its cloud or its ground truth is another.
+    """
+    if not scene_record(masks, scene).is_file():
+        log.warning("%s does not say which clouds its masks were made from", masks)
+        return
+    content = read_json(scene_record(masks, scene))
+    known = content.get("source") if isinstance(content, dict) else None
+    for suffix, now in sources_sha256(data, scene).items():
+        if isinstance(known, dict) and known.get(suffix, now) != now:
+            what = "cloud" if suffix == ".ply" else "ground truth"
+            raise DataError(
+                f"the masks in {masks} were made from another {what} of {scene} than the one in {data}; make them again"
+            )
+
+
+def scene_sources(data: Path, scene: str) -> tuple[Path, Path]:
+    """A scene's cloud, and its ground truth of class * 1000 + instance."""
+    return data / "scenes" / scene / f"{scene}.ply", data / "ground_truth" / f"{scene}.txt"
+
+
+def scene_record(output: Path, scene: str) -> Path:
+    """The file that says what a scene's masks were made from."""
+    return output / "scenes" / f"{scene}.json"
+
+
+def sources_sha256(data: Path, scene: str) -> dict[str, str]:
+    """The hashes of a scene's cloud and ground truth, by their suffixes.
+
+    Raises:
+        MissingFileError: one is missing.
+    """
+    for path in scene_sources(data, scene):
         if not path.is_file():
             raise MissingFileError(f"{path} does not exist; expected scenes, as `opendas-prepare office` writes them")
-    return {"seed": seed, **{path.suffix: hashlib.sha256(path.read_bytes()).hexdigest() for path in (cloud, truth)}}
+    return {path.suffix: hashlib.sha256(path.read_bytes()).hexdigest() for path in scene_sources(data, scene)}
+
+
+def _kept(record: Path, source: dict[str, Any], files: dict[str, Path]) -> dict[str, list[float]] | None:
+    """The IoUs of masks that are there, whole and of these sources; None: they have to be made."""
+    if not record.is_file() or not all(file.is_file() for file in files.values()):
+        return None
+    known = read_json(record)
+    if not isinstance(known, dict) or known.get("source") != source:
+        log.warning("the masks of %s are made again: they are of other files, another seed or version", record.stem)
+        return None
+    if difference := Inputs(files).difference(known.get("written")):
+        log.warning("the masks of %s are made again: %s", record.stem, difference)
+        return None
+    kept: dict[str, list[float]] = known["ious"]
+    return kept
 
 
 def _large(instances: NDArray[np.int64]) -> list[int]:

@@ -7,7 +7,9 @@ vertex's object. Its rasteriser takes the same faces; fisheye pictures are strai
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +25,10 @@ from opendas_plugin.scenes.colmap import View, read_views
 from opendas_plugin.scenes.fisheye import straight_camera, straighten
 from opendas_plugin.scenes.raycast import RayCaster, load_mesh
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, objects_of_vertices, read_segments, read_things
+from opendas_plugin.stamps import stamp
+from opendas_plugin.version import __version__
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +91,8 @@ class SceneViews:
     def objects(self, view: View) -> ObjectMap:
         """The objects that the (straightened) picture shows, from the cache if they are there."""
         path = None if self._cache is None else self._cache / f"{Path(view.name).with_suffix('')}.npz"
-        if path is not None and path.is_file():
-            with np.load(path) as kept:
-                return ObjectMap(kept["objects"], dict(zip(kept["ids"].tolist(), kept["shares"].tolist(), strict=True)))
+        if path is not None and (kept := _read_map(path)) is not None:
+            return kept
         found = self.mesh.look(self.camera(view))
         if path is not None:
             ids, shares = np.array(list(found.visible), np.int64), np.array(list(found.visible.values()))
@@ -154,13 +159,25 @@ def best_views(maps: Sequence[dict[int, float]], count: int) -> dict[int, set[in
     return {number: {place for _, place in sorted(pairs)[:count]} for number, pairs in shares.items()}
 
 
+def source_files(scene: ScanNetPPScene, source: Source) -> dict[str, Path]:
+    """The files that object maps and depth are made from, by their names."""
+    poses = [scene.poses(source) / f"{name}.txt" for name in ("cameras", "images")]
+    return {path.name: path for path in (scene.mesh, scene.segments, scene.annotation, *poses)}
+
+
 def _stamp(scene: ScanNetPPScene, source: Source) -> str:
-    """Changes with the files that an object map is made from."""
-    files = (
-        scene.mesh,
-        scene.segments,
-        scene.annotation,
-        *(scene.poses(source) / f"{n}.txt" for n in ("cameras", "images")),
-    )
-    facts = [(path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None for path in files]
+    """Changes with the package's version and the files that an object map is made from."""
+    facts = [__version__, *(stamp(path).rpartition(" ")[2] for path in source_files(scene, source).values())]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+
+
+def _read_map(path: Path) -> ObjectMap | None:
+    """An object map from the cache; None: there is none that is whole."""
+    try:
+        with np.load(path) as kept:
+            return ObjectMap(kept["objects"], dict(zip(kept["ids"].tolist(), kept["shares"].tolist(), strict=True)))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        log.warning("%s is damaged and is made again", path)
+        return None

@@ -92,7 +92,7 @@ class Checkpoint:
         Raises:
             ConfigError: with the first field that differs, and both values.
         """
-        ours, theirs = _flat(identity), _flat(self.identity)
+        ours, theirs = flat(identity), flat(self.identity)
         for name in [*theirs, *(name for name in ours if name not in theirs)]:
             if ours.get(name) != theirs.get(name):
                 raise ConfigError(
@@ -115,11 +115,12 @@ def remove_leftovers(folder: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with names joined by dots."""
+    found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
+            found |= flat(value, f"{prefix}{name}.")
         else:
-            flat[prefix + name] = value
-    return flat
+            found[prefix + name] = value
+    return found

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from opendas_plugin.commands.compare import main
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.runs.ablations import ABLATIONS
-from opendas_plugin.runs.comparison import Compare
+from opendas_plugin.runs.comparison import Compare, host_summaries
 from opendas_plugin.runs.comparison_runs import COST
 
 RECIPE = """
@@ -75,6 +76,27 @@ def test_what_pipelines_score_joins_as_a_table(finished, tmp_path, capsys) -> No
     assert "expected --hosts as TITLE=SUMMARY.json" in capsys.readouterr().err
 
 
+def test_summaries_of_one_row_are_of_one_evaluation(tmp_path) -> None:
+    first = {"miou": 12.5, "protocol": "ovseg", "n_images": 3, "n_pixels": 900, "ignore": [255]}
+    rows = [f"OVSeg={tmp_path / name}" for name in ("a.json", "b.json")]
+    (tmp_path / "a.json").write_text(json.dumps(first))
+    for change, said in (
+        ({"miou": 13.5}, None),
+        ({"protocol": "detectron2"}, 'protocol was "ovseg", now "detectron2"'),
+        ({"n_images": 4}, "n_images was 3, now 4"),
+        ({"n_pixels": 901}, "n_pixels was 900, now 901"),
+    ):
+        (tmp_path / "b.json").write_text(json.dumps({**first, **change}))
+        if said is None:
+            assert len(host_summaries(rows)["OVSeg"]) == 2
+        else:
+            with pytest.raises(ConfigError, match=f"not seeds of one evaluation.*{said}"):
+                host_summaries(rows)
+    (tmp_path / "b.json").write_text("[]")
+    with pytest.raises(ConfigError, match=r"no summary\.json"):
+        host_summaries(rows)
+
+
 def test_zero_shot_is_scored_once_and_is_the_start_of_all(finished) -> None:
     out, _ = finished
     reports = {path.read_bytes() for path in out.glob("runs/*/*/before/summary.json")}
@@ -118,12 +140,39 @@ def test_a_run_that_fails_is_said_in_a_sentence_and_those_that_are_done_stay(dom
     assert [path.parent.parent.name for path in out.glob(f"runs/*/*/{COST}")] == ["zero_shot"]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: turn(data / "images" / "train0.png"), "the picture train0.png has changed"),
+        (lambda data: turn(data / "images" / "val0.png"), "the picture val0.png has changed"),
+        (
+            lambda data: shutil.copy(data / "other.json", data / "negatives.json"),
+            "the file of related names has changed",
+        ),
+        (lambda data: None, None),
+    ],
+)
+def test_runs_on_files_that_changed_are_not_mixed_in(finished, domain, tmp_path, capsys, change, message) -> None:
+    out, flags = finished
+    data = shutil.copytree(domain, tmp_path / "data", copy_function=shutil.copyfile)
+    shutil.copy(out / "runs" / "opendas" / "seed0" / "negatives.json", data / "other.json")
+    shutil.copytree(out, tmp_path / "out")
+    places = {str(out): str(tmp_path / "out"), flags[1]: str(data)}
+    change(data)
+    assert main([places.get(flag, flag) for flag in flags]) == (0 if message is None else 1)
+    assert message is None or message in capsys.readouterr().err
+
+
+def turn(path: Path) -> None:
+    Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
+
+
 def test_runs_of_another_recipe_are_not_mixed_in(finished, tmp_path, capsys) -> None:
     _, flags = finished
     (tmp_path / "other.yaml").write_text(RECIPE.replace("batch_size: 8", "batch_size: 4"))
     other = [str(tmp_path / "other.yaml") if flag.endswith("quick.yaml") else flag for flag in flags]
     assert main(other) == 1
-    assert "holds a run with another recipe" in capsys.readouterr().err
+    assert "holds a run with another recipe, or on other data: options." in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -163,6 +212,20 @@ def test_related_names_from_a_source_that_cannot_be_asked_are_left_out(domain, t
     assert [job.title for job in jobs] == ["offline", "training names", "none"]
     assert "openai is left out" in caplog.text
     assert jobs[0].run.negatives.exists()
+
+
+def test_related_names_that_are_there_are_those_of_the_vocabulary(domain, tmp_path, caplog) -> None:
+    data = shutil.copytree(domain, tmp_path / "data")
+    for _ in range(2):
+        options(data, tmp_path, ablate="negatives", seeds=1).plan()
+    vocabulary = json.loads((data / "vocabulary.json").read_text())
+    vocabulary["names"].append("a new block")
+    (data / "vocabulary.json").write_text(json.dumps(vocabulary))
+    with pytest.raises(ConfigError, match=r"negatives_offline.json was made from something else: the training names"):
+        options(data, tmp_path, ablate="negatives", seeds=1).plan()
+    (tmp_path / "out" / "negatives_offline.inputs.json").unlink()  # as earlier versions left it
+    options(data, tmp_path, ablate="negatives", seeds=1).plan()
+    assert "does not say which names it was made for" in caplog.text
 
 
 def test_a_method_may_have_a_recipe_of_its_own(domain, tmp_path) -> None:

@@ -14,7 +14,9 @@ from opendas_plugin.commands.evaluate import main
 from opendas_plugin.eval.report import read_confusion
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
-from opendas_plugin.scenes.mask_features import FeatureSource, describe, save_features, save_masks
+from opendas_plugin.scenes.feature_records import describe
+from opendas_plugin.scenes.feature_source import FeatureSource
+from opendas_plugin.scenes.mask_features import save_features, save_masks
 from opendas_plugin.vocabulary import Vocabulary
 
 # 300 points of a chair, 200 of a desk, 100 of the floor, which is not scored with --instance-classes

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import torch
@@ -19,7 +20,10 @@ def test_a_classifier_holds_the_text_features_of_its_names(tmp_path):
         expected = clip.encode_text(clip.tokenizer([f"a {name}." for name in NAMES]))
     expected = expected / expected.norm(dim=-1, keepdim=True)
     assert torch.allclose(load_file(output)["text_features"], expected, atol=1e-6)
-    assert json.loads(output.with_suffix(".json").read_text())["names"] == NAMES
+    about = json.loads(output.with_suffix(".json").read_text())
+    assert about["names"] == NAMES
+    assert about["clip"]["sha256"] == backbone_sha256(clip)
+    assert about["text_features"] == hashlib.sha256(output.read_bytes()).hexdigest()
 
 
 def test_the_built_in_clip_in_openais_format_is_the_same_clip(tmp_path):

@@ -16,6 +16,8 @@ from PIL import Image
 
 from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.data.domain import load_domain
+from opendas_plugin.data.images import read_labels
+from opendas_plugin.readers import folders
 from tests.data.layouts import make_ade20k, make_kitti360
 
 KINDS = ("office", "folders", "coco", "ade20k", "kitti360", "scannetpp", "openmask3d", "fold")
@@ -258,7 +260,7 @@ def test_a_killed_run_goes_on_with_resume(street, tmp_path):
         "folders.read_labels = kill\n"
         "from opendas_plugin.data import reading\n"
         "keep = reading.Journal.keep\n"
-        "reading.Journal.keep = lambda self, found: (keep(self, found), self._file.flush())\n"
+        "reading.Journal.keep = lambda self, found, files: (keep(self, found, files), self._file.flush())\n"
         "sys.exit(prepare_data.main())"
     )
     command = [sys.executable, "-c", program, *street, "--workers", "1"]
@@ -271,14 +273,45 @@ def test_a_killed_run_goes_on_with_resume(street, tmp_path):
     assert not Path(".out.partial").exists()
 
 
-def test_what_was_read_before_an_error_is_kept_with_resume(street, capsys):
+@pytest.fixture
+def stopped(street, capsys):
+    """A run that went on as far as the ninth of ten frames, which is mended since."""
     content = Path("labels/008.png").read_bytes()
     break_picture("labels/008.png")
     assert main([*street, "--resume", "--workers", "1"]) == 1
     Path("labels/008.png").write_bytes(content)
-    Path("labels/002.png").unlink()
-    Image.new("L", (9, 9)).save("labels/002.png")  # would be an error if it was read again
-    assert main([*street, "--resume"]) == 0
+    capsys.readouterr()
+    return street
+
+
+def test_what_was_read_before_an_error_is_kept_with_resume(stopped, monkeypatch):
+    seen = []
+    monkeypatch.setattr(folders, "read_labels", lambda path: seen.append(path.name) or read_labels(path))
+    os.utime("labels/002.png", ns=(1, 1))  # a new date is no new content
+    assert main([*stopped, "--resume"]) == 0
+    assert sorted(seen) == ["008.png", "009.png"]
+
+
+@pytest.mark.parametrize("name", ["labels/002.png", "images/003.png"])
+def test_a_resumed_run_refuses_what_was_read_from_a_file_that_changed(stopped, capsys, name):
+    Image.new("L", Image.open(name).size, 1).save(name)
+    assert main([*stopped, "--resume"]) == 1
+    assert f"{name} has changed since" in capsys.readouterr().err.replace(f"{Path.cwd()}/", "")
+    assert not Path("out").exists()
+    assert main(stopped) == 0
+
+
+def test_a_resumed_run_refuses_a_file_of_its_settings_that_changed(stopped, capsys):
+    classes = Path("classes.txt")
+    before = stopped[stopped.index("--classes") + 1]
+    given = [str(classes) if flag == before else flag for flag in stopped]
+    break_picture("labels/009.png")
+    classes.write_text(before.replace(",", "\n"))
+    assert main([*given, "--workers", "1"]) == 1
+    assert main([*given, "--resume"]) == 1
+    classes.write_text(before.replace(",", "\n").upper())
+    assert main([*given, "--resume"]) == 2
+    assert "the file of --classes has changed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([kind, "--help"] for kind in KINDS)])

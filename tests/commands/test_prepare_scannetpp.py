@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -64,9 +66,38 @@ def test_scenes_for_openmask3d(scenes, tmp_path, capsys):
     for name in ("a0", "b0"):
         points = len(load_mesh(tmp_path / "3d" / name / f"{name}.ply")[0])
         np.save(tmp_path / f"{name}.npy", np.eye(points, 2, dtype=bool))
-    assert main([*flags, "--proposals", str(tmp_path)]) == 0
+    same = ["--every", "2", "--width", "64"]
+    assert main([*flags, *same, "--proposals", str(tmp_path)]) == 0
     assert "a0: is there, left as it is" in capsys.readouterr().out
     assert (read_masks(tmp_path / "3d" / "masks" / "b0_masks.pt") == np.eye(points, 2)).all()
     (tmp_path / "b0.npy").unlink()
-    assert main([*flags, "--proposals", str(tmp_path)]) == 1
+    assert main([*flags, *same, "--proposals", str(tmp_path)]) == 1
     assert "b0.txt does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "change", "message"),
+    [
+        (["--width", "32"], None, "--width was 64, now 32"),
+        (["--every", "2"], None, "--every was 1, now 2"),
+        ([], "scans/segments_anno.json", "segments_anno.json has changed"),
+        ([], "iphone/colmap/images.txt", "images.txt has changed"),
+        ([], "iphone/rgb/frame_000010.jpg", "the picture frame_000010.jpg has changed"),
+    ],
+)
+def test_a_scene_that_is_there_is_of_the_same_files_and_settings(
+    scenes, tmp_path, capsys, caplog, flags, change, message
+):
+    (tmp_path / "list").write_text("a0\n")
+    same = ["openmask3d", *scenes[1:3], "--scenes", str(tmp_path / "list"), "--output", str(tmp_path / "3d")]
+    same += ["--every", "1", "--width", "64"]
+    for _ in range(2):
+        assert main(same) == 0
+    if change is not None:
+        with open(Path(scenes[2]) / "data" / "a0" / change, "ab") as file:
+            file.write(b" ")
+    assert main([*same, *flags]) == 1
+    assert message in capsys.readouterr().err
+    (tmp_path / "3d" / "a0" / "inputs.json").unlink()  # as earlier versions wrote it
+    assert main([*same, *flags]) == 0
+    assert "it does not say what it was made from" in caplog.text

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from opendas_plugin.commands.train_prompts import main, read_run
 from opendas_plugin.data.domain import load_domain
@@ -22,6 +24,7 @@ from opendas_plugin.runs.sources import mines_in_related_names
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import read_recipe
 from opendas_plugin.vocabulary import Vocabulary
+from tests.conftest import make_domain
 
 NAMES = ("acc", "w_f1", "b_f1", "n_f1")
 
@@ -110,6 +113,43 @@ def test_a_run_that_broke_off_is_resumed_to_the_same_adapter(flags, tmp_path, mo
     assert "give --resume" in capsys.readouterr().err
     assert main([*flags, "--resume", "--seed", "1"]) == 1
     assert "seed = 0, now it is 1" in capsys.readouterr().err
+
+
+def turn(path: Path) -> None:
+    Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
+
+
+@pytest.mark.parametrize("name", ["train1.png", "val2.png"])
+def test_a_run_is_not_resumed_on_pictures_that_changed(flags, tmp_path, capsys, caplog, name) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    make_domain(data)
+    flags[1] = str(data)
+    assert main([*flags, "--resume"]) == 0
+    assert main([*flags, "--resume"]) == 0
+    turn(data / "images" / name)
+    assert main([*flags, "--resume"]) == 1
+    assert f"the picture {name} has changed since it began" in capsys.readouterr().err
+    turn(data / "images" / name)
+    moved = shutil.copytree(data, tmp_path / "elsewhere", copy_function=shutil.copyfile)
+    flags[1] = str(moved)
+    assert main([*flags, "--resume"]) == 0
+    (tmp_path / "run" / "inputs.json").unlink()  # as earlier versions left it
+    assert main([*flags, "--resume"]) == 0
+    assert "does not say which pictures it was learnt from" in caplog.text
+
+
+def test_a_run_is_not_resumed_from_another_start(flags, tmp_path, capsys) -> None:
+    assert main(flags) == 0
+    shutil.move(tmp_path / "run" / "adapter", tmp_path / "start")
+    shutil.rmtree(tmp_path / "run")
+    flags += ["--start", str(tmp_path / "start"), "--resume"]
+    assert main(flags) == 0
+    path = tmp_path / "start" / "adapter.safetensors"
+    save_file({name: tensor + 0.1 for name, tensor in load_file(path).items()}, path)
+    assert main(flags) == 1
+    message = "adapter.safetensors of the adapter to start from has changed since it began"
+    assert message in capsys.readouterr().err
 
 
 def test_related_names_from_a_file_and_without_the_novel_ones(flags, tmp_path, caplog, capsys) -> None:

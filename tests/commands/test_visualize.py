@@ -8,7 +8,9 @@ from PIL import Image
 from opendas_plugin.commands.visualize import main
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
-from opendas_plugin.scenes.mask_features import FeatureSource, describe, save_features, save_masks, sparse_masks
+from opendas_plugin.scenes.feature_records import describe
+from opendas_plugin.scenes.feature_source import FeatureSource
+from opendas_plugin.scenes.mask_features import save_features, save_masks, sparse_masks
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from tests.integrations.openmask3d.scenes import SIZE, make_scene
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from opendas_plugin.data.proposals import best_iou
-from opendas_plugin.errors import MissingFileError
+from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.scenes import proposals3d
 from opendas_plugin.scenes.mask_features import read_masks
 from opendas_plugin.scenes.pointcloud import write_ply
-from opendas_plugin.scenes.proposals3d import erode, merge, split, spoil, write_proposals_3d
+from opendas_plugin.scenes.proposals3d import check_scene, erode, merge, split, spoil, write_proposals_3d
 
 
 def block(rng, corner, points, side=0.5):
@@ -112,6 +113,37 @@ def test_finished_scenes_are_kept_and_no_scene_depends_on_others(data, tmp_path)
     before = times(first)
     write_proposals_3d(data, [first], out, seed=1)
     assert times(first) != before
+
+
+@pytest.fixture
+def regions(monkeypatch):
+    """Regions of the cloud without open3d: its first half."""
+
+    def half(points, fewest):
+        return (np.arange(len(points)) < len(points) // 2)[:, None]
+
+    monkeypatch.setattr(proposals3d, "geometric_masks", half)
+
+
+def test_masks_that_were_written_over_are_made_again(data, tmp_path, caplog, regions):
+    write_proposals_3d(data, ["office_test_000"], tmp_path / "out")
+    path = tmp_path / "out" / "oracle" / "office_test_000_masks.pt"
+    whole = read_masks(path)
+    path.write_bytes(path.read_bytes() + b"x")
+    write_proposals_3d(data, ["office_test_000"], tmp_path / "out")
+    np.testing.assert_array_equal(read_masks(path), whole)
+    assert "made again: oracle has changed" in caplog.text
+
+
+def test_masks_of_another_cloud_or_truth_are_refused(data, tmp_path, caplog, regions):
+    write_proposals_3d(data, ["office_test_000"], tmp_path / "out")
+    check_scene(data, "office_test_000", tmp_path / "out")
+    truth = data / "ground_truth" / "office_test_000.txt"
+    truth.write_text(truth.read_text().replace("2002", "2003"))
+    with pytest.raises(DataError, match="made from another ground truth of office_test_000"):
+        check_scene(data, "office_test_000", tmp_path / "out")
+    check_scene(data, "office_test_000", tmp_path / "elsewhere")
+    assert "does not say which clouds" in caplog.text
 
 
 def test_a_domain_without_its_ground_truth_is_an_error(data, tmp_path):

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from integrations.openmask3d.launcher import main
 from opendas_plugin.crops import CropPolicy
@@ -59,6 +60,62 @@ def test_a_complete_file_stays_when_resuming(room, tmp_path, capsys):
         assert features(folder, tmp_path / "room.npy", "--resume") == 0
     assert capsys.readouterr().out.strip().endswith("is complete and stays")
     assert json.loads((tmp_path / "room.json").read_text())["clip"]["name"] == "office-tiny"
+
+
+def correct_intrinsics(folder):
+    path = folder / "intrinsic" / "intrinsic_color.txt"
+    matrix = np.loadtxt(path)
+    matrix[:2] *= 1.01
+    np.savetxt(path, matrix)
+
+
+def move_a_pose(folder):
+    path = folder / "pose" / "1.txt"
+    np.savetxt(path, np.loadtxt(path) + np.eye(4)[:, [1, 2, 3, 0]] * 0.001)
+
+
+def write_over(name):
+    def change(folder):
+        picture = Image.open(folder / name)
+        picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(folder / name)
+
+    return change
+
+
+def drop_a_point(folder):
+    points, colours = read_ply(folder / "room.ply")
+    points[0] += 0.01
+    write_ply(folder / "room.ply", points, colours)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (correct_intrinsics, "the intrinsic matrix has changed"),
+        (move_a_pose, "the pose of picture 1 has changed"),
+        (write_over("color/2.jpg"), "color/2.jpg has changed"),
+        (write_over("depth/2.png"), "depth/2.png has changed"),
+        (drop_a_point, "the cloud has changed"),
+    ],
+)
+def test_resuming_computes_again_what_is_of_another_scene_and_says_why(room, tmp_path, capsys, caplog, change, what):
+    folder = shutil.copytree(room[0], tmp_path / "room")
+    assert features(folder, tmp_path / "f.npy", "--resume") == 0
+    change(folder)
+    capsys.readouterr()
+    assert features(folder, tmp_path / "f.npy", "--resume") == 0
+    assert f"f.npy is computed again: {what}" in caplog.text
+    assert features(folder, tmp_path / "want.npy") == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), np.load(tmp_path / "want.npy"))
+    assert features(folder, tmp_path / "f.npy", "--resume") == 0
+    assert capsys.readouterr().out.strip().endswith("is complete and stays")
+
+
+def test_a_moved_scene_is_the_same(room, tmp_path, capsys):
+    assert features(room[0], tmp_path / "f.npy", "--resume") == 0
+    folder = shutil.copytree(room[0], tmp_path / "elsewhere" / "room", copy_function=shutil.copyfile)
+    assert features(folder, tmp_path / "f.npy", "--resume") == 0
+    assert capsys.readouterr().out.strip().endswith("is complete and stays")
 
 
 def test_crops_of_an_adapter(room, tmp_path, capsys):

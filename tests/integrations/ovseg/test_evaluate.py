@@ -16,7 +16,9 @@ from pycocotools import mask as coco_mask
 from sklearn.metrics import jaccard_score, recall_score
 
 from integrations.ovseg import OVSegError, datasets, evaluate
+from integrations.ovseg.inputs import run_inputs
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.stamps import Inputs
 from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN
 
 ROOT = Path(__file__).parents[3]
@@ -93,36 +95,57 @@ def runs(monkeypatch):
         commands.append(command)
         output = Path(command[command.index("OUTPUT_DIR") + 1])
         (output / "inference").mkdir(parents=True, exist_ok=True)
-        (output / "inference" / "sem_seg_predictions.json").touch()
+        (output / "inference" / "sem_seg_predictions.json").write_text("[]")
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(subprocess, "run", run)
     return commands
 
 
-def test_a_run_is_made_again_where_arguments_or_files_changed(runs, tmp_path):
-    out, file = tmp_path / "adapted", tmp_path / "dataset.json"
-    file.write_text("{}")
+def test_a_run_is_made_again_where_anything_it_reads_changed_and_says_what(runs, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "adapted"
+    names = ("dataset.json", "w.pth", "sub/base.yaml", "c.yaml", "in_base.pth", "clip.pt", "root/train_net.py", "0.jpg",
+             "root/open_vocab_seg/config.py", ".cache/clip/ViT-B-16.pt", ".cache/clip/ViT-L-14.pt")  # fmt: skip
+    contents = {
+        "c.yaml": "_BASE_: sub/base.yaml\nMODEL: {CLIP_ADAPTER: {CLIP_MODEL_NAME: clip.pt}}",
+        "sub/base.yaml": "MODEL: {WEIGHTS: in_base.pth, OTHER: ViT-L/14}",
+        "root/open_vocab_seg/config.py": 'CLIP_MODEL_NAME = "ViT-B/16"',
+    }
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(contents.get(name, "x"))
+    given = ["--config-file=c.yaml", "MODEL.WEIGHTS", "w.pth"]
 
-    def made_again(*arguments):
+    def made_again(arguments=given):
         before = len(runs)
-        evaluate.run(out, ["OUTPUT_DIR", str(out), *arguments], [file])
+        arguments = ["OUTPUT_DIR", str(out), *arguments]
+        files = ([Path("0.jpg")], [Path("dataset.json")])
+        evaluate.run(out, arguments, run_inputs(tmp_path / "root", arguments, *files))
         return len(runs) > before
 
-    assert made_again("MODEL.WEIGHTS", "a.pth")
-    assert not made_again("MODEL.WEIGHTS", "a.pth")
-    assert made_again("MODEL.WEIGHTS", "b.pth")
-    file.write_text("{ }")
-    assert made_again("MODEL.WEIGHTS", "b.pth")
+    assert made_again() and not made_again()
+    assert made_again([*given, "TEST", "1"]) and "arguments" in caplog.text
+    assert made_again() and not made_again()
+    for name in names:
+        caplog.clear()
+        Path(name).write_text(contents.get(name, "x") + " ")
+        assert made_again(), name
+        assert f"{tmp_path / name} has changed" in caplog.text
+        assert not made_again(), name
+    (out / "inference" / "sem_seg_predictions.json").write_text("[ ]")
+    assert made_again() and "sem_seg_predictions.json has changed" in caplog.text
     (out / "inference" / "sem_seg_predictions.json").unlink()
-    assert made_again("MODEL.WEIGHTS", "b.pth")
-    assert not made_again("MODEL.WEIGHTS", "b.pth")
+    assert made_again() and not made_again()
+    (out / "done.json").write_text('{"arguments": [], "sha256": {}}')
+    assert made_again() and "an earlier version did not write down" in caplog.text
 
 
 def test_a_run_that_failed_is_one_sentence_and_not_taken_for_done(monkeypatch, tmp_path):
     monkeypatch.setattr(subprocess, "run", lambda command, env: subprocess.CompletedProcess(command, 3))
     with pytest.raises(ConfigError, match=r"run of OVSeg ended with exit code 3"):
-        evaluate.run(tmp_path / "stock", [], [])
+        evaluate.run(tmp_path / "stock", [], Inputs())
     assert not (tmp_path / "stock" / "done.json").exists()
 
 
@@ -175,7 +198,8 @@ def test_own_dataset_is_registered_as_ovseg_wants_it(catalogs, own):
     record["meta"] = {}  # OVSeg adds it to the records, and refuses ones that have it
     assert "meta" not in catalogs.DatasetCatalog.get("mine")[0]
     dataset = evaluate.read_dataset("mine")
-    assert dataset == evaluate.Dataset("mine", own.parent / "labels", tuple(CLASSES), 7)
+    pictures = tuple(own.parent / "images" / name for name in ("a.jpg", "b.jpg"))
+    assert dataset == evaluate.Dataset("mine", own.parent / "labels", tuple(CLASSES), 7, pictures)
 
 
 def test_unknown_dataset_is_an_error_that_lists_those_known(catalogs):

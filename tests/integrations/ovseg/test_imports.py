@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SOURCES = [path for path in (ROOT / "integrations" / "ovseg").rglob("*.py") if path.name != "evaluate.py"]
+HERE = ("evaluate.py", "inputs.py")
+"""What runs in the environment of opendas_plugin instead."""
+SOURCES = [path for path in (ROOT / "integrations" / "ovseg").rglob("*.py") if path.name not in HERE]
 ALLOWED = {"torch", "numpy", "safetensors"}
 HOST = {"open_vocab_seg", "detectron2", "huggingface_hub"}  # inside functions: they are there when these run
 
