@@ -18,10 +18,14 @@ from opendas_plugin.errors import DataError, MissingFileError, OutputError
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside ``path``; on success it is flushed to disk and renamed to ``path``.
 
+    Where ``path`` is a link, the file that it points at is written, and the link stays.
+
     Raises:
-        OutputError: the folder cannot be made or written, or the disk is full; ``path`` is as it was.
+        OutputError: the folder cannot be made or written, the disk is full, or ``path`` is no file; it is as it was.
     """
-    path = Path(path)
+    path = _behind_links(Path(path))
+    if path.exists() and not path.is_file():
+        raise OutputError(f"could not write {path}: it is no file; choose another output")
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,10 +50,14 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yields an empty temporary folder beside ``path``; on success it takes the place of ``path`` and all in it.
 
+    Where ``path`` is a link, the folder that it points at is replaced, and the link stays.
+
     Raises:
-        OutputError: the folder cannot be written, or the disk is full; ``path`` is as it was.
+        OutputError: the folder cannot be written, the disk is full, or ``path`` is a file; it is as it was.
     """
-    path = Path(path)
+    path = _behind_links(Path(path))
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"could not write {path}: it is a file; choose a folder for the output")
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +118,18 @@ def read_json(path: str | Path) -> Any:
         raise DataError(f"{path}, line {error.lineno}: expected JSON, got {error.msg!r}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: expected UTF-8 text, found other bytes at {error.start}") from error
+
+
+def _behind_links(path: Path) -> Path:
+    """Where a path leads, which need not be there yet.
+
+    Raises:
+        OutputError: links that lead in a circle.
+    """
+    real = Path(os.path.realpath(path))
+    if real.is_symlink():
+        raise OutputError(f"could not write {path}: its links lead in a circle; choose another output")
+    return real
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.fuzz import oracles
-from tests.fuzz.inputs import TARGETS, Target
+from tests.fuzz.inputs import TARGETS
 from tests.fuzz.mutations import Mutation, harmless, mutations, remove
 from tests.fuzz.server import Outcome, Server
 
@@ -21,7 +21,7 @@ LONGEST = 1000  # characters of a sentence
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong; ``kind`` groups those alike. ``str`` has what reproduces it with ``python -m tests.fuzz.again``."""
+    """What is wrong, and by which input: ``python -m tests.fuzz.again`` runs it again."""
 
     target: str
     mutations: tuple[Mutation, ...]
@@ -142,7 +142,7 @@ class Fuzzer:
     def _figures(self, changes: tuple[Mutation, ...]) -> list[tuple[str, str]]:
         try:
             figures = self.target.figures(self.work)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the output is, it is wrong
             return [("wrong output", f"{type(error).__name__}: {error}")]
         if all(harmless(change, Path(change.file)) for change in changes):
             self.tried.checked += 1
@@ -152,7 +152,7 @@ class Fuzzer:
             return []
         try:
             expected = self.target.expected(self.work)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it stumbles over
             return [("taken, but the reference refuses", f"{type(error).__name__}: {error}")]
         self.tried.checked += 1
         given = oracles.pooled(self.work) if self.target.command == "prepare" else figures

@@ -226,14 +226,18 @@ def make_features(folder: Path) -> None:
 def make_training(folder: Path) -> None:
     make_domain(folder)
     recipe = "backbone: test-tiny\nworkers: 0\nbatch_size: 4\nprompts:\n  visual_tokens: 2\n  text_tokens: 2\n"
-    recipe += "visual:\n  epochs: 1\n  lr_scale: 2.0\ntext:\n  epochs: 1\ntriplet:\n  enabled: true\n  mining: hardest\n"
+    recipe += (
+        "visual:\n  epochs: 1\n  lr_scale: 2.0\ntext:\n  epochs: 1\ntriplet:\n  enabled: true\n  mining: hardest\n"
+    )
     (folder / "recipe.yaml").write_text(recipe)
     related = {c: [{"name": name, "source": "hand"} for name in names] for c, names in RELATED.items()}
     (folder / "negatives.json").write_text(json.dumps(related))
 
 
 def make_answers(folder: Path) -> None:
-    (folder / "vocabulary.json").write_text(json.dumps({"names": [*RELATED, "violet block"], "novel": ["violet block"]}))
+    (folder / "vocabulary.json").write_text(
+        json.dumps({"names": [*RELATED, "violet block"], "novel": ["violet block"]})
+    )
     settings = {"model": "gpt-4o", "temperature": 0.0, "seed": 0, "domain": "everyday scenes"}
     lines = [{"settings": {**settings, "base_url": "http://127.0.0.1:9/v1"}}]
     lines += [{"class": c, "related": [{"name": n, "source": "gpt"} for n in names]} for c, names in RELATED.items()]

@@ -153,7 +153,9 @@ class Picture:
         picture.load()
         kind, how = picture.format, {}
         if self.what == "size":
-            picture = picture.resize((max(1, picture.width + self.value % 5 - 2), picture.height), Image.Resampling.NEAREST)
+            picture = picture.resize(
+                (max(1, picture.width + self.value % 5 - 2), picture.height), Image.Resampling.NEAREST
+            )
         elif self.what == "turned":
             picture = picture.transpose(Image.Transpose.ROTATE_90)
         elif self.what == "one pixel":
@@ -266,11 +268,11 @@ def mutations(folder: Path, files: list[str]) -> st.SearchStrategy:
 
 
 def _of_file(file: str, suffix: str) -> st.SearchStrategy:
-    where = st.just(file)
+    where, data = st.just(file), st.binary(min_size=1, max_size=8)
     at = st.integers(0, 999).map(lambda thousandths: thousandths / 1000)
     kinds = [
         st.builds(Bytes, where, st.just("cut"), at),
-        st.builds(Bytes, where, st.sampled_from(["set", "insert", "delete", "flip"]), at, st.binary(min_size=1, max_size=8)),
+        st.builds(Bytes, where, st.sampled_from(["set", "insert", "delete", "flip"]), at, data),
         st.builds(Whole, where, st.sampled_from(
             ["gone", "link", "loop", "dangling", "folder", "empty", "zeros", "folder link", "again", "other"]
         )),
@@ -285,8 +287,14 @@ def _of_file(file: str, suffix: str) -> st.SearchStrategy:
         others = st.sampled_from(["delete", "twice", "text", "wrap", "swap", "add"])
         kinds += [values, values, values, st.builds(Json, where, numbers, others)]
     elif suffix in TEXTS:
-        words = st.builds(Word, where, numbers, numbers, st.sampled_from(["word", "word", "more", "line"]), st.sampled_from(WORDS))
-        kinds += [words, words, st.builds(Word, where, numbers, numbers, st.sampled_from(["delete", "twice", "empty", "swap"]))]
+        words = st.builds(
+            Word, where, numbers, numbers, st.sampled_from(["word", "word", "more", "line"]), st.sampled_from(WORDS)
+        )
+        kinds += [
+            words,
+            words,
+            st.builds(Word, where, numbers, numbers, st.sampled_from(["delete", "twice", "empty", "swap"])),
+        ]
     elif suffix in PICTURES:
         whats = ["size", "turned", "one pixel", "mode", "format", "value", "value", "exif", "huge"]
         kinds += [st.builds(Picture, where, st.sampled_from(whats), st.integers(0, 1000))] * 2

@@ -22,12 +22,12 @@ from tests.readers.test_voc import NAMES as VOC_NAMES
 MIN_AREA = 10
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The inputs, or a figure, are not what they may be."""
 
 
 def refuse(reason: str) -> None:
-    raise Refused(reason)
+    raise RefusedError(reason)
 
 
 def decode(rle: dict[str, Any]) -> np.ndarray:
@@ -84,6 +84,8 @@ def folders(folder: Path) -> Any:
     root, found = folder / "in", []
     names = [line.strip() for line in (root / "classes.txt").read_text(encoding="utf-8-sig").rstrip().splitlines()]
     for path in sorted((root / "labels").rglob("*.png")):
+        if path.is_dir():
+            continue
         image = next(other for other in (root / "images").iterdir() if other.stem == path.stem)
         _of_map(path, image, names, found)
     novel = {line.strip() for line in (root / "novel.txt").read_text(encoding="utf-8-sig").splitlines()}
@@ -189,7 +191,15 @@ def _scores(confusion: np.ndarray, protocol: str, images: int) -> Any:
     miou = 100 * iou[counted].mean() if counted.any() else 0.0
     accuracy = 100 * (hits[there] / true[there]).mean()
     weighted = 100 * (iou[there] * true[there]).sum() / true.sum()
-    return [miou, accuracy, weighted, 100 * hits.sum() / true.sum(), images, int(true.sum()), int(confusion[:, -1].sum())]
+    return [
+        miou,
+        accuracy,
+        weighted,
+        100 * hits.sum() / true.sum(),
+        images,
+        int(true.sum()),
+        int(confusion[:, -1].sum()),
+    ]
 
 
 def _semantic(folder: Path, predicted: Callable[[str], np.ndarray], protocol: str, count: int = 3) -> Any:
@@ -288,7 +298,7 @@ def _class_ap(scenes: Any, class_id: int, overlap: float) -> tuple[float, float,
         own = [(mask, score) for mask, number, score in predictions if number == class_id and mask.sum() >= 100]
         there |= bool(own)
         ids = [number for number in np.unique(truth) if number // 1000 == class_id and number != 0]
-        void = ~np.isin(truth // 1000, [number for number in {0, 1, 2}])
+        void = ~np.isin(truth // 1000, [0, 1, 2])
         wanted = [truth == number for number in ids if (truth == number).sum() >= 100 and number >= 1000]
         count += len(wanted)
         visited = set()
@@ -313,7 +323,8 @@ def _class_ap(scenes: Any, class_id: int, overlap: float) -> tuple[float, float,
                 y_score.append(best)
         for mask, score in own:
             shares = [
-                (mask & (truth == number)).sum() / (mask.sum() + (truth == number).sum() - (mask & (truth == number)).sum())
+                (mask & (truth == number)).sum()
+                / (mask.sum() + (truth == number).sum() - (mask & (truth == number)).sum())
                 for number in ids
             ]
             if not any(share > overlap for share in shares):

@@ -40,9 +40,10 @@ def fuzz(name, count, server, folder):
     try_all()
     tried = fuzzer.tried
     counts = f"{name}: {tried.done} inputs, {tried.accepted} taken, {tried.checked} figures compared"
-    print(counts)
+    report = f"{counts}\n{summary(tried.problems)}"
+    print(report, flush=True)
     if tried.problems:
-        pytest.fail(f"{counts}\n{summary(tried.problems)}", pytrace=False)
+        pytest.fail(report, pytrace=False)
 
 
 def summary(problems):
