@@ -102,7 +102,7 @@ class Fuzzer:
 
     def _snapshot(self, folder: Path) -> dict[str, bytes]:
         """The files of the output, by path from ``folder``."""
-        root = folder / self.target.output
+        root = folder / (self.target.whole or self.target.output)
         paths = [root] if root.is_file() else sorted(root.rglob("*")) if root.is_dir() else []
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
 

@@ -37,6 +37,7 @@ class Target:
         expected: the same by an independent reading of the inputs; None where that cannot tell.
         share: of the inputs tried, beside other targets.
         output: a folder or a file.
+        whole: what of it must be as it was after a failure, where not all of it: a run that can go on keeps the rest.
         keeps: files that a call may leave beside the output.
     """
 
@@ -47,6 +48,7 @@ class Target:
     expected: Figures | None = None
     share: float = 1.0
     output: str = "out"
+    whole: str = ""
     keeps: tuple[str, ...] = ()
 
 
@@ -341,7 +343,7 @@ TARGETS = {
         make_training, "train",
         ("--data", "in", "--output-dir", "out", "--recipe", "in/recipe.yaml", "--negatives", "in/negatives.json",
          "--device", "cpu"),
-        lambda folder: None, None, 0.5,
+        lambda folder: None, None, 0.5, whole="out/adapter",
     ),
     "answers": Target(
         make_answers, "negatives",

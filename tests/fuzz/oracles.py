@@ -98,6 +98,8 @@ def ade20k(folder: Path) -> Any:
     root, found = folder / "in", []
     for part in ("training", "validation"):
         for path in sorted((root / "annotations" / part).glob("*.png")):
+            if path.is_dir():
+                continue
             _of_map(path, root / "images" / part / f"{path.stem}.jpg", ["other", *NAMES], found, (0,))
     return sorted(found)
 
