@@ -144,7 +144,7 @@ def _settings(run: Any) -> dict[str, Any]:
 
 
 def _of_the_machine(error: Exception) -> str | None:
-    """What a full memory, or a file that the system refuses, is in a sentence; None where it is neither."""
+    """What a full memory, or a file or a name that the system refuses, is in a sentence; None where it is neither."""
     if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
         return "there is not enough memory for this; take smaller inputs, a smaller batch, or a larger machine"
     if isinstance(error, OSError) and error.filename is not None:

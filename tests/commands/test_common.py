@@ -57,6 +57,13 @@ def raising(error):
         (MemoryError(), 1, "error: there is not enough memory for this; take smaller inputs"),
         (RuntimeError("[enforce fail] can't allocate memory: 9 bytes"), 1, "error: there is not enough memory"),
         (PermissionError(13, "Permission denied", "a/b.png"), 1, "error: a/b.png cannot be used (Permission denied);"),
+        (
+            UnicodeEncodeError("utf-8", "door\ud800", 4, 5, "surrogates not allowed"),
+            1,
+            "error: 'door\\ud800' is no text",
+        ),
+        (ValueError("embedded null byte"), 1, "error: a path in the input holds a zero byte; correct"),
+        (RuntimeError("Symlink loop from 'a'"), 1, "error: links lead in a circle"),
         (DataError(f"got {'x' * 5000}; give a name"), 1, "error: got xxx"),
         (DataError("got \x1b[2J\x07; give a name"), 1, "error: got \\x1b[2J\\x07; give a name\n"),
         (ZeroDivisionError("oops"), 1, "error: ZeroDivisionError: oops (unexpected; run again with --debug for the"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -189,7 +190,7 @@ def _scores(confusion: np.ndarray, protocol: str, images: int) -> Any:
     union = true + given - hits
     there = true > 0
     iou = np.where(union > 0, hits / np.maximum(union, 1), 0)
-    counted = there if protocol == "detectron2" else there & (given > 0)
+    counted = there if protocol == "detectron2" else union > 0
     miou = 100 * iou[counted].mean() if counted.any() else 0.0
     accuracy = 100 * (hits[there] / true[there]).mean()
     weighted = 100 * (iou[there] * true[there]).sum() / true.sum()
@@ -205,10 +206,12 @@ def _scores(confusion: np.ndarray, protocol: str, images: int) -> Any:
 
 
 def _semantic(folder: Path, predicted: Callable[[str], np.ndarray], protocol: str, count: int = 3) -> Any:
-    confusion, files = np.zeros((count, count + 1)), sorted((folder / "in" / "labels").rglob("*.png"))
+    root, confusion = folder / "in" / "labels", np.zeros((count, count + 1))
+    found = [Path(place) / name for place, _, names in os.walk(root, followlinks=True) for name in names]
+    files = sorted(path for path in found if path.suffix == ".png")
     for path in files:
         labels = labels_of(path)
-        guess = predicted(path.relative_to(folder / "in" / "labels").with_suffix("").as_posix())
+        guess = predicted(path.relative_to(root).with_suffix("").as_posix())
         if labels.shape != guess.shape:
             refuse("sizes differ")
         for true, given in zip(labels.ravel().tolist(), guess.ravel().tolist(), strict=True):
