@@ -151,6 +151,12 @@ def _of_the_machine(error: Exception) -> str | None:
         return (
             f"{error.filename} cannot be used ({error.strerror}); check the path, what lies there, and who may read it"
         )
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object[:60]!r} is no text that can be written ({error.reason}); correct this name in the input"
+    if "embedded null" in str(error):
+        return "a path in the input holds a zero byte; correct the file that names it"
+    if "Symlink loop" in str(error):
+        return f"links lead in a circle ({error}); remove them"
     return None
 
 

@@ -111,7 +111,7 @@ class Chat:
         )
 
     def __call__(self, chat: Messages) -> tuple[dict[str, list[str]], str]:
-        """The related names by the spelling of the class name, none where the answer is malformed; and the exact model's id.
+        """The related names by the spelling of the class name, none where it cannot be read; and the model's id.
 
         Raises:
             LanguageModelError: the server cannot be reached or refuses the request.
