@@ -36,7 +36,7 @@ def test_writes_five_names_a_class_with_their_source(domain: Path, tiny_backbone
 def test_a_vocabulary_that_cannot_be_read_is_named(missing: bool, tmp_path: Path, capsys) -> None:
     path = tmp_path / "vocabulary.json"
     if not missing:
-        path.write_text('{"names": ["door", "Doors"]}')
+        path.write_text('{"names": ["door", "Door"]}')
     assert main(["--vocabulary", str(path), "--output", str(tmp_path / "negatives.json")]) == 1
     error = capsys.readouterr().err
     assert "vocabulary.json" in error and error.count("\n") == 1

@@ -162,7 +162,7 @@ def test_a_missing_file_is_named(written, name):
 
 
 def test_a_missing_domain_is_named(tmp_path):
-    with pytest.raises(MissingFileError, match=r"nowhere does not exist; make it with prepare_data\.py"):
+    with pytest.raises(MissingFileError, match=r"nowhere does not exist; make it with opendas-prepare"):
         load_domain(tmp_path / "nowhere")
 
 
