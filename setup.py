@@ -18,7 +18,7 @@ RAY_CASTERS = [
 ]
 
 EXTRAS = {
-    "openai": ["openai>=1.50", "pydantic>=2"],
+    "openai": ["openai>=1.50"],
     "3d": ["open3d>=0.18"],
     "cv": ["opencv-python>=4.8"],
     "reports": ["matplotlib>=3.7", "jinja2>=3.1"],

@@ -18,10 +18,14 @@ from opendas_plugin.errors import DataError, MissingFileError, OpenDASError, Out
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside ``path``; on success it is flushed to disk and renamed to ``path``.
 
+    Where ``path`` is a link, the file that it points at is written, and the link stays.
+
     Raises:
-        OutputError: the folder cannot be made or written, or the disk is full; ``path`` is as it was.
+        OutputError: the folder cannot be made or written, the disk is full, or ``path`` is no file; it is as it was.
     """
-    path = Path(path)
+    path = _behind_links(Path(path))
+    if path.exists() and not path.is_file():
+        raise OutputError(f"could not write {path}: it is no file; choose another output")
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,10 +50,14 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yields an empty temporary folder beside ``path``; on success it takes the place of ``path`` and all in it.
 
+    Where ``path`` is a link, the folder that it points at is replaced, and the link stays.
+
     Raises:
-        OutputError: the folder cannot be written, or the disk is full; ``path`` is as it was.
+        OutputError: the folder cannot be written, the disk is full, or ``path`` is a file; it is as it was.
     """
-    path = Path(path)
+    path = _behind_links(Path(path))
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"could not write {path}: it is a file; choose a folder for the output")
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,6 +229,18 @@ def _walk(folder: Path, above: tuple[str, ...], visits: dict[str, int]) -> Itera
             yield from _walk(path, (*above, real), visits)
         elif entry.is_file() or entry.is_symlink():
             yield path
+
+
+def _behind_links(path: Path) -> Path:
+    """Where a path leads, which need not be there yet.
+
+    Raises:
+        OutputError: links that lead in a circle.
+    """
+    real = Path(os.path.realpath(path))
+    if real.is_symlink():
+        raise OutputError(f"could not write {path}: its links lead in a circle; choose another output")
+    return real
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

@@ -79,3 +79,55 @@ def test_json_that_cannot_be_read_is_named_with_its_line(tmp_path):
     (tmp_path / "bad.json").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="UTF-8"):
         read_json(tmp_path / "bad.json")
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder on another disk, as it were, that links point into."""
+    (tmp_path / "disk").mkdir()
+    return tmp_path / "disk"
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "not yet there"])
+def test_a_file_that_is_a_link_is_written_through_it(tmp_path, elsewhere, there):
+    if there:
+        (elsewhere / "file").write_text("old")
+    (tmp_path / "link").symlink_to(elsewhere / "file")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (elsewhere / "file").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["disk", "file", "link"]
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "not yet there"])
+def test_a_folder_that_is_a_link_is_replaced_behind_it(tmp_path, elsewhere, there):
+    if there:
+        (elsewhere / "out").mkdir()
+        (elsewhere / "out" / "old").touch()
+    (tmp_path / "link").symlink_to(elsewhere / "out")
+    with atomic_folder(tmp_path / "link") as folder:
+        (folder / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (elsewhere / "out").iterdir()] == ["new"]
+    write_text(tmp_path / "link" / "more", "")
+    assert (elsewhere / "out" / "more").is_file()
+
+
+def test_a_folder_that_a_link_names_is_made(tmp_path, elsewhere):
+    (tmp_path / "link").symlink_to(elsewhere / "out")
+    write_text(tmp_path / "link" / "file", "new")
+    assert (elsewhere / "out" / "file").read_text() == "new"
+
+
+@pytest.mark.parametrize("write", [lambda path: write_text(path, "x"), lambda path: atomic_folder(path).__enter__()])
+def test_what_is_no_file_or_no_folder_is_never_replaced(tmp_path, write):
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in (("loop", "circle"), ("pipe", "it is")):
+        with pytest.raises(OutputError, match=message):
+            write(tmp_path / name)
+    assert (tmp_path / "loop").is_symlink() and (tmp_path / "pipe").is_fifo()
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(OutputError, match="it is a file; choose a folder"):
+        atomic_folder(tmp_path / "file").__enter__()
+    assert (tmp_path / "file").read_text() == "old"

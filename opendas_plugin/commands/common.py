@@ -30,6 +30,8 @@ from opendas_plugin.runs.run import INLINE, Run
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
+_LONGEST = 800  # characters of a sentence
+
 R = TypeVar("R", bound=Run[Any])
 
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)
@@ -69,8 +71,8 @@ def run_command(command: Callable[[list[str]], None], argv: Sequence[str] | None
     except OpenDASError as error:
         _report(str(error), arguments)
         return FAILED
-    except Exception as error:  # a defect of ours, or the machine's: say so in one line all the same
-        _report(f"{type(error).__name__}: {error} (unexpected; run again with --debug for the traceback)", arguments)
+    except Exception as error:
+        _report(_of_the_machine(error) or _unexpected(error), arguments)
         return FAILED
     return DONE
 
@@ -141,7 +143,35 @@ def _settings(run: Any) -> dict[str, Any]:
     return {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
 
 
+def _of_the_machine(error: Exception) -> str | None:
+    """What a full memory, or a file or a name that the system refuses, is in a sentence; None where it is neither."""
+    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
+        return "there is not enough memory for this; take smaller inputs, a smaller batch, or a larger machine"
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{error.filename} cannot be used ({error.strerror}); check the path, what lies there, and who may read it"
+        )
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object[:60]!r} is no text that can be written ({error.reason}); correct this name in the input"
+    if "embedded null" in str(error):
+        return "a path in the input holds a zero byte; correct the file that names it"
+    if "Symlink loop" in str(error):
+        return f"links lead in a circle ({error}); remove them"
+    return None
+
+
+def _unexpected(error: Exception) -> str:
+    """A defect of ours: it is said in one line all the same."""
+    return f"{type(error).__name__}: {error} (unexpected; run again with --debug for the traceback)"
+
+
 def _report(message: str, arguments: Sequence[str]) -> None:
     if "--debug" in arguments:
         traceback.print_exc()
-    print("error: " + " ".join(as_flags(message).split()), file=sys.stderr)
+    print("error: " + _shown(" ".join(as_flags(message).split())), file=sys.stderr)
+
+
+def _shown(message: str) -> str:
+    """A message as a terminal may show it: what came in it can be long, or hold codes that move the cursor."""
+    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in message)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 200]} ... {shown[-200:]}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from opendas_plugin.data.images import UPRIGHT, orientation
 from opendas_plugin.data.manifest import read_manifest, write_manifest
-from opendas_plugin.data.reading import ImageReading, Reading
+from opendas_plugin.data.reading import TOO_SMALL, ImageReading, Reading
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.data.splits import draw_novel, match_novel, validation_groups
 from opendas_plugin.errors import DataError, MissingFileError, OutputError
@@ -135,7 +135,7 @@ def build_domain(
         "raw_names": train.raw_names,
     }
     domain = Domain(kept, segments["val"], vocabulary, info)
-    _check(domain)
+    _check(domain, dropped)
     return domain
 
 
@@ -156,7 +156,7 @@ def hold_out(domain: Domain, names: Sequence[str]) -> Domain:
     info = {**domain.info, "kept": {"train": len(train), "val": len(domain.val)}, "dropped": dropped}
     vocabulary = replace(vocabulary, novel=novel)
     held_out = replace(domain, train=train, vocabulary=vocabulary, info=info)
-    _check(held_out)
+    _check(held_out, dropped)
     return held_out
 
 
@@ -250,13 +250,15 @@ def _absent(names: Sequence[str], segments: Sequence[Segment]) -> list[str]:
     return [name for name in names if name not in present]
 
 
-def _check(domain: Domain) -> None:
+def _check(domain: Domain, dropped: Mapping[str, Mapping[str, int]] | None = None) -> None:
+    """Raises DataError where the parts of a domain do not fit together; ``dropped`` says what was left out, and why."""
+    part_of = {"training": "train", "validation": "val"}
     for split, segments, allowed in (
         ("training", domain.train, domain.vocabulary.base),
         ("validation", domain.val, domain.vocabulary.names),
     ):
         if not segments:
-            raise DataError(f"no segment is left for {split}; lower `min_area`, or choose other splits or novel names")
+            raise DataError(_nothing_left(split, (dropped or {}).get(part_of[split])))
         for label in Counter(segment.label for segment in segments):
             if label not in domain.vocabulary.index:
                 raise DataError(
@@ -266,3 +268,21 @@ def _check(domain: Domain) -> None:
                 raise DataError(
                     f"{label!r} is a novel name, but {split} segments have it; base and novel must not overlap"
                 )
+
+
+def _nothing_left(split: str, dropped: Mapping[str, int] | None) -> str:
+    """Why a split has no segment, and what would bring some."""
+    if dropped is None:
+        return f"no segment is left for {split}; its file is empty: prepare the data again"
+    counts = {reason: count for reason, count in dropped.items() if count > 0}
+    if not counts:
+        return f"no segment is left for {split}; its pictures have none: label some, or choose another split"
+    advice = []
+    for reason in counts:
+        if reason.startswith(TOO_SMALL):
+            advice.append("lower `min_area`")
+        elif reason in (NOVEL_IN_TRAINING, HELD_OUT):
+            advice.append("choose fewer or other novel names")
+    said = ", ".join(f"{reason}: {count}" for reason, count in counts.items())
+    advice = advice or ["label more pictures, or choose another split"]
+    return f"no segment is left for {split}, all {sum(counts.values())} were dropped ({said}); {', or '.join(advice)}"

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.stamps import note
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 LABEL_SUFFIXES = (".png", ".tif", ".tiff")  # more than 255 classes are often stored as TIFF

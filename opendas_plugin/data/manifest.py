@@ -106,10 +106,10 @@ class Manifest(Sequence[Segment]):
         """Checks all but the mask, which it returns."""
         try:
             value: Any = json.loads(line)
-        except json.JSONDecodeError:
-            value = None
         except UnicodeDecodeError as error:
             raise DataError(f"{where}: expected UTF-8 text, found other bytes at {error.start}") from error
+        except (ValueError, RecursionError):  # no JSON, a number of thousands of digits, lists in lists without end
+            value = None
         if not isinstance(value, dict):
             shown = line.strip()[:60].decode(errors="replace")
             raise DataError(f"{where}: expected a JSON object, got {shown!r}; prepare the data again")

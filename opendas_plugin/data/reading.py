@@ -25,6 +25,8 @@ from opendas_plugin.version import __version__
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
+TOO_SMALL = "smaller than"
+"""How the reason of a segment that `min_area` drops begins."""
 _AHEAD = 16  # items in work or done for each worker, beyond the one that is waited for
 
 
@@ -66,7 +68,7 @@ class Reading:
 
 def too_small(min_area: int) -> str:
     """The reason for dropping a segment of fewer than ``min_area`` pixels."""
-    return f"smaller than {min_area} pixels"
+    return f"{TOO_SMALL} {min_area} pixels"
 
 
 def read_images(

@@ -15,6 +15,8 @@ from opendas_plugin.names import NameTable, check_names, fold_name
 from opendas_plugin.vocabulary import Vocabulary
 
 NAMES_PER_CLASS = 5
+OFFLINE = "offline"
+"""The source of names that no language model gave."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch.nn.functional import normalize as unit
 from opendas_plugin.errors import DataError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.names import fold_name
-from opendas_plugin.negatives.database import NAMES_PER_CLASS, Negative, NegativeDatabase
+from opendas_plugin.negatives.database import NAMES_PER_CLASS, OFFLINE, Negative, NegativeDatabase
 from opendas_plugin.vocabulary import Vocabulary
 
 
@@ -41,7 +41,7 @@ def offline(
         classes, others = (unit(clip.encode_text(clip.tokenize(part).to(device)), dim=-1) for part in texts)
     nearest = (classes @ others.T).topk(count, dim=-1).indices.tolist()
     entries = {
-        name: tuple(Negative(left[i], "offline") for i in rows)
+        name: tuple(Negative(left[i], OFFLINE) for i in rows)
         for name, rows in zip(vocabulary.base, nearest, strict=True)
     }
     return NegativeDatabase(entries)

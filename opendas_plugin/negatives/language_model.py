@@ -6,18 +6,16 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
 from opendas_plugin.errors import ConfigError, MissingDependencyError, OpenDASError
 from opendas_plugin.names import fold_name, spell_name
-from opendas_plugin.negatives.database import NAMES_PER_CLASS, Negative, NegativeDatabase
+from opendas_plugin.negatives.database import NAMES_PER_CLASS, OFFLINE, Negative, NegativeDatabase
 from opendas_plugin.negatives.questions import AnswerFile, Messages, batches, check, messages
+from opendas_plugin.negatives.replies import AS_JSON, AS_SCHEMA, related_names, restate
 from opendas_plugin.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from opendas_plugin.negatives.schema import Answer
 
 KEY = "OPENAI_API_KEY"
 ATTEMPTS = 2  # times that a class is asked about before its names are filled up
@@ -49,6 +47,11 @@ class Usage:
     tokens_in: int = 0
     tokens_out: int = 0
 
+    def count(self, usage: Any) -> None:
+        """Adds the tokens that a completion says it took, if it does."""
+        self.tokens_in += getattr(usage, "prompt_tokens", None) or 0
+        self.tokens_out += getattr(usage, "completion_tokens", None) or 0
+
     def describe(self, prices: tuple[float, float]) -> str:
         """The counts and their cost; prices in dollars for a million tokens in and out."""
         cost = (self.tokens_in * prices[0] + self.tokens_out * prices[1]) / 1e6
@@ -59,7 +62,8 @@ class Chat:
     """A model to ask, with openai's own retries on rate limits, timeouts and server errors.
 
     The key comes from the environment variable ``OPENAI_API_KEY`` alone and never gets into a message; a server of your
-    own (``base_url``) may need none. A server that knows no schema is asked in JSON mode.
+    own (``base_url``) may need none. A server that knows no schema is asked in JSON mode. An error that comes with
+    status 200 is the error that it says it is.
 
     Args:
         sampling: the model and how it draws.
@@ -94,16 +98,20 @@ class Chat:
         self.sampling = sampling
         self.usage = Usage()
         self._schema = True
+        own = getattr(openai, "DefaultHttpx2Client", None) or openai.DefaultHttpxClient  # the first since version 3
+        through = http_client or own()
+        hooks = through.event_hooks
+        through.event_hooks = {**hooks, "response": [*hooks.get("response", ()), restate]}
         self._client = openai.OpenAI(
             api_key=self._key or "none",
             base_url=base_url,
             timeout=timeout,
             max_retries=retries,
-            http_client=http_client,
+            http_client=through,
         )
 
     def __call__(self, chat: Messages) -> tuple[dict[str, list[str]], str]:
-        """The related names by folded class name, none where the answer is malformed; and the exact model's id.
+        """The related names by the spelling of the class name, none where it cannot be read; and the model's id.
 
         Raises:
             LanguageModelError: the server cannot be reached or refuses the request.
@@ -111,7 +119,7 @@ class Chat:
         import openai
 
         try:
-            answer, model = self._ask(chat)
+            return self._ask(chat)
         except openai.OpenAIError as error:
             said = " ".join(str(error).split())
             said = said.replace(self._key, "***") if self._key else said
@@ -119,10 +127,8 @@ class Chat:
                 f"the language model {self.sampling.model!r} did not answer ({said:.300}); what was answered before is "
                 "kept: check the flags and the server, and run again to go on"
             ) from None  # the cause may quote the key
-        classes = [] if answer is None else answer.classes
-        return {spell_name(item.name): item.related for item in classes}, model
 
-    def _ask(self, chat: Messages) -> tuple[Answer | None, str]:
+    def _ask(self, chat: Messages) -> tuple[dict[str, list[str]], str]:
         import openai
 
         try:
@@ -134,34 +140,22 @@ class Chat:
             self._schema = False
             return self._send(chat)
 
-    def _send(self, chat: Messages) -> tuple[Answer | None, str]:
-        import openai
-
-        from opendas_plugin.negatives.schema import Answer
-
+    def _send(self, chat: Messages) -> tuple[dict[str, list[str]], str]:
         sampling = {"temperature": self.sampling.temperature, "seed": self.sampling.seed}
         request: dict[str, Any] = {"model": self.sampling.model, "messages": chat}
         request |= {key: value for key, value in sampling.items() if value is not None}
-        completions = self._client.chat.completions
+        request["response_format"] = AS_SCHEMA if self._schema else AS_JSON
         self.usage.requests += 1
-        try:
-            if self._schema:
-                completion = completions.parse(**request, response_format=Answer)
-                answer = completion.choices[0].message.parsed
-            else:
-                completion = completions.create(**request, response_format={"type": "json_object"})
-                answer = Answer.model_validate_json(completion.choices[0].message.content or "")
-        # too long, filtered, no JSON, not of the schema, or not the API's form at all
-        except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError) as error:
-            log.info("malformed answer: %s", type(error).__name__)
-            return None, self.sampling.model
-        except (ValueError, TypeError, IndexError, AttributeError) as error:
-            log.info("malformed answer: %s", type(error).__name__)
-            return None, self.sampling.model
-        if completion.usage is not None:
-            self.usage.tokens_in += completion.usage.prompt_tokens
-            self.usage.tokens_out += completion.usage.completion_tokens
-        return answer, completion.model or self.sampling.model
+        completion = self._client.chat.completions.create(**request)
+        self.usage.count(completion.usage)
+        choice = completion.choices[0]
+        content = getattr(choice.message, "content", None)
+        names = related_names(content if isinstance(content, str) else None)
+        if not names:
+            ended = f"it ended by {choice.finish_reason}" if choice.finish_reason != "stop" else "no names in it"
+            refused = getattr(choice.message, "refusal", None)
+            log.info("an answer that cannot be read: %s", f"refused: {refused}"[:200] if refused else ended)
+        return names, completion.model or self.sampling.model
 
 
 def ask(
@@ -175,8 +169,9 @@ def ask(
 ) -> NegativeDatabase:
     """Asks for the related names of every training class that has no usable answer yet.
 
-    An answer that does not hold is asked for again with what was wrong; the second time its usable names are kept and
-    filled up, each name with its source.
+    An answer that does not hold is asked for again with what was wrong; the second time its usable names are taken and
+    filled up, each name with its source. What is filled up is not kept among the answers, so that it is asked for when
+    this is called again; see :func:`filled_up`.
 
     Args:
         vocabulary: the training names.
@@ -207,15 +202,15 @@ def ask(
                     else:
                         answers.add(name, usable[name])
                         bar.update()
-            missing = [name for name in missing if name not in answers.entries]
-        spare = fallback() if missing else NegativeDatabase({})
-        for name in missing:
-            log.warning(
-                "%r: %d of its related names are from the offline list", name, NAMES_PER_CLASS - len(usable[name])
-            )
-            answers.add(name, fill(usable[name], spare.entries[name]))
-            bar.update()
-    return NegativeDatabase({name: answers.entries[name] for name in vocabulary.base})
+            missing = [name for name in missing if not _holds(name, answers, vocabulary)]
+    spare = fallback() if missing else NegativeDatabase({})
+    filled = {name: fill(usable[name], spare.entries[name]) for name in missing}
+    return NegativeDatabase({name: filled.get(name) or answers.entries[name] for name in vocabulary.base})
+
+
+def filled_up(database: NegativeDatabase) -> tuple[str, ...]:
+    """The classes that have a related name from the offline list."""
+    return tuple(name for name, related in database.entries.items() if any(item.source == OFFLINE for item in related))
 
 
 def fill(own: Sequence[Negative], spare: Sequence[Negative]) -> tuple[Negative, ...]:
@@ -226,6 +221,7 @@ def fill(own: Sequence[Negative], spare: Sequence[Negative]) -> tuple[Negative, 
 
 
 def _holds(name: str, answers: AnswerFile, vocabulary: Vocabulary) -> bool:
-    """Whether there is an answer for the class, and the vocabulary of today has none of its names."""
-    related = [item.name for item in answers.entries.get(name, ())]
-    return check(name, related, vocabulary)[1] is None
+    """Whether the model has answered for the class, and no name of its answer is a class name today."""
+    related = answers.entries.get(name, ())
+    own = all(item.source != OFFLINE for item in related)  # files written before kept what was filled up, too
+    return own and check(name, [item.name for item in related], vocabulary)[1] is None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opendas_plugin.errors import ConfigError, DataError, OutputError
+from opendas_plugin.errors import ConfigError, DataError, MissingFileError, OutputError
 from opendas_plugin.names import fold_name
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, Negative
 from opendas_plugin.vocabulary import Vocabulary
@@ -123,7 +123,10 @@ class AnswerFile:
         self.entries[name] = tuple(related)
 
     def _read(self) -> None:
-        lines = self.path.read_bytes().splitlines(keepends=True)
+        try:
+            lines = self.path.read_bytes().splitlines(keepends=True)
+        except OSError as error:
+            raise MissingFileError(f"{self.path} cannot be read ({error.strerror}); remove it to ask anew") from error
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):
                 return
@@ -132,12 +135,14 @@ class AnswerFile:
                 if number == 1:
                     self._compare(content["settings"])
                 else:
-                    related = tuple(Negative(item["name"], item["source"]) for item in content["related"])
-                    self.entries[content["class"]] = related
-            except (ValueError, KeyError, TypeError) as error:
+                    related = tuple(Negative(_text(item["name"]), _text(item["source"])) for item in content["related"])
+                    self.entries[_text(content["class"])] = related
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 if isinstance(error, ConfigError):
                     raise
-                raise DataError(f"{self.path}, line {number}: expected an answer, got {line[:60]!r}") from error
+                raise DataError(
+                    f"{self.path}, line {number}: expected an answer, got {line[:60]!r}; remove the line or the file"
+                ) from error
             self._end += len(line)
 
     def _compare(self, found: Mapping[str, Any]) -> None:
@@ -147,3 +152,9 @@ class AnswerFile:
                     f"{self.path} was asked with {key} = {found.get(key)!r}, now it is {self.settings.get(key)!r}; "
                     "use the same flags to go on, or remove the file"
                 )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value

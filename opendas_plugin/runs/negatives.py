@@ -15,7 +15,7 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, NegativeDatabase
 from opendas_plugin.negatives.generate import offline
-from opendas_plugin.negatives.language_model import KEY, Chat, Sampling, Usage, ask
+from opendas_plugin.negatives.language_model import KEY, Chat, LanguageModelError, Sampling, Usage, ask, filled_up
 from opendas_plugin.negatives.questions import AnswerFile, batches, estimate_tokens, messages
 from opendas_plugin.negatives.words import word_list
 from opendas_plugin.runs.models import unused_seed
@@ -32,7 +32,11 @@ MODEL_ONLY = ("domain", "base_url", "batch_size", "timeout", "retries", "prices"
 
 @dataclass(frozen=True)
 class GenerateNegatives(Run[NegativeDatabase]):
-    """Finds five related names for every training class, none of them a training class itself."""
+    """Finds five related names for every training class, none of them a training class itself.
+
+    Where a language model gives no usable names for a class, the file gets offline ones, marked so, and this ends as
+    failed; run again, it asks about these classes alone.
+    """
 
     _: KW_ONLY
     vocabulary: Path
@@ -97,6 +101,8 @@ class GenerateNegatives(Run[NegativeDatabase]):
         database.save(self.output)
         record.write(self.output.parent, f"{self.output.stem}.run.json")
         write_json(inputs_file(self.output), self.inputs().record())
+        if self.source == "openai":
+            self.say_unanswered(database)
         return database
 
     def inputs(self) -> Inputs:
@@ -107,6 +113,17 @@ class GenerateNegatives(Run[NegativeDatabase]):
         base = {"the training names": list(vocabulary.base), "the novel names": list(vocabulary.novel)}
         weights = {name: Path(name) for name in (self.backbone, self.pretrained) if name and Path(name).is_file()}
         return Inputs(weights, {**settings, **base, "sampling": plain(self.sampling)})
+
+    def say_unanswered(self, database: NegativeDatabase) -> None:
+        """Raises LanguageModelError where names stand in for answers that did not come; the file is there already."""
+        without = filled_up(database)
+        if without:
+            shown = ", ".join(without[:5]) + ("" if len(without) <= 5 else ", ...")
+            raise LanguageModelError(
+                f"the language model {self.sampling.model!r} gave no {NAMES_PER_CLASS} usable names for {len(without)} "
+                f"of {len(database.entries)} classes ({shown}); {self.output} has offline names for them, marked so: "
+                "run again to ask about these classes alone, or choose another model"
+            )
 
     def from_words(self, vocabulary: Vocabulary, count: int = NAMES_PER_CLASS) -> NegativeDatabase:
         """The nearest words by the frozen text tower."""

@@ -1,13 +1,15 @@
 """Recipes: YAML files that hold what differs from the defaults of :class:`~opendas_plugin.train.config.TrainConfig`.
 
 A recipe serves all methods: what it holds at the top goes before what a method is published with, and what it holds
-under a method's name is for this method alone, and goes before both.
+under a method's name is for this method alone, and goes before both. ``base: office`` starts from another recipe,
+built-in or a file beside this one, and changes what it holds; ``base: null`` says that the defaults are meant.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +18,16 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import yaml
 
 from opendas_plugin import methods
-from opendas_plugin.errors import ConfigError, DataError, MissingFileError
-from opendas_plugin.files import read_text
+from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.train.config import TrainConfig
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 
+BASE = "base"
+
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 def read_recipe(recipe: str | Path, method: str | None = None, changes: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -38,18 +43,11 @@ def read_recipe(recipe: str | Path, method: str | None = None, changes: Mapping[
         ConfigError: no such method, not YAML, an unknown field, or a value of another kind; the message has the name
             of the field.
     """
-    built_in = FOLDER / f"{recipe}.yaml"
-    path = built_in if built_in.is_file() else Path(recipe)
-    try:
-        values = yaml.safe_load(read_text(path))
-    except MissingFileError as error:
-        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-        raise MissingFileError(f"there is no recipe {recipe}; give a file or one of {names}") from error
-    except (yaml.YAMLError, DataError) as error:
-        raise ConfigError(f"{path}: expected a YAML file ({' '.join(str(error).split())})") from error
-    values = {} if values is None else values
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{path}: expected a recipe to have fields, got {values!r}")
+    path, values = _read(recipe)
+    if BASE in values:
+        values = _over_base(path, values, (path.resolve(),))
+    elif path.parent != FOLDER:
+        _say_start(path)
     method = method or values.get("method") or TrainConfig.method
     common = {name: value for name, value in values.items() if name not in methods.names()}
     layers = methods.get(method).recipe, common, values.get(method) or {}, {"method": method}, changes or {}
@@ -58,6 +56,43 @@ def read_recipe(recipe: str | Path, method: str | None = None, changes: Mapping[
     except ConfigError:
         build(TrainConfig, changes or {}, "settings")  # a fault of the caller's is not the file's
         raise
+
+
+def _read(recipe: str | Path, beside: Path = Path()) -> tuple[Path, dict[str, Any]]:
+    """A recipe's file and what it holds; ``beside`` is the folder that a relative path is in."""
+    built_in = FOLDER / f"{recipe}.yaml"
+    path = built_in if built_in.is_file() else beside / recipe
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        if isinstance(error, OSError) or "\0" in str(recipe):
+            names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+            raise MissingFileError(f"there is no recipe {recipe}; give a file or one of {names}") from error
+        raise ConfigError(f"{path}: expected a YAML file ({' '.join(str(error).split())})") from error
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a recipe to have fields, got {values!r:.200}")
+    return path, values
+
+
+def _over_base(path: Path, values: dict[str, Any], seen: tuple[Path, ...]) -> dict[str, Any]:
+    """What a recipe holds, over what its base holds."""
+    base, own = values.get(BASE), {name: value for name, value in values.items() if name != BASE}
+    if base is None:
+        return own
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base should be the name of a recipe or a file, got {base!r:.200}")
+    under, held = _read(base, path.parent)
+    if under.resolve() in seen:
+        raise ConfigError(f"{path}: its base {base} starts from this recipe; let one of them start from another")
+    return _merge(_over_base(under, held, (*seen, under.resolve())), own)
+
+
+@functools.cache
+def _say_start(path: Path) -> None:
+    log.info(
+        "%s starts from the plain defaults, not from the recipe office; say so by base: null, or base: office", path
+    )
 
 
 def build(kind: type[T], values: Any, source: str, prefix: str = "") -> T:

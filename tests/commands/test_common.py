@@ -54,6 +54,18 @@ def raising(error):
         (DataError("two\nlines"), 1, "error: two lines\n"),
         (UsageError("either A or B"), 2, "error: either A or B\n"),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
+        (MemoryError(), 1, "error: there is not enough memory for this; take smaller inputs"),
+        (RuntimeError("[enforce fail] can't allocate memory: 9 bytes"), 1, "error: there is not enough memory"),
+        (PermissionError(13, "Permission denied", "a/b.png"), 1, "error: a/b.png cannot be used (Permission denied);"),
+        (
+            UnicodeEncodeError("utf-8", "door\ud800", 4, 5, "surrogates not allowed"),
+            1,
+            "error: 'door\\ud800' is no text",
+        ),
+        (ValueError("embedded null byte"), 1, "error: a path in the input holds a zero byte; correct"),
+        (RuntimeError("Symlink loop from 'a'"), 1, "error: links lead in a circle"),
+        (DataError(f"got {'x' * 5000}; give a name"), 1, "error: got xxx"),
+        (DataError("got \x1b[2J\x07; give a name"), 1, "error: got \\x1b[2J\\x07; give a name\n"),
         (ZeroDivisionError("oops"), 1, "error: ZeroDivisionError: oops (unexpected; run again with --debug for the"),
     ],
 )
@@ -62,6 +74,7 @@ def test_errors_become_an_exit_code_and_one_line(error, code, line, capsys):
     stderr = capsys.readouterr().err
     assert stderr.startswith(line)
     assert stderr.count("\n") == 1
+    assert len(stderr) < 1000 and stderr[:-1].isprintable()
 
 
 def test_debug_shows_the_traceback_before_the_line(capsys):

@@ -14,7 +14,7 @@ import pytest
 from opendas_plugin.commands.generate_negatives import main
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.vocabulary import Vocabulary
-from tests.negatives.language_model_server import MODEL, answer, asked_classes, serve
+from tests.negatives.language_model_server import MODEL, answer, asked_classes, completion, serve
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def test_writes_five_names_a_class_with_their_source(domain: Path, tiny_backbone
 def test_a_vocabulary_that_cannot_be_read_is_named(missing: bool, tmp_path: Path, capsys) -> None:
     path = tmp_path / "vocabulary.json"
     if not missing:
-        path.write_text('{"names": ["door", "Doors"]}')
+        path.write_text('{"names": ["door", "Door"]}')
     assert main(["--vocabulary", str(path), "--output", str(tmp_path / "negatives.json")]) == 1
     error = capsys.readouterr().err
     assert "vocabulary.json" in error and error.count("\n") == 1
@@ -113,6 +113,26 @@ def test_a_killed_run_goes_on_without_asking_any_class_twice(openai_flags, tmp_p
         assert main(flags) == 0
     assert sorted(name for batch in answered for name in batch) == sorted(CLASSES)
     assert set(NegativeDatabase.load(tmp_path / "out" / "negatives.json").entries) == set(CLASSES)
+
+
+def test_offline_names_in_place_of_answers_end_as_failed(openai_flags, tmp_path, capsys, tiny_backbone):
+    output, dumb = tmp_path / "out" / "negatives.json", True
+
+    def respond(headers, request):
+        names = asked_classes(request)
+        return 200, completion("I would rather not.") if dumb and "thing c" in names else answer(request)
+
+    with serve(respond) as address:
+        flags = [*openai_flags, "--base-url", address, "--backbone", tiny_backbone, "--device", "cpu"]
+        assert main(flags) == 1
+        (*_, error) = capsys.readouterr().err.splitlines()
+        assert "gave no 5 usable names for 2 of 9 classes (thing c, thing d)" in error and str(output) in error
+        sources = {name: {item.source for item in own} for name, own in NegativeDatabase.load(output).entries.items()}
+        assert {name for name, found in sources.items() if found != {MODEL}} == {"thing c", "thing d"}
+        assert sources["thing c"] == {"offline"}
+        dumb = False
+        assert main(flags) == 0
+    assert {item.source for own in NegativeDatabase.load(output).entries.values() for item in own} == {MODEL}
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])

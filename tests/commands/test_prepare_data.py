@@ -348,3 +348,14 @@ def test_camvid_samples_split_by_blocks_of_video(tmp_path):
     domain = load_domain(tmp_path / "out")
     assert domain.info["images"] == {"train": 96, "val": 24}
     assert len(domain.vocabulary.names) == 11
+
+
+def test_an_output_that_is_a_link_is_written_through_it(street, tmp_path):
+    """A folder on a larger disk, as it were: twice, so that the older domain behind the link is replaced."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk" / "domain")
+    for _ in range(2):
+        assert main([*street, "--min-area", "10"]) == 0
+    assert (tmp_path / "out").is_symlink() and not (tmp_path / "disk" / "domain").is_symlink()
+    assert len(load_domain(tmp_path / "disk" / "domain").train) > 0
+    assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == ["domain"]

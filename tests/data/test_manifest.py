@@ -89,6 +89,8 @@ def test_an_earlier_bad_mask_is_named_before_a_later_bad_line(tmp_path, segments
     [
         ("not json", "expected a JSON object, got 'not json'"),
         ("[1, 2]", "expected a JSON object"),
+        ("[" * 20000, "expected a JSON object"),
+        ("1" * 5000, "expected a JSON object"),
         ({"image": None}, "'image'"),
         ({"label": " "}, "'label'"),
         ({"group": 3}, "'group'"),

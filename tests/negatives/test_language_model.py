@@ -8,7 +8,7 @@ import pytest
 
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.negatives.database import Negative, NegativeDatabase
-from opendas_plugin.negatives.language_model import Chat, LanguageModelError, Sampling, ask
+from opendas_plugin.negatives.language_model import Chat, LanguageModelError, Sampling, ask, filled_up
 from opendas_plugin.negatives.questions import AnswerFile, check, messages
 from opendas_plugin.vocabulary import Vocabulary
 from tests.negatives.language_model_server import MODEL, answer, asked_classes, completion, related
@@ -132,16 +132,97 @@ MALFORMED = {
     "cut off": completion('{"classes": [{"na', finish="length"),
     "filtered": completion("", finish="content_filter"),
     "nothing": completion(None),
-    "no completion": {"hello": "world"},
-}
+    "refused": {**completion(None), "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant",
+                "content": None, "refusal": "I cannot"}}]},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", MALFORMED)
 def test_a_malformed_answer_is_asked_for_again(run, case):
     server = Server(MALFORMED[case])
-    database, _ = run(server, fallback=no_fallback)
+    database, chat = run(server, fallback=no_fallback)
     assert server.asked == [["desk", "office chair"], ["lamp"], ["desk", "office chair"]]
     assert database.entries["desk"][0].source == MODEL
+    assert (chat.usage.requests, chat.usage.tokens_in, chat.usage.tokens_out) == (3, 300, 150)  # what it cost counts
+
+
+def wrapped(change):
+    """An answer whose text is changed by ``change``, from its text and its list of classes."""
+
+    def respond(request):
+        found = answer(request)
+        message = found["choices"][0]["message"]
+        message["content"] = change(message["content"], json.loads(message["content"])["classes"])
+        return found
+
+    return respond
+
+
+READABLE = {
+    "a fence": lambda text, classes: f"```json\n{text}\n```",
+    "a fence without a language": lambda text, classes: f"```\n{text}\n```\n",
+    "a preface": lambda text, classes: f"Here you are [as asked]:\n{text}",
+    "words after it": lambda text, classes: f"{text}\nShall I go on?",
+    "thoughts": lambda text, classes: f'<think>maybe {{"classes": []}} or [1, 2]</think>\n{text}',
+    "a bare list": lambda text, classes: json.dumps(classes),
+    "a fenced list": lambda text, classes: f"```json\n{json.dumps(classes)}\n```",
+    "a class a line": lambda text, classes: "\n".join(map(json.dumps, classes)),
+    "names as keys": lambda text, classes: json.dumps({item["name"]: item["related"] for item in classes}),
+    "numbers": lambda text, classes: json.dumps([{**item, "name": f"{n}. {item['name']}"} for n, item in
+                                                enumerate(classes, 1)]),
+    "another key": lambda text, classes: json.dumps({"classes": [{**item, "why": "alike"} for item in classes]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", READABLE)
+def test_an_answer_is_read_whatever_stands_around_it(run, case):
+    server = Server(wrapped(READABLE[case]), wrapped(READABLE[case]))
+    database, _ = run(server, fallback=no_fallback)
+    assert server.asked == [["desk", "office chair"], ["lamp"]]
+    assert [item.name for item in database.entries["office chair"]] == related("office chair")
+
+
+DISGUISED = {
+    "a rate limit": {"error": {"code": 429, "message": "rate limited"}},
+    "a limit in words": {"error": {"type": "rate_limit_error", "message": "slow down"}},
+    "an error in words": {"error": "model is loading"},
+    "an error in a choice": {**completion(None), "choices": [{"index": 0, "error": {"code": 502}, "message": {}}]},
+    "no choices": {**completion(""), "choices": []},
+    "no completion": {"hello": "world"},
+    "a list": [],
+}
+
+
+@pytest.mark.parametrize("case", DISGUISED)
+def test_an_error_with_status_200_is_tried_again_at_once(run, case):
+    server = Server(DISGUISED[case])
+    _, chat = run(server, fallback=no_fallback)
+    assert server.asked == [["desk", "office chair"], ["desk", "office chair"], ["lamp"]]
+    assert chat.usage.requests == 2
+
+
+@pytest.mark.parametrize("case", DISGUISED)
+def test_an_error_with_status_200_that_lasts_is_no_answer(run, tmp_path, case):
+    with pytest.raises(LanguageModelError, match="run again to go on"):
+        run(Server(answer, *[DISGUISED[case]] * 3))
+    later = Server()
+    run(later, fallback=no_fallback)
+    assert later.asked == [["lamp"]]
+
+
+def test_a_page_that_is_no_json_is_no_answer(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    page = httpx2.MockTransport(lambda request: httpx2.Response(200, text="<html>sign in</html>"))
+    chat = Chat(GREEDY, retries=0, http_client=httpx2.Client(transport=page))
+    with pytest.raises(LanguageModelError, match="did not answer"):
+        chat(messages(["desk"], VOCABULARY, "rooms"))
+
+
+def test_a_refused_key_with_status_200_is_not_tried_again(run):
+    server = Server({"error": {"code": 401, "message": f"no such key {KEY}"}})
+    with pytest.raises(LanguageModelError) as error:
+        run(server)
+    assert len(server.requests) == 1 and KEY not in str(error.value)
 
 
 def of_desk(change):
@@ -178,9 +259,29 @@ def test_a_class_that_is_answered_badly_twice_is_filled_up_and_marked(run):
         Negative("spare one", "offline"),
         Negative("spare two", "offline"),
     )
+    assert filled_up(database) == ("desk",)
     again = Server()
-    run(again)
-    assert again.requests == []  # what was filled up stays
+    database, _ = run(again, fallback=no_fallback)
+    assert again.asked == [["desk"]]  # what was filled up is no answer
+    assert filled_up(database) == () and [item.name for item in database.entries["desk"]] == related("desk")
+
+
+def test_names_that_an_earlier_version_kept_as_filled_up_are_asked_for_again(run, tmp_path):
+    answers = AnswerFile(tmp_path / "answers.jsonl", {"model": "gpt-4o"})
+    answers.add("desk", [Negative(name, "offline") for name in SPARE[:5]])
+    answers.add("lamp", [Negative(name, MODEL) for name in related("lamp")])
+    server = Server()
+    run(server, fallback=no_fallback)
+    assert server.asked == [["desk", "office chair"]]
+
+
+@pytest.mark.parametrize(
+    "line", ['{"class": "d", "related": [{"name": 5, "source": "m"}]}', "[" * 10000, '{"class": 3}']
+)
+def test_a_line_of_another_kind_is_named(tmp_path, line):
+    (tmp_path / "a").write_text(f'{{"settings": {{}}}}\n{line}\n')
+    with pytest.raises(DataError, match=r"a, line 2: expected an answer.*remove"):
+        AnswerFile(tmp_path / "a", {})
 
 
 def test_without_a_key_nothing_is_sent(monkeypatch):

@@ -13,6 +13,7 @@ from pycocotools.coco import COCO
 
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.readers.coco import READER, clean_names
+from opendas_plugin.runs.preparation import prepare
 from opendas_plugin.vocabulary import Vocabulary
 from tests.readers.reading import read_parts
 
@@ -225,3 +226,17 @@ def test_real_panoptic_labels():
         assert (segment.image.stem + ".png", segment.area, (x0, y0, x1 - x0, y1 - y0)) in info
     assert reading.raw_names["sky"] == "sky-other-merged"
     assert {"window", "window-blind", "wall", "wall-brick", "table", "dining table"} <= set(reading.names)
+
+
+def test_crowds_alone_are_not_blamed_on_small_areas(instances):
+    root, content = instances
+    content["annotations"] = [{**ANNOTATIONS[3], "image_id": n} for n in (7, 8)]
+    (root / "crowds.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"for training, all 1 were dropped \(crowd region: 1\)") as error:
+        prepare("coco", instances_json=root / "crowds.json", images=root / "images", output=root / "out")
+    assert "min_area" not in str(error.value)
+    content["annotations"][0] = {**ANNOTATIONS[4], "image_id": 7}
+    content["annotations"][1] = {**ANNOTATIONS[4], "image_id": 8}
+    (root / "small.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"smaller than 100 pixels: 1\); lower `min_area`"):
+        prepare("coco", instances_json=root / "small.json", images=root / "images", output=root / "out")

@@ -99,6 +99,40 @@ def test_numbers_as_people_write_them(tmp_path: Path) -> None:
     assert config.prompts.visual_depth == 3
 
 
+def test_a_recipe_may_start_from_another(tmp_path: Path) -> None:
+    office = read_recipe("office")
+    mine = recipe(tmp_path, "base: office\nbatch_size: 8\ncrops: {expand: 0.1}\nopendas: {visual: {epochs: 2}}")
+    crops = dataclasses.replace(office.crops, expand=0.1)
+    assert mine == dataclasses.replace(
+        office, batch_size=8, crops=crops, visual=dataclasses.replace(office.visual, epochs=2)
+    )
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "next.yaml").write_text("base: ../mine.yaml\nbatch_size: 4")
+    assert read_recipe(tmp_path / "below" / "next.yaml") == dataclasses.replace(mine, batch_size=4)
+    assert read_recipe(tmp_path / "mine.yaml", "vpt").optimiser == read_recipe("office", "vpt").optimiser
+
+
+@pytest.mark.parametrize(("text", "said"), [("", True), ("base: null\n", False), ("base: office\n", False)])
+def test_a_recipe_without_a_base_says_where_it_starts(tmp_path: Path, caplog, text: str, said: bool) -> None:
+    caplog.set_level("INFO")
+    config = recipe(tmp_path, f"{text}batch_size: 8\nmethod: opendas")
+    assert ("starts from the plain defaults, not from the recipe office" in caplog.text) == said
+    if "office" not in text:
+        assert config == dataclasses.replace(TrainConfig(), batch_size=8)
+    read_recipe("office")
+    assert "office.yaml" not in caplog.text
+
+
+def test_bases_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("base: mine.yaml")
+    with pytest.raises(ConfigError, match=r"its base mine\.yaml starts from this recipe"):
+        recipe(tmp_path, "base: other.yaml")
+    with pytest.raises(MissingFileError, match="there is no recipe offfice"):
+        recipe(tmp_path, "base: offfice")
+    with pytest.raises(ConfigError, match=r"base should be the name of a recipe or a file, got \[1\]"):
+        recipe(tmp_path, "base: [1]")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
