@@ -18,6 +18,8 @@ from sklearn.metrics import jaccard_score, recall_score
 from integrations.ovseg import OVSegError, datasets, evaluate
 from integrations.ovseg.inputs import run_inputs
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.label_maps import Labelling
+from opendas_plugin.label_values import LabelValues
 from opendas_plugin.stamps import Inputs
 from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN
 
@@ -199,7 +201,10 @@ def test_own_dataset_is_registered_as_ovseg_wants_it(catalogs, own):
     assert "meta" not in catalogs.DatasetCatalog.get("mine")[0]
     dataset = evaluate.read_dataset("mine")
     pictures = tuple(own.parent / "images" / name for name in ("a.jpg", "b.jpg"))
-    assert dataset == evaluate.Dataset("mine", own.parent / "labels", tuple(CLASSES), 7, pictures)
+    found = (dataset.name, dataset.labels, dataset.names, dataset.pictures)
+    assert found == ("mine", own.parent / "labels", tuple(CLASSES), pictures)
+    places = LabelValues(((0,), (1,), (2,)), (7,))
+    assert dataset.labelling == Labelling(places, LabelValues.places(3))
 
 
 def test_unknown_dataset_is_an_error_that_lists_those_known(catalogs):
