@@ -17,6 +17,8 @@ from sklearn.metrics import jaccard_score, recall_score
 
 from integrations.ovseg import OVSegError, datasets, evaluate
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.label_maps import Labelling
+from opendas_plugin.label_values import LabelValues
 from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN
 
 ROOT = Path(__file__).parents[3]
@@ -175,7 +177,13 @@ def test_own_dataset_is_registered_as_ovseg_wants_it(catalogs, own):
     record["meta"] = {}  # OVSeg adds it to the records, and refuses ones that have it
     assert "meta" not in catalogs.DatasetCatalog.get("mine")[0]
     dataset = evaluate.read_dataset("mine")
-    assert dataset == evaluate.Dataset("mine", own.parent / "labels", tuple(CLASSES), 7)
+    labels = LabelValues.places(len(CLASSES), ignored=(7,))
+    numbers = Labelling(labels, LabelValues.places(len(CLASSES)))
+    assert dataset == evaluate.Dataset("mine", own.parent / "labels", tuple(CLASSES), numbers)
+    ids = {11: 0, 13: 1, 90: 2}  # as COCO-Stuff has them, with gaps: detectron2 writes these into its predictions
+    catalogs.MetadataCatalog.get("mine").set(stuff_dataset_id_to_contiguous_id=ids)
+    numbers = Labelling(labels, LabelValues(((11,), (13,), (90,))))
+    assert evaluate.read_dataset("mine").labelling == numbers
 
 
 def test_unknown_dataset_is_an_error_that_lists_those_known(catalogs):
