@@ -203,8 +203,12 @@ def test_own_dataset_is_registered_as_ovseg_wants_it(catalogs, own):
     pictures = tuple(own.parent / "images" / name for name in ("a.jpg", "b.jpg"))
     found = (dataset.name, dataset.labels, dataset.names, dataset.pictures)
     assert found == ("mine", own.parent / "labels", tuple(CLASSES), pictures)
-    places = LabelValues(((0,), (1,), (2,)), (7,))
-    assert dataset.labelling == Labelling(places, LabelValues.places(3))
+    labels = LabelValues.places(len(CLASSES), ignored=(7,))
+    assert dataset.labelling == Labelling(labels, LabelValues.places(len(CLASSES)))
+    ids = {11: 0, 13: 1, 90: 2}  # as COCO-Stuff has them, with gaps: detectron2 writes these into its predictions
+    catalogs.MetadataCatalog.get("mine").set(stuff_dataset_id_to_contiguous_id=ids)
+    numbers = Labelling(labels, LabelValues(((11,), (13,), (90,))))
+    assert evaluate.read_dataset("mine").labelling == numbers
 
 
 def test_unknown_dataset_is_an_error_that_lists_those_known(catalogs):
