@@ -153,7 +153,7 @@ class TestMasks:
     def test_polygons_a_little_outside_are_clipped(self):
         code = from_polygons([[-5, -5, 40, -5, 40, 25, -5, 25]], 20, 30)
         assert check_rle(code) is None
-        assert read_masks(code, 20, 30)[0]["counts"] == from_runs([0, 600], 20, 30)["counts"]
+        assert read_masks(code, 20, 30)[0].rle["counts"] == from_runs([0, 600], 20, 30)["counts"]
 
     @pytest.mark.parametrize(
         "runs", [[1.5, 598.5], [-1, 601], [2**62] * 4 + [600], [10**30], "600", [[600]], [True, 599], 600]
