@@ -16,6 +16,7 @@ from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.instance_files import read_classes, read_predictions, read_truth
 from opendas_plugin.eval.label_maps import Labelling, pairs
 from opendas_plugin.files import find_files, read_json, read_lines
+from opendas_plugin.label_values import LabelValues
 from opendas_plugin.readers.kitti360 import read_frames
 from opendas_plugin.scenes.colmap import read_views
 from opendas_plugin.scenes.folder import read_intrinsic, read_pose
@@ -33,6 +34,7 @@ from opendas_plugin.scenes.scannetpp import (
 )
 from opendas_plugin.vocabulary import Vocabulary, read_names
 
+VALUES = LabelValues.places(2, 0, ())
 BOM = b"\xef\xbb\xbf"
 
 
@@ -120,13 +122,13 @@ class TestFolders:
             (tmp_path / name).parent.mkdir(exist_ok=True)
             Image.fromarray(labels).save(tmp_path / name)
         with refused(r"a\.png and .*a\.tif differ only in their suffix"):
-            list(pairs(tmp_path / "predicted", tmp_path / "truth", Labelling(2)))
+            list(pairs(tmp_path / "predicted", tmp_path / "truth", Labelling(VALUES, VALUES)))
         (tmp_path / "truth" / "a.tif").unlink()
         rle = from_runs([0, 16], 4, 4)
         entries = [{"file_name": name, "category_id": 0, "segmentation": rle} for name in ("a.jpg", "a.png")]
         (tmp_path / "p.json").write_text(json.dumps(entries))
         with refused(r"a\.jpg and a\.png differ only in their suffix"):
-            list(pairs(tmp_path / "p.json", tmp_path / "truth", Labelling(2)))
+            list(pairs(tmp_path / "p.json", tmp_path / "truth", Labelling(VALUES, VALUES)))
 
 
 class TestMasks:
@@ -151,7 +153,7 @@ class TestMasks:
     def test_polygons_a_little_outside_are_clipped(self):
         code = from_polygons([[-5, -5, 40, -5, 40, 25, -5, 25]], 20, 30)
         assert check_rle(code) is None
-        assert read_masks(code, 20, 30)[0]["counts"] == from_runs([0, 600], 20, 30)["counts"]
+        assert read_masks(code, 20, 30)[0].rle["counts"] == from_runs([0, 600], 20, 30)["counts"]
 
     @pytest.mark.parametrize(
         "runs", [[1.5, 598.5], [-1, 601], [2**62] * 4 + [600], [10**30], "600", [[600]], [True, 599], 600]

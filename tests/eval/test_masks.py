@@ -92,6 +92,5 @@ def test_masks_of_unequal_sizes_in_one_picture_are_an_error(proposals, domain):
     entries = json.loads(proposals.read_text())
     entries[0]["segmentation"] = {"size": [2, 2], "counts": "04"}
     proposals.write_text(json.dumps(entries))
-    masks = read_proposals(proposals, domain)
-    with pytest.raises(DataError, match="one size"):
-        dict(predict_maps(masks, np.ones((len(masks), 1), np.float32)))
+    with pytest.raises(DataError, match="another size or frame than others"):
+        read_proposals(proposals, domain)
