@@ -363,12 +363,13 @@ def _build(
 def _check_facts(folder: Path, theirs: BackboneFacts | None, clip: OpenDASCLIP) -> None:
     """Compares what an adapter says of its backbone beside the tensors' hash with the backbone that is here."""
     ours = facts_of(clip.model, clip.backbone.name)
-    if theirs is None:
+    if theirs is None or ours is None:
+        silent = f"{folder}, of an older format," if theirs is None else clip.backbone.title
         logger.warning(
-            "%s was written before adapters said how their backbone reads pixels and texts; these are taken as %s has "
-            "them, unchecked",
-            folder, clip.backbone.title,
-        )  # fmt: skip
+            "%s does not say how the backbone reads pixels and texts (statistics, sizes, activation, tokenizer); they "
+            "are taken as they are here, unchecked",
+            silent,
+        )
     elif differences := theirs.differences(ours):
         raise AdapterError(
             f"{folder} was learnt on a backbone with {differences}, though the weights are the same; give the one "

@@ -22,9 +22,14 @@ from opendas_plugin.model.openclip.plain import (
 OWN_TOKENIZER = "open_clip"
 
 
-def facts_of(model: OpenCLIP, name: str) -> BackboneFacts:
-    """Returns the facts of a model whose towers can carry learnt tokens; ``name`` is open_clip's, or another."""
-    pixels, text = model.visual.preprocess_cfg, text_module(model)
+def facts_of(model: OpenCLIP, name: str) -> BackboneFacts | None:
+    """Returns the facts of a model whose towers can carry learnt tokens; ``name`` is open_clip's, or another.
+
+    None: the model was made by hand and does not say what pixels it takes.
+    """
+    pixels, text = getattr(model.visual, "preprocess_cfg", None), text_module(model)
+    if pixels is None:
+        return None
     by_id = pool_type(text) != "argmax"
     return BackboneFacts(
         mean=tuple(pixels["mean"]),
