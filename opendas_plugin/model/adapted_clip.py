@@ -37,7 +37,8 @@ from opendas_plugin.version import __version__
 logger = logging.getLogger(__name__)
 
 _WHERE = (
-    "where its weights lie elsewhere, say so by OpenDASCLIP.from_pretrained(ADAPTER, pretrained=FILE) or `pretrained`"
+    "where its weights lie elsewhere, say so by OpenDASCLIP.from_pretrained(ADAPTER, pretrained=FILE), "
+    "or to a run by `pretrained`"
 )
 _METADATA = ("method", "template", "crop_policy", "base_names", "training", "calibration")
 

@@ -12,7 +12,8 @@ from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.model.config import BackboneConfig, PromptConfig, WeightConfig
-from tests.model.models import TEXTS, build_tiny, close, pixels
+from opendas_plugin.model.weights import new_weights
+from tests.model.models import TEXTS, build_tiny, close, pixels, wrap
 
 COUPLED = PromptConfig(visual_tokens=2, text_tokens=2, form="coupled")
 READ_ONLY = PromptConfig(visual_tokens=3, text_tokens=3, form="read_only")
@@ -315,3 +316,17 @@ def test_interpolated_features_are_plain_at_0_adapted_at_1_and_between_them_in_b
         clip.interpolate(text=1.5)
     with pytest.raises(ConfigError, match="read_only prompts have no features to interpolate"):
         build(READ_ONLY).interpolate(0.5)
+
+
+@pytest.mark.parametrize("norms", ["norm", "norm_bias"])
+@pytest.mark.parametrize("updates", ["low_rank", "low_rank_all", "low_rank_mlp_out"])
+def test_norms_and_any_low_rank_updates_are_learnt_together(norms, updates):
+    clip = wrap(build_tiny(), PromptConfig(0, 0), weights=WeightConfig(f"{norms}+{updates}", f"{norms}+{updates}"))
+    for tower in ("visual", "text"):
+        frozen = getattr(clip.towers, tower)
+        parts = (new_weights(frozen, kind, WeightConfig(), torch.Generator()) for kind in (norms, updates))
+        alone = [set(part.merged(frozen)) for part in parts]
+        joined = getattr(clip, f"{tower}_weights").merged(frozen)
+        assert set(joined) == alone[0] | alone[1] and not alone[0] & alone[1]
+    with pytest.raises(ConfigError, match=r"norm\+low_rank"):
+        WeightConfig("all+low_rank")

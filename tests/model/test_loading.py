@@ -7,6 +7,8 @@ from PIL import Image
 
 import opendas_plugin as opendas
 from opendas_plugin.errors import AdapterError, BackboneError, ConfigError, MissingFileError
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.config import PromptConfig
 from tests.model.models import TEXTS, close, openai_state, pixels
 
 
@@ -86,3 +88,14 @@ def test_an_adapter_without_text_features_of_its_own_is_refused_with_the_reason(
     )
     with pytest.raises(AdapterError, match="cocoop adapter has no text features of its own, since they depend"):
         opendas.load(f"opendas:{tmp_path / 'adapter'}")
+
+
+def test_moved_weights_are_named_with_a_call_that_exists(tmp_path, tiny_backbone):
+    """``opendas.load`` itself has no ``pretrained``."""
+    weights = tmp_path / "w.pt"
+    torch.save(OpenDASCLIP.from_backbone(tiny_backbone).model.state_dict(), weights)
+    OpenDASCLIP.from_backbone(tiny_backbone, weights, prompts=PromptConfig(2, 2)).save_pretrained(tmp_path / "adapter")
+    weights.rename(tmp_path / "moved.pt")
+    with pytest.raises(MissingFileError, match=r"OpenDASCLIP\.from_pretrained\(ADAPTER, pretrained=FILE\)"):
+        opendas.load(f"opendas:{tmp_path / 'adapter'}")
+    assert OpenDASCLIP.from_pretrained(tmp_path / "adapter", pretrained=tmp_path / "moved.pt")

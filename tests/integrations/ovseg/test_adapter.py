@@ -17,6 +17,7 @@ from integrations.ovseg.adapter import (
     FORMAT_VERSION,
     PROMPT_ADDED,
     PROMPT_FIELDS,
+    check_facts,
     check_fits,
     clip_sha256,
     read_adapter,
@@ -135,3 +136,21 @@ def test_a_host_that_reads_336_pixels_is_refused(host, tmp_path):
     adapted(tmp_path / "clip.pt").save_pretrained(tmp_path / "adapter")
     with pytest.raises(OVSegError, match=r"224 pixels.*336"):
         check_fits(read_adapter(tmp_path / "adapter"), clip)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("mean", [0.5, 0.5, 0.5]), ("visual_activation", "gelu"), ("tokenizer", "team/words"), ("context_length", 64)],
+)
+def test_a_backbone_that_reads_otherwise_than_ovseg_is_refused(model, adapter, tmp_path, name, value):
+    adapter = shutil.copytree(adapter, tmp_path / "adapter")
+    change_config(adapter, lambda config: config["backbone_facts"].update({name: value}))
+    with pytest.raises(OVSegError, match=f"with {name} .*, but OVSeg's CLIP has"):
+        check_facts(read_adapter(adapter), model.clip_adapter)
+
+
+def test_an_adapter_that_does_not_say_how_its_backbone_reads_is_used_with_a_warning(model, adapter, tmp_path, caplog):
+    adapter = shutil.copytree(adapter, tmp_path / "adapter")
+    change_config(adapter, lambda config: config.pop("backbone_facts"))
+    check_facts(read_adapter(adapter), model.clip_adapter)
+    assert "before adapters said" in caplog.text
