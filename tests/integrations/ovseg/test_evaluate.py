@@ -205,6 +205,9 @@ def test_own_dataset_is_registered_as_ovseg_wants_it(catalogs, own):
     assert found == ("mine", own.parent / "labels", tuple(CLASSES), pictures)
     places = LabelValues(((0,), (1,), (2,)), (7,))
     assert dataset.labelling == Labelling(places, LabelValues.places(3))
+    ids = {11: 0, 13: 1, 90: 2}  # as COCO-Stuff has them, with gaps: detectron2 writes these into its predictions
+    catalogs.MetadataCatalog.get("mine").set(stuff_dataset_id_to_contiguous_id=ids)
+    assert evaluate.read_dataset("mine").labelling == Labelling(places, LabelValues(((11,), (13,), (90,))))
 
 
 def test_unknown_dataset_is_an_error_that_lists_those_known(catalogs):
