@@ -20,7 +20,7 @@ from opendas_plugin.data.segments import Segment, check_rle, encode, from_polygo
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.files import read_json, require_unique
 from opendas_plugin.label_values import LabelValues
-from opendas_plugin.names import check_names, normal_form, spell_name
+from opendas_plugin.names import check_names, fold_name, normal_form
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 
 CROWD = "crowd region"
@@ -216,8 +216,8 @@ class Panoptic:
 def clean_names(raw: Sequence[str]) -> list[str]:
     """Drops COCO's suffixes ``-stuff``, ``-other`` and ``-merged`` from names that stay unique without them."""
     short = [re.sub(r"(-(stuff|other|merged))+$", "", name) or name for name in raw]
-    times = Counter(spell_name(name) for name in short)
-    return [name if times[spell_name(name)] == 1 else whole for name, whole in zip(short, raw, strict=True)]
+    times = Counter(fold_name(name) for name in short)
+    return [name if times[fold_name(name)] == 1 else whole for name, whole in zip(short, raw, strict=True)]
 
 
 @dataclass(frozen=True)
