@@ -202,12 +202,12 @@ class TestMasks:
         (tmp_path / "disk" / "0.txt").write_text("1\n0\n")
         (tmp_path / "in" / "masks").symlink_to(tmp_path / "disk")
         (tmp_path / "in" / "s.txt").write_text("masks/0.txt 3 0.9\n")
-        (found,) = read_predictions(tmp_path / "in", "s", 2, "scannet")
+        (found,) = read_predictions(tmp_path / "in", "s", 2, "scannet", (3,))
         assert found.points.tolist() == [0] if hasattr(found, "points") else found is not None
         for outside in ("../disk/0.txt", "masks/../../disk/0.txt", str(tmp_path / "disk" / "0.txt"), "."):
             (tmp_path / "in" / "s.txt").write_text(f"{outside} 3 0.9\n")
             with refused("lies outside"):
-                list(read_predictions(tmp_path / "in", "s", 2, "scannet"))
+                list(read_predictions(tmp_path / "in", "s", 2, "scannet", (3,)))
 
 
 class TestArrays:
@@ -376,7 +376,7 @@ class TestLists:
         for read in (read_scene_list, lambda p: read_classes(p, "scannetpp")):
             with refused("'one' is there twice"):
                 read(path)
-        for content, says in (("1 wall\n1 desk\n", "class id 1"), ("1 wall\n2 wall\n", "name 'wall'")):
+        for content, says in (("1 wall\n1 desk\n", "class id 1"), ("1 wall\n2 wall\n", "'wall' are the same name")):
             path.write_text(content)
             with refused(says):
                 read_classes(path, "scannet")

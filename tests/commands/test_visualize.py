@@ -87,4 +87,4 @@ def test_bad_usage_is_one_line(room, tmp_path, capsys):
     folder, _ = room
     assert query(folder, tmp_path, "--best", 0) == 2
     assert query(folder, tmp_path, "--masks", tmp_path / "none.pt") == 1
-    assert "cannot be read as masks" in capsys.readouterr().err
+    assert "none.pt does not exist; compute the masks first" in capsys.readouterr().err
