@@ -19,6 +19,7 @@ import yaml
 
 from opendas_plugin import methods
 from opendas_plugin.errors import ConfigError, MissingFileError
+from opendas_plugin.files import read_text
 from opendas_plugin.train.config import TrainConfig
 
 FOLDER = Path(__file__).parent.parent / "recipes"
@@ -63,11 +64,11 @@ def _read(recipe: str | Path, beside: Path = Path()) -> tuple[Path, dict[str, An
     built_in = FOLDER / f"{recipe}.yaml"
     path = built_in if built_in.is_file() else beside / recipe
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        if isinstance(error, OSError) or "\0" in str(recipe):
-            names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-            raise MissingFileError(f"there is no recipe {recipe}; give a file or one of {names}") from error
+        values = yaml.safe_load(read_text(path))
+    except MissingFileError as error:
+        names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+        raise MissingFileError(f"there is no recipe {recipe}; give a file or one of {names}") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected a YAML file ({' '.join(str(error).split())})") from error
     values = {} if values is None else values
     if not isinstance(values, dict):

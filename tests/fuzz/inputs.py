@@ -204,6 +204,8 @@ def make_instance3d(protocol: str) -> Callable[[Path], None]:
         files.mask("part", np.arange(600) < 170)
         files.write("predictions/hall.txt", f"masks/part{files.suffix} 1 0.5\nmasks/desk{files.suffix} 2 0.8\n")
         files.write("removed/hall.txt", "3\n4\n")
+        if protocol == "scannetpp":
+            files.write("scored.txt", "desk\noffice chair\nfloor\n")  # whose class id is 0
         files.write("vocabulary.json", json.dumps({"names": ["floor", "office chair", "desk"], "novel": ["desk"]}))
 
     return make
@@ -211,7 +213,9 @@ def make_instance3d(protocol: str) -> Callable[[Path], None]:
 
 def make_features(folder: Path) -> None:
     from opendas_plugin.model.adapted_clip import OpenDASCLIP
-    from opendas_plugin.scenes.mask_features import FeatureSource, describe, save_features, save_masks, sparse_masks
+    from opendas_plugin.scenes.feature_records import describe
+    from opendas_plugin.scenes.feature_source import FeatureSource
+    from opendas_plugin.scenes.mask_features import save_features, save_masks, sparse_masks
 
     files = Files(folder, "scannet")
     shutil.rmtree(folder / "removed")
@@ -257,8 +261,8 @@ def negatives_of(folder: Path) -> Any:
 PREPARE = ("--output", "out", "--min-area", "10", "--workers", "1")
 SCORES = ("miou", "macc", "fwiou", "pacc", "n_images", "n_pixels", "n_unpredicted")
 INSTANCES = ("ap", "ap50", "ap25", "recall", "n_scenes", "n_instances", "n_predictions")
-INSTANCE3D = ("instance3d", "--predictions", "in/predictions", "--ground-truth", "in/gt", "--classes", "in/classes.txt",
-              "--output", "out", "--vocabulary", "in/vocabulary.json")  # fmt: skip
+INSTANCE3D = ("instance3d", "--predictions", "in/predictions", "--ground-truth", "in/gt",
+              "--classes", "in/classes.txt", "--output", "out", "--vocabulary", "in/vocabulary.json", "--instance-classes", "in/scored.txt")  # fmt: skip
 
 TARGETS = {
     "folders": Target(

@@ -252,14 +252,15 @@ def instances(protocol: str) -> Callable[[Path], Any]:
     def expected(folder: Path) -> Any:
         root = folder / "in"
         names = [line.strip() for line in (root / "classes.txt").read_text("utf-8-sig").splitlines() if line.strip()]
-        if protocol == "scannet":
-            ids = [int(name.split(maxsplit=1)[0]) for name in names]
-        else:
-            ids = list(range(len(names)))
+        pairs = [name.split(maxsplit=1) for name in names] if protocol == "scannet" else list(enumerate(names))
+        wanted = [line.strip() for line in (root / "scored.txt").read_text("utf-8-sig").splitlines() if line.strip()]
+        if not set(wanted) <= {name for _, name in pairs}:
+            refuse("a scored name that is no class")
+        ids = [int(number) for number, name in pairs if name in wanted]
         scenes = [_scene(root, path, protocol) for path in sorted((root / "gt").glob("*.txt"))]
         table, recalls, found, counted = [], [], 0, 0
         for class_id in ids:
-            rows = [_class_ap(scenes, class_id, overlap) for overlap in OVERLAPS]
+            rows = [_class_ap(scenes, class_id, overlap, ids, protocol) for overlap in OVERLAPS]
             table.append([row[0] for row in rows])
             recalls.append([row[1] for row in rows])
             found += rows[0][2]
@@ -296,15 +297,16 @@ def _scene(root: Path, path: Path, protocol: str) -> Any:
     return truth[kept], list(predictions.values())
 
 
-def _class_ap(scenes: Any, class_id: int, overlap: float) -> tuple[float, float, int]:
+def _class_ap(scenes: Any, class_id: int, overlap: float, scored: list[int], protocol: str) -> tuple[float, float, int]:
     """ScanNet's evaluate_semantic_instance.py for one class at one overlap: AP, recall, instances."""
+    first = 1000 if protocol == "scannet" else 0  # ScanNet's numbers below are groups, ScanNet++'s class 0
     y_true, y_score, missed, there, count = [], [], 0, False, 0
     for truth, predictions in scenes:
         own = [(mask, score) for mask, number, score in predictions if number == class_id and mask.sum() >= 100]
         there |= bool(own)
         ids = [number for number in np.unique(truth) if number // 1000 == class_id and number != 0]
-        void = ~np.isin(truth // 1000, [0, 1, 2])
-        wanted = [truth == number for number in ids if (truth == number).sum() >= 100 and number >= 1000]
+        void = ~np.isin(truth // 1000, scored)
+        wanted = [truth == number for number in ids if (truth == number).sum() >= 100 and number >= first]
         count += len(wanted)
         visited = set()
         for instance in wanted:
@@ -333,7 +335,7 @@ def _class_ap(scenes: Any, class_id: int, overlap: float) -> tuple[float, float,
                 for number in ids
             ]
             if not any(share > overlap for share in shares):
-                small = sum((mask & (truth == n)).sum() for n in ids if n < 1000 or (truth == n).sum() < 100)
+                small = sum((mask & (truth == n)).sum() for n in ids if n < first or (truth == n).sum() < 100)
                 if ((mask & void).sum() + small) / mask.sum() <= overlap:
                     y_true.append(0)
                     y_score.append(score)
