@@ -262,7 +262,8 @@ PREPARE = ("--output", "out", "--min-area", "10", "--workers", "1")
 SCORES = ("miou", "macc", "fwiou", "pacc", "n_images", "n_pixels", "n_unpredicted")
 INSTANCES = ("ap", "ap50", "ap25", "recall", "n_scenes", "n_instances", "n_predictions")
 INSTANCE3D = ("instance3d", "--predictions", "in/predictions", "--ground-truth", "in/gt",
-              "--classes", "in/classes.txt", "--output", "out", "--vocabulary", "in/vocabulary.json", "--instance-classes", "in/scored.txt")  # fmt: skip
+              "--classes", "in/classes.txt", "--output", "out", "--vocabulary", "in/vocabulary.json",
+              "--instance-classes", "in/scored.txt")  # fmt: skip
 
 TARGETS = {
     "folders": Target(
