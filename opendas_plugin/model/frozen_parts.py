@@ -37,7 +37,8 @@ class FrozenParts(nn.Module):
         tokens = self.tokenizer(texts, context_length=self.context_length + 1)
         for text, end in zip(texts, self.towers.text.ends(tokens).tolist(), strict=True):
             if end >= self.context_length:
-                raise DataError(f"{text!r:.80} does not fit the context of {self.context_length} tokens; shorten it")
+                shown = text if len(text) <= 80 else f"{text[:77]}..."
+                raise DataError(f"{shown!r} does not fit the context of {self.context_length} tokens; shorten it")
         return tokens[:, : self.context_length]
 
     @property

@@ -165,7 +165,7 @@ BAD_INPUT = {
     ),
     "another size": (lambda: Image.new("RGB", (9, 9)).save("images/004.png"), [], "is 60x40, but its image"),
     "label value": (lambda: None, ["--classes", "sky,road"], "label value 2 is not one of the 2 classes"),
-    "duplicate names": (lambda: None, ["--classes", "sky,road,Skies"], "'sky' and 'Skies' are the same name"),
+    "duplicate names": (lambda: None, ["--classes", "sky,road,SKY"], "'sky' and 'SKY' are the same name"),
     "empty name": (lambda: None, ["--classes", "sky,,car"], "number 2 is empty"),
     "no such class file": (lambda: None, ["--classes", "names.txt"], "names.txt is not a file of names"),
     "no segment left": (lambda: None, ["--min-area", "100000"], "no segment is left for training"),
@@ -178,7 +178,7 @@ BAD_INPUT = {
         "that is not novel",
     ),
     "template": (lambda: None, ["--template", "a photo"], "template"),
-    "unwritable output": (lambda: Path("file").touch(), ["--output", "file/out"], "could not write file/out"),
+    "unwritable output": (lambda: Path("file").touch(), ["--output", "file/out"], "file/out: File exists"),
     "foreign output": (lambda: None, ["--output", "images"], "images holds other files"),
 }
 

@@ -201,7 +201,7 @@ def test_a_run_is_not_overwritten_and_goes_on_only_with_what_it_began(
     tmp_path, data, config, new_clip, negatives
 ) -> None:
     train(new_clip(), data, config, tmp_path, negatives=negatives)
-    with pytest.raises(ConfigError, match="is not empty; give --resume"):
+    with pytest.raises(ConfigError, match="is not empty; give `resume`"):
         train(new_clip(), data, config, tmp_path, negatives=negatives)
 
     def resume(clip=None, data=data, config=config, negatives=negatives, facts=None) -> None:
