@@ -149,6 +149,19 @@ def pairs(predictions: Path, ground_truth: Path, labelling: Labelling) -> Iterat
         yield stem, labels, predicted
 
 
+def check_label_maps(ground_truth: Path, labelling: Labelling) -> None:
+    """Reads all label maps of a folder once, so that a bad one is found before long work and not after it.
+
+    Raises:
+        MissingFileError, DataError: as :func:`pairs`; also where every pixel is ignored.
+    """
+    left = False
+    for path in map_files(ground_truth).values():
+        left |= bool((labelling.read_labels(path) != NONE).any())
+    if not left:
+        raise DataError(f"{ground_truth}: no pixel is left to score, all are ignored; check `ignore`")
+
+
 def match(readers: Mapping[str, Found], stems: Collection[str]) -> dict[str, Found]:
     """Finds the prediction of each stem by the longest end of the prediction's path that is one.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.eval.label_maps import Labelling
+from opendas_plugin.eval.label_maps import Labelling, check_label_maps
 from opendas_plugin.eval.masks import (
     Bare,
     classify_masks,
@@ -115,6 +115,7 @@ class Semantic(ModelRun[dict[str, Any]]):
         if self.masks is not None and vocabulary is not None:
             proposals = read_proposals(self.masks, self.images or "")
             bare = pictures_without_masks(proposals, self.images or Path(), self.ground_truth)
+            check_label_maps(self.ground_truth, labelling)
             require_writable(self.output)
             labeller = self.labeller(vocabulary)
             self.name_masks(labeller, proposals, bare)

@@ -408,3 +408,22 @@ def test_flags_that_do_not_go_together_are_bad_usage(tmp_path, capsys, flags, sa
     needed = ("--ground-truth", "g", "--protocol", "ovseg", "--output", str(tmp_path), "--num-classes", "3")
     assert main(["semantic", *needed, *flags]) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:60]), "cannot be read as a picture"),
+        (lambda path: Image.fromarray(np.full((64, 96), 77, np.uint8)).save(path), "77"),
+    ],
+    ids=["cut off", "a value that is no class"],
+)
+def test_a_bad_label_map_is_found_before_masks_are_named(masks, tiny_backbone, tmp_path, capsys, spoil, says):
+    last = sorted((tmp_path / "truth").rglob("*.png"))[-1]
+    spoil(last)
+    given = ["--ground-truth", tmp_path / "truth", "--protocol", "detectron2", "--output", tmp_path / "out"]
+    flags = [*given, *(part for pair in masks.items() for part in pair), "--backbone", tiny_backbone]
+    assert main(["semantic", *map(str, flags)]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert last.name in error and says in error
+    assert not (tmp_path / "out").exists()

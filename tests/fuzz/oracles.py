@@ -39,8 +39,13 @@ def area(rle: dict[str, Any]) -> int:
     return int(decode(rle).sum())
 
 
+def text_of(path: Path) -> str:
+    """A text without byte-order marks, of which joined files have several."""
+    return path.read_text(encoding="utf-8").replace("\ufeff", "")
+
+
 def load(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8-sig"))
+    return json.loads(text_of(path))
 
 
 def labels_of(path: Path) -> np.ndarray:
@@ -58,7 +63,7 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def lines_of(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8-sig").split()
+    return text_of(path).split()
 
 
 def pooled(folder: Path) -> Any:
@@ -83,13 +88,13 @@ def _of_map(path: Path, image: Path, names: list[str], found: list[Any], ignore:
 def folders(folder: Path) -> Any:
     """All segments less the novel names' in training, which are dropped: compared where none is."""
     root, found = folder / "in", []
-    names = [line.strip() for line in (root / "classes.txt").read_text(encoding="utf-8-sig").rstrip().splitlines()]
+    names = [line.strip() for line in text_of(root / "classes.txt").rstrip().splitlines()]
     for path in sorted((root / "labels").rglob("*.png")):
         if path.is_dir():
             continue
         image = next(other for other in (root / "images").iterdir() if other.stem == path.stem)
         _of_map(path, image, names, found)
-    novel = {line.strip() for line in (root / "novel.txt").read_text(encoding="utf-8-sig").splitlines()}
+    novel = {line.strip() for line in text_of(root / "novel.txt").splitlines()}
     return sorted(item for item in found if item[1] not in novel)
 
 
@@ -162,7 +167,7 @@ def classification(folder: Path) -> Any:
     from sklearn.metrics import f1_score
 
     root = folder / "in"
-    lines = [json.loads(line) for line in (root / "val.jsonl").read_text("utf-8-sig").splitlines() if line.strip()]
+    lines = [json.loads(line) for line in text_of(root / "val.jsonl").splitlines() if line.strip()]
     labels = [line["label"] for line in lines]
     written = [json.loads(line) for line in (folder / "out" / "predictions.jsonl").read_text().splitlines()]
     predicted = [line["prediction"] for line in written]
@@ -251,9 +256,9 @@ OVERLAPS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.25)
 def instances(protocol: str) -> Callable[[Path], Any]:
     def expected(folder: Path) -> Any:
         root = folder / "in"
-        names = [line.strip() for line in (root / "classes.txt").read_text("utf-8-sig").splitlines() if line.strip()]
+        names = [line.strip() for line in text_of(root / "classes.txt").splitlines() if line.strip()]
         pairs = [name.split(maxsplit=1) for name in names] if protocol == "scannet" else list(enumerate(names))
-        wanted = [line.strip() for line in (root / "scored.txt").read_text("utf-8-sig").splitlines() if line.strip()]
+        wanted = [line.strip() for line in text_of(root / "scored.txt").splitlines() if line.strip()]
         if not set(wanted) <= {name for _, name in pairs}:
             refuse("a scored name that is no class")
         ids = [int(number) for number, name in pairs if name in wanted]
@@ -280,9 +285,7 @@ def _scene(root: Path, path: Path, protocol: str) -> Any:
     if protocol == "scannetpp":
         kept[[int(word) for word in lines_of(root / "removed" / path.name)]] = False
     predictions = {}
-    for line in (root / "predictions" / path.name).read_text("utf-8-sig").splitlines():
-        if not line.strip():
-            continue
+    for line in text_of(root / "predictions" / path.name).splitlines():
         file, class_id, score = line.split()
         if not math.isfinite(float(score)) or float(class_id) != int(float(class_id)):
             refuse("a score or a class that is no number")
