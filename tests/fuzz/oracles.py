@@ -286,6 +286,8 @@ def _scene(root: Path, path: Path, protocol: str) -> Any:
         kept[[int(word) for word in lines_of(root / "removed" / path.name)]] = False
     predictions = {}
     for line in text_of(root / "predictions" / path.name).splitlines():
+        if not line.strip():
+            continue
         file, class_id, score = line.split()
         if not math.isfinite(float(score)) or float(class_id) != int(float(class_id)):
             refuse("a score or a class that is no number")
