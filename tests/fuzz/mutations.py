@@ -206,7 +206,7 @@ class Whole:
         path = folder / self.file
         content = path.read_bytes()
         if self.what == "folder link":
-            other = folder.parent / "elsewhere"
+            other = folder.parent / f"behind {path.parent.relative_to(folder).as_posix().replace('/', ' ')}"
             shutil.move(path.parent, other)
             path.parent.symlink_to(other, target_is_directory=True)
             return
@@ -215,8 +215,9 @@ class Whole:
             return
         path.unlink()
         if self.what == "link":
-            (folder.parent / "copy").write_bytes(content)
-            path.symlink_to(folder.parent / "copy")
+            other = folder.parent / f"copy of {self.file.replace('/', ' ')}"
+            other.write_bytes(content)
+            path.symlink_to(other)
         elif self.what == "loop":
             path.symlink_to(path.name)
         elif self.what == "dangling":
