@@ -80,7 +80,7 @@ class Fuzzer:
             try:
                 change.apply(self.work / "in")
                 applied.append(change)
-            except (OSError, ValueError, KeyError, IndexError, TypeError, SyntaxError, RecursionError):
+            except (OSError, ValueError, LookupError, ArithmeticError, TypeError, SyntaxError, RecursionError):
                 pass  # a first mutation leaves nothing for the second
         before = self._snapshot(self.work)
         outcome = self._run(self.work)
