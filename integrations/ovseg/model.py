@@ -5,7 +5,7 @@ Shapes and names are those of OVSeg's fork of OpenAI's CLIP (third_party/CLIP) a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -73,11 +73,10 @@ class ClipAdapter(nn.Module):
     opendas: Any
     """Ours: the patch that is in it."""
 
-    def _preprocess_image(self, image: torch.Tensor, mask: torch.Tensor, normalize: bool = True) -> Any:
-        raise NotImplementedError
-
-    def _get_text_features(self, noun_list: Sequence[str]) -> torch.Tensor:
-        raise NotImplementedError
+    _preprocess_image: Callable[..., Any]
+    """Image, mask, whether to normalise -> region and mask."""
+    _get_text_features: Callable[[Sequence[str]], torch.Tensor]
+    """Names -> their features."""
 
 
 class DemoModel(nn.Module):

@@ -4,54 +4,44 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import torch
 from safetensors.torch import save_file
 
 from opendas_plugin.classifier import TextClassifier
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import atomic_file, write_json
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.openai_format import save_openai_clip
-from opendas_plugin.runs.models import DEFAULT_BACKBONE
+from opendas_plugin.runs.models import DEFAULT_BACKBONE, ClipRun
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.runs.run import Run, function_of
-from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
+from opendas_plugin.runs.run import function_of
 from opendas_plugin.version import __version__
 
 
 @dataclass(frozen=True)
-class Export(Run[Path]):
-    """Writes a text classifier, or a backbone as OpenAI's clip.load reads it. The result is the file."""
+class Export(ClipRun[Path]):
+    """Writes a text classifier, or a backbone as OpenAI's clip.load reads it, and how as <name>.run.json.
+
+    The result is the file.
+    """
 
     _: KW_ONLY
     to: Literal["classifier", "openai-clip"]
     """classifier: the names' text features, and their names beside; openai-clip: a backbone as one file."""
     output: Path
     """The file to write: .safetensors for a classifier, .pt for openai-clip."""
-    adapter: str | None = None
-    """Adapter to export: a folder, or an id on the Hugging Face hub."""
-    backbone: str | None = None
-    """Backbone to export where no adapter is given; default: office-tiny."""
-    pretrained: str | None = None
-    """open_clip tag or weight file. With --adapter: where the adapter's weight file lies now."""
     names: tuple[str, ...] = field(default_factory=tuple)
     """The names of a classifier, in this order."""
     template: str | None = None
     """Text with one {} for the name; default: the adapter's, or CLIP's."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
 
     def check(self) -> None:
         """See :meth:`Run.check`."""
         if self.to == "classifier" and not self.names:
             raise ConfigError("a classifier needs `names`")
-        if self.adapter is not None and self.backbone is not None:
-            raise ConfigError("give `adapter` or `backbone`, not both: an adapter names its own backbone")
+        super().check()
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
@@ -63,6 +53,7 @@ class Export(Run[Path]):
             self.classifier()
         else:
             self.openai_clip()
+        record.write(self.output.parent, f"{self.output.stem}.run.json")
         return self.output
 
     def classifier(self) -> None:
@@ -71,11 +62,11 @@ class Export(Run[Path]):
         Raises:
             DataError: names that are empty, equal, or too long.
         """
-        text = TextClassifier(self.clip(pick_device(self.device)), self.names, self.template)
+        text = TextClassifier(self.clip(), self.names, self.template)
         with atomic_file(self.output) as temporary:
             save_file({"text_features": text.features.cpu().contiguous()}, temporary)
         crops = text.clip.config.crop_policy
-        source = FeatureSource(f"{PREFIX}{self.adapter}" if self.adapter else text.clip.backbone.name, text.clip)
+        source = self.source(text.clip)
         about = {
             "names": list(text.classes),
             "template": text.template[0],
@@ -98,15 +89,9 @@ class Export(Run[Path]):
         if self.adapter is None:
             save_openai_clip(self.backbone or DEFAULT_BACKBONE, self.output, self.pretrained)
             return
-        clip = self.clip(torch.device("cpu"))
+        clip = replace(self, device="cpu").clip()
         name, pretrained, seed = clip.backbone.name, clip.backbone.pretrained, clip.backbone.seed or 0
         save_openai_clip(name, self.output, pretrained, seed=seed, weights=clip.merged_weights())
-
-    def clip(self, device: torch.device) -> OpenDASCLIP:
-        """Loads what is exported."""
-        if self.adapter is None:
-            return OpenDASCLIP.from_backbone(self.backbone or DEFAULT_BACKBONE, self.pretrained, device=device)
-        return OpenDASCLIP.from_pretrained(self.adapter, self.pretrained, device=device)
 
 
 export = function_of(Export, "export")

@@ -30,7 +30,6 @@ from opendas_plugin.names import NameTable
 from opendas_plugin.runs.models import CROPS, ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
-from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -94,7 +93,7 @@ class Instance3d(ModelRun[dict[str, Any]]):
         scenes, (novel, unlisted) = self.scene_names(), novel_names(classes, self.vocabulary)
         named, resolved, about = None, self, dict[str, Any]()
         if self.features is not None:
-            text = TextClassifier(self.clip(), self.names(classes), self.template)
+            text = TextClassifier(self.clip(self.backbone_seed), self.names(classes), self.template)
             named, resolved = self.named_scenes(text, self.features, classes), self.resolved_model(text)
             about = {"backbone": text.clip.backbone.title, "adapter": self.adapter, "template": resolved.template}
         oracle = OracleScores(classes, novel, unlisted) if self.oracle else None
@@ -145,9 +144,7 @@ class Instance3d(ModelRun[dict[str, Any]]):
 
     def named_scenes(self, text: TextClassifier, features: Path, classes: Classes) -> NamedScenes:
         """What names the scenes' masks by their features."""
-        clip = text.clip
-        source = FeatureSource(f"{PREFIX}{self.adapter}" if self.adapter else clip.backbone.name, clip)
-        return NamedScenes(self.predictions, features, source, text.cosines, classes)
+        return NamedScenes(self.predictions, features, self.source(text.clip), text.cosines, classes)
 
     def scene_names(self) -> tuple[str, ...]:
         """The scenes to score, each with ground truth and predictions.

@@ -15,6 +15,7 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import OFFICE_TINY
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.run import Result, Run
+from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 
 DEFAULT_BACKBONE = OFFICE_TINY
 CROPS = ("background", "expand", "resize")
@@ -23,8 +24,8 @@ Chosen = TypeVar("Chosen", bound="ModelRun[Any]")
 
 
 @dataclass(frozen=True)
-class ModelRun(Run[Result]):
-    """The model, the template and the crops that a run classifies with. Without an adapter: zero-shot."""
+class ClipRun(Run[Result]):
+    """The model that a run works with: an adapter on its backbone, or plain CLIP."""
 
     _: KW_ONLY
     adapter: str | None = None
@@ -33,6 +34,31 @@ class ModelRun(Run[Result]):
     """open_clip model name, OpenAI-format file, or office-tiny (the default). An adapter names its own."""
     pretrained: str | None = None
     """open_clip tag or weight file. With an adapter: where the adapter's weight file lies now."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    def check(self) -> None:
+        """See :meth:`Run.check`."""
+        if self.adapter is not None and self.backbone is not None:
+            raise ConfigError("give `adapter` or `backbone`, not both: an adapter names its own backbone")
+
+    def clip(self, seed: int = 0) -> OpenDASCLIP:
+        """Loads the model; ``seed`` is that of random weights."""
+        device = pick_device(self.device)
+        if self.adapter is not None:
+            return OpenDASCLIP.from_pretrained(self.adapter, self.pretrained, device=device)
+        return OpenDASCLIP.from_backbone(self.backbone or DEFAULT_BACKBONE, self.pretrained, device=device, seed=seed)
+
+    def source(self, clip: OpenDASCLIP) -> FeatureSource:
+        """The model as the source of 3D features, by the name that their record knows it by."""
+        return FeatureSource(f"{PREFIX}{self.adapter}" if self.adapter else clip.backbone.name, clip)
+
+
+@dataclass(frozen=True)
+class ModelRun(ClipRun[Result]):
+    """The model, the template and the crops that a run classifies with. Without an adapter: zero-shot."""
+
+    _: KW_ONLY
     backbone_seed: int = 0
     """Seed of the backbone's random weights, where it has no pretrained ones. An adapter names its own."""
     template: str | None = None
@@ -43,8 +69,6 @@ class ModelRun(Run[Result]):
     """Crop expansion as a fraction of the box's sides; default: the adapter's, or 0.1."""
     resize: Literal["squash", "center"] | None = None
     """Crop resize; default: the adapter's, or squash."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
     batch_size: int = 64
     """Crops a forward."""
     workers: int = 2
@@ -52,8 +76,7 @@ class ModelRun(Run[Result]):
 
     def check(self) -> None:
         """See :meth:`Run.check`."""
-        if self.adapter is not None and self.backbone is not None:
-            raise ConfigError("give `adapter` or `backbone`, not both: an adapter names its own backbone")
+        super().check()
         if self.batch_size < 1:
             raise ConfigError(f"`batch_size` must be 1 or more, got {self.batch_size}")
         if self.template is not None and not isinstance(self.template, str):
@@ -65,19 +88,11 @@ class ModelRun(Run[Result]):
             return {"backbone_seed": "beside `adapter`, which names its own"}
         return unused_seed(self.backbone, self.pretrained)
 
-    def clip(self) -> OpenDASCLIP:
-        """Loads the model."""
-        device = pick_device(self.device)
-        if self.adapter is not None:
-            return OpenDASCLIP.from_pretrained(self.adapter, self.pretrained, device=device)
-        name = self.backbone or DEFAULT_BACKBONE
-        return OpenDASCLIP.from_backbone(name, self.pretrained, device=device, seed=self.backbone_seed)
-
     def labeller(self, names: Names, **settings: Any) -> Labeller:
         """Loads the model and encodes the names; ``settings`` are further keywords of :class:`Labeller`."""
         crops = {name: getattr(self, name) for name in CROPS if getattr(self, name) is not None}
         return Labeller(
-            self.clip(),
+            self.clip(self.backbone_seed),
             names,
             template=self.template,
             crops=crops or None,

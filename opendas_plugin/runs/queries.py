@@ -12,13 +12,10 @@ from opendas_plugin.classifier import TextClassifier
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.eval.queries import Match, best_masks, colour_masks, picture_matches
 from opendas_plugin.files import atomic_file, write_json
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.devices import pick_device
-from opendas_plugin.runs.models import DEFAULT_BACKBONE
+from opendas_plugin.runs.models import ClipRun
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.runs.run import Run, function_of
+from opendas_plugin.runs.run import function_of
 from opendas_plugin.scenes.feature_records import check_pair, scene_inputs
-from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene
 from opendas_plugin.scenes.mask_features import read_features, read_masks, sparse_masks
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
@@ -28,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Query(Run[list[Match]]):
+class Query(ClipRun[list[Match]]):
     """Finds the masks of a scene that fit a text, and writes a coloured cloud, a picture and their scores.
 
     The result is the masks, best first.
@@ -38,19 +35,13 @@ class Query(Run[list[Match]]):
     scene: Path
     """Folder with color/, depth/, pose/, intrinsic/ and one .ply, as OpenMask3D reads it."""
     features: Path
-    """The masks' features, a .npy file with its .json beside."""
+    """The masks' features, a .npy file with its .json beside, computed by the same model."""
     text: str
     """What to look for, as a whole text: "a photo of a desk.", or just "a door frame"."""
     output: Path
     """Folder for query.ply, query.png, query.json and run.json."""
     masks: Path | None = None
     """Mask file; default: the one *_masks.pt in the scene's folder."""
-    adapter: str | None = None
-    """The adapter that computed the features: a folder, or an id on the Hugging Face hub."""
-    backbone: str | None = None
-    """The plain CLIP that computed them, where no adapter did; default: office-tiny."""
-    pretrained: str | None = None
-    """open_clip tag or weight file. With --adapter: where the adapter's weight file lies now."""
     best: int = 5
     """How many masks are coloured; the first three are in the picture."""
     depth_scale: float = 1000.0
@@ -61,15 +52,12 @@ class Query(Run[list[Match]]):
     """How the intrinsics, those of the colour pictures, are fitted to depth maps of another size."""
     force: bool = False
     """Go on although the points do not fit the depth maps; `opendas-openmask3d check` shows what is wrong."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
 
     def check(self) -> None:
         """See :meth:`Run.check`."""
         if self.best < 1:
             raise ConfigError(f"`best` must be 1 or more, got {self.best}")
-        if self.adapter is not None and self.backbone is not None:
-            raise ConfigError("give `adapter` or `backbone`, not both: an adapter names its own backbone")
+        super().check()
         if self.masks is None:
             self.mask_file()
 
@@ -80,8 +68,7 @@ class Query(Run[list[Match]]):
         masks = sparse_masks(read_masks(self.mask_file()), len(points))
         features = read_features(self.features, masks.shape[1])
         clip = self.clip()
-        source = FeatureSource(self.source_name(), clip)
-        check_pair(self.features, features, source, masks, scene_inputs(views, points))
+        check_pair(self.features, features, self.source(clip), masks, scene_inputs(views, points))
         unseen = int((~features.any(axis=1)).sum())
         if unseen:
             share = 100 * unseen / len(features)
@@ -117,17 +104,6 @@ class Query(Run[list[Match]]):
         if len(files) != 1:
             raise ConfigError(f"{self.scene} holds {len(files)} files *_masks.pt; name one with `masks`")
         return files[0]
-
-    def clip(self) -> OpenDASCLIP:
-        """The CLIP that encodes the text."""
-        device = pick_device(self.device)
-        if self.adapter is None:
-            return OpenDASCLIP.from_backbone(self.backbone or DEFAULT_BACKBONE, self.pretrained, device=device)
-        return OpenDASCLIP.from_pretrained(self.adapter, self.pretrained, device=device)
-
-    def source_name(self) -> str:
-        """The name under which the features' record knows such a CLIP."""
-        return self.backbone or DEFAULT_BACKBONE if self.adapter is None else PREFIX + self.adapter
 
 
 query = function_of(Query, "query")

@@ -28,6 +28,7 @@ import functools
 import inspect
 import itertools
 import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ Settings = ParamSpec("Settings")
 
 
 @dataclass(frozen=True)
-class Run(Generic[Result]):
+class Run(ABC, Generic[Result]):
     """Settings, and the work that is done with them. A path may be given as text, and a text that may be one as a path.
 
     Errors name a setting in backticks, as in "`oracle` needs `features`"; a command shows it as a flag.
@@ -74,9 +75,9 @@ class Run(Generic[Result]):
         """
         return {}
 
+    @abstractmethod
     def work(self, record: RunRecord) -> Result:
         """Does the work, and writes ``record`` beside the results."""
-        raise NotImplementedError
 
     def validate(self, given: Collection[str]) -> None:
         """Looks whether every setting is one of its choices and has an effect, and whether they go together.
