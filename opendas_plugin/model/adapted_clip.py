@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,14 +15,14 @@ from torch import nn
 from torch.nn.functional import normalize as unit
 
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.errors import AdapterError, ConfigError, DataError, MissingFileError
+from opendas_plugin.errors import AdapterError, ConfigError, DataError
 from opendas_plugin.model import adapter
+from opendas_plugin.model.adapter_backbone import build_named, require_same
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfig, WeightConfig
 from opendas_plugin.model.encoder import Encoder
-from opendas_plugin.model.facts import BackboneFacts
 from opendas_plugin.model.hashes import contents, known_sha256
 from opendas_plugin.model.interfaces import VisualView
 from opendas_plugin.model.openclip.facts import facts_of
@@ -34,12 +33,6 @@ from opendas_plugin.model.towers import find_towers
 from opendas_plugin.model.weights import new_weights
 from opendas_plugin.version import __version__
 
-logger = logging.getLogger(__name__)
-
-_WHERE = (
-    "where its weights lie elsewhere, say so by OpenDASCLIP.from_pretrained(ADAPTER, pretrained=FILE), "
-    "or to a run by `pretrained`"
-)
 _METADATA = ("method", "template", "crop_policy", "base_names", "training", "calibration")
 
 
@@ -156,19 +149,13 @@ class OpenDASCLIP(Shares):
         config = adapter.read_config(folder)
         adapter.check_sizes(folder, config)
         if backbone is None:
-            model, source = _build(folder, config, pretrained, device or "cpu")
+            model, source = build_named(folder, config, pretrained, device or "cpu")
         elif pretrained is None and device is None:
             model, source = backbone.model, backbone.backbone
         else:
             raise ConfigError("a backbone that is in memory has its weights and its device; leave these two out")
-        if (found := known_sha256(model)) != config.backbone_sha256:
-            raise AdapterError(
-                f"{folder} was learnt on {config.backbone} with weights {config.backbone_sha256[:12]}, but "
-                f"{source.title} has weights {found[:12]}; "
-                f"{_WHERE if backbone is None else 'give the right ones as backbone'}"
-            )
+        require_same(folder, config, model, source, in_memory=backbone is not None)
         clip = cls(model, source, config.prompts, config.weights)
-        _check_facts(folder, config.backbone_facts, clip)
         if config.cache.entries:
             clip._put(config.cache)
         learnt = clip.learnt_state()
@@ -346,33 +333,3 @@ class OpenDASCLIP(Shares):
         """Makes room for the stored features of a folder."""
         empty = torch.zeros(config.entries, self.feature_width, device=self.towers.visual.device)
         self.cache = FeatureCache(empty, empty, config)
-
-
-def _build(
-    folder: Path, config: AdapterConfig, pretrained: str | Path | None, device: str | torch.device
-) -> tuple[OpenCLIP, BackboneConfig]:
-    """Builds the backbone that an adapter folder names."""
-    name, weights = config.backbone, pretrained or config.pretrained
-    if pretrained and config.pretrained is None and config.backbone_seed is None:
-        name, weights = str(pretrained), None  # the backbone was itself a file, which has moved
-    try:
-        return build_backbone(name, weights, seed=config.backbone_seed or 0, device=device, facts=config.backbone_facts)
-    except MissingFileError as error:
-        raise MissingFileError(f"{folder} needs its backbone: {error}; {_WHERE}") from error
-
-
-def _check_facts(folder: Path, theirs: BackboneFacts | None, clip: OpenDASCLIP) -> None:
-    """Compares what an adapter says of its backbone beside the tensors' hash with the backbone that is here."""
-    ours = facts_of(clip.model, clip.backbone.name)
-    if theirs is None or ours is None:
-        silent = f"{folder}, of an older format," if theirs is None else clip.backbone.title
-        logger.warning(
-            "%s does not say how the backbone reads pixels and texts (statistics, sizes, activation, tokenizer); they "
-            "are taken as they are here, unchecked",
-            silent,
-        )
-    elif differences := theirs.differences(ours):
-        raise AdapterError(
-            f"{folder} was learnt on a backbone with {differences}, though the weights are the same; give the one "
-            "that it was learnt on"
-        )
