@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from opendas_plugin.commands.evaluate import main
+from tests.commands.class_maps import LABELS, save_maps
 
 
 @pytest.fixture
@@ -23,3 +27,25 @@ def street(tmp_path, monkeypatch):
         Image.fromarray(labels).save(f"labels/{number:03d}.png")
         Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(f"images/{number:03d}.png")
     return ["folders", "--images", "images", "--labels", "labels", "--classes", "sky,road,car", "--output", "out"]
+
+
+@pytest.fixture
+def call(tmp_path, capsys):
+    """Runs the command; returns exit code, stdout, the last line of stderr, and the summary or None."""
+    labels = save_maps(tmp_path / "labels", LABELS)
+
+    def run(predictions, *flags, ground_truth=labels, classes=("--num-classes", "3")):
+        out = tmp_path / "out"
+        given = ["--predictions", predictions, "--ground-truth", ground_truth, "--output", out, *classes, *flags]
+        protocol = () if "--protocol" in flags else ("--protocol", "detectron2")
+        code = main(["semantic", *map(str, given), *protocol])
+        captured = capsys.readouterr()
+        summary = out / "summary.json"
+        return (
+            code,
+            captured.out,
+            captured.err.splitlines()[-1] if captured.err else "",
+            json.loads(summary.read_text()) if summary.exists() else None,
+        )
+
+    return run

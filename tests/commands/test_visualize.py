@@ -10,9 +10,9 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.scenes.feature_records import describe
 from opendas_plugin.scenes.feature_source import FeatureSource
-from opendas_plugin.scenes.mask_features import save_features, save_masks, sparse_masks
-from opendas_plugin.scenes.pointcloud import read_ply, write_ply
-from tests.integrations.openmask3d.scenes import SIZE, make_scene
+from opendas_plugin.scenes.mask_features import save_features, sparse_masks
+from opendas_plugin.scenes.pointcloud import read_ply
+from tests.integrations.openmask3d.scenes import SIZE, write_room
 
 TEXT = "a door frame"
 
@@ -21,9 +21,7 @@ TEXT = "a door frame"
 def room(tmp_path_factory):
     """A scene whose mask 2 has the text's own feature, masks 0 and 1 others, and mask 4 none."""
     folder = tmp_path_factory.mktemp("scenes") / "room"
-    scene = make_scene(folder)
-    write_ply(folder / "room.ply", scene.points, np.full((len(scene.points), 3), 90, np.uint8))
-    save_masks(folder / "room_masks.pt", scene.masks)
+    scene = write_room(folder)
     clip = OpenDASCLIP.from_backbone("office-tiny")
     with torch.no_grad():
         texts = clip.encode_text(clip.tokenize(["a wall", "a globe", TEXT, "a door"])).numpy()

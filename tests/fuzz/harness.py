@@ -12,9 +12,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.fuzz import oracles
-from tests.fuzz.inputs import TARGETS
 from tests.fuzz.mutations import Mutation, harmless, mutations, remove
 from tests.fuzz.server import Outcome, Server
+from tests.fuzz.targets import TARGETS
 
 LONGEST = 1000  # characters of a sentence
 

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.commands.test_evaluate_instance3d import NAMES as CLASSES_3D
-from tests.commands.test_evaluate_instance3d import TRUTH, Files
-from tests.commands.test_evaluate_semantic import LABELS, PREDICTED, save_json, save_maps
+from tests.commands.class_maps import LABELS, PREDICTED, save_json, save_maps
+from tests.commands.instances import NAMES as CLASSES_3D
+from tests.commands.instances import TRUTH, Files
 from tests.conftest import make_domain
-from tests.data.layouts import make_ade20k, make_kitti360
 from tests.fuzz import oracles
 from tests.readers.test_coco import ANNOTATIONS, BLOB, HEIGHT, WIDTH
 from tests.readers.test_voc import LISTS, save
@@ -256,104 +255,3 @@ def negatives_of(folder: Path) -> Any:
         if len({item["name"].casefold() for item in items}) != 5:
             oracles.refuse(f"{name} has the names {items}")
     return content
-
-
-PREPARE = ("--output", "out", "--min-area", "10", "--workers", "1")
-SCORES = ("miou", "macc", "fwiou", "pacc", "n_images", "n_pixels", "n_unpredicted")
-INSTANCES = ("ap", "ap50", "ap25", "recall", "n_scenes", "n_instances", "n_predictions")
-INSTANCE3D = ("instance3d", "--predictions", "in/predictions", "--ground-truth", "in/gt",
-              "--classes", "in/classes.txt", "--output", "out", "--vocabulary", "in/vocabulary.json",
-              "--instance-classes", "in/scored.txt")  # fmt: skip
-
-TARGETS = {
-    "folders": Target(
-        make_folders, "prepare",
-        ("folders", "--images", "in/images", "--labels", "in/labels", "--classes", "in/classes.txt", "--novel",
-         "in/novel.txt", *PREPARE),
-        segments_of, oracles.folders,
-    ),
-    "coco instances": Target(
-        make_instances, "prepare",
-        ("coco", "--instances-json", "in/instances.json", "--images", "in/images", "--val-fraction", "0.4", *PREPARE),
-        segments_of, oracles.coco, 1.6,
-    ),
-    "coco panoptic": Target(
-        make_panoptic, "prepare",
-        ("coco", "--panoptic-json", "in/panoptic.json", "--panoptic-dir", "in/panoptic", "--images", "in/images",
-         "--val-fraction", "0.4", *PREPARE),
-        segments_of, oracles.panoptic,
-    ),
-    "ade20k": Target(
-        make_ade20k, "prepare", ("ade20k", "--root", "in", *PREPARE), segments_of, oracles.ade20k, 0.5
-    ),
-    "kitti360": Target(make_kitti360, "prepare", ("kitti360", "--root", "in", *PREPARE), segments_of, None, 0.6),
-    "scannetpp": Target(
-        make_scannetpp, "prepare",
-        ("scannetpp", "--root", "in", "--every", "1", "--min-side", "8", "--train-scenes", "in/train.txt",
-         "--val-scenes", "in/val.txt", *PREPARE),
-        segments_of, None, 0.5, keeps=("out.cache",),
-    ),
-    "voc": Target(make_voc, "prepare", ("voc", "--root", "in", *PREPARE), segments_of, oracles.voc, 0.6),
-    "classification": Target(
-        make_classification, "evaluate",
-        ("classification", "--data", "in", "--output", "out", "--base-from", "in/base.json", *MODEL),
-        summary_of("acc", "w_f1", "b_f1", "n_f1", "n_segments"), oracles.classification,
-    ),
-    "adapter": Target(
-        make_adapter, "export",
-        ("--to", "classifier", "--adapter", "in/adapter", "--names", "door", "window", "--output", "out.safetensors",
-         "--device", "cpu"),
-        lambda folder: (folder / "out.safetensors").read_bytes(), None, 0.8, output="out.safetensors",
-    ),
-    "classification with an adapter": Target(
-        make_adapted, "evaluate",
-        ("classification", "--data", "in", "--output", "out", "--adapter", "in/adapter", "--device", "cpu",
-         "--workers", "0"),
-        summary_of("acc", "w_f1", "b_f1", "n_f1", "n_segments"), oracles.classification,
-    ),
-    "semantic json": Target(
-        make_semantic_json, "evaluate",
-        ("semantic", "--predictions", "in/sem_seg_predictions.json", "--ground-truth", "in/labels", "--vocabulary",
-         "in/vocabulary.json", "--protocol", "detectron2", "--output", "out"),
-        summary_of(*SCORES), oracles.semantic_json, 1.4,
-    ),
-    "semantic maps": Target(
-        make_semantic_maps, "evaluate",
-        ("semantic", "--predictions", "in/predictions", "--ground-truth", "in/labels", "--num-classes", "3",
-         "--protocol", "ovseg", "--output", "out"),
-        summary_of(*SCORES), oracles.semantic_maps,
-    ),
-    "semantic masks": Target(
-        make_masks, "evaluate",
-        ("semantic", "--masks", "in/proposals.json", "--images", "in/images", "--ground-truth", "in/labels",
-         "--vocabulary", "in/vocabulary.json", "--protocol", "detectron2", "--output", "out", *MODEL),
-        summary_of(*SCORES), None,
-    ),
-    "instance3d scannet": Target(
-        make_instance3d("scannet"), "evaluate", (*INSTANCE3D, "--protocol", "scannet"),
-        summary_of(*INSTANCES), oracles.instances("scannet"),
-    ),
-    "instance3d scannetpp": Target(
-        make_instance3d("scannetpp"), "evaluate",
-        (*INSTANCE3D, "--protocol", "scannetpp", "--mesh-masks", "in/removed"),
-        summary_of(*INSTANCES), oracles.instances("scannetpp"),
-    ),
-    "instance3d features": Target(
-        make_features, "evaluate",
-        (*INSTANCE3D, "--protocol", "scannet", "--features", "in/features", "--backbone", "test-tiny", "--device",
-         "cpu"),
-        summary_of(*INSTANCES), None,
-    ),
-    "training": Target(
-        make_training, "train",
-        ("--data", "in", "--output-dir", "out", "--recipe", "in/recipe.yaml", "--negatives", "in/negatives.json",
-         "--device", "cpu"),
-        lambda folder: None, None, 0.5, whole="out/adapter",
-    ),
-    "answers": Target(
-        make_answers, "negatives",
-        ("--vocabulary", "in/vocabulary.json", "--output", "in/n.json", "--source", "openai", "--base-url",
-         "http://127.0.0.1:9/v1", "--retries", "0", "--timeout", "1"),
-        negatives_of, None, 0.6, output="in/n.json", keeps=("in/n.answers.jsonl",),
-    ),
-}  # fmt: skip

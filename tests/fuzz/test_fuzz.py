@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.fuzz.harness import Fuzzer
-from tests.fuzz.inputs import TARGETS
 from tests.fuzz.server import Server
+from tests.fuzz.targets import TARGETS
 
 SEED = int(os.environ.get("OPENDAS_FUZZ_SEED", "0"))
 ALL = int(os.environ.get("OPENDAS_FUZZ_INPUTS", "10000"))

@@ -11,6 +11,8 @@ from PIL import Image
 from torchvision import transforms
 
 from opendas_plugin.office.geometry import box, merge
+from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.scenes.pointcloud import write_ply
 from opendas_plugin.scenes.raycast import RayCaster
 from opendas_plugin.scenes.views import Views
 
@@ -132,3 +134,11 @@ def small_clip(width: int = 24):
         [transforms.Resize(16, transforms.InterpolationMode.BICUBIC), transforms.CenterCrop(16), transforms.ToTensor()]
     )
     return preprocess, lambda pixels: torch.tanh(pixels.flatten(1) @ matrix / 16)
+
+
+def write_room(folder: Path) -> ToyScene:
+    """Writes a scene with its cloud and its masks, as commands read it."""
+    scene = make_scene(folder)
+    write_ply(folder / "room.ply", scene.points, np.full((len(scene.points), 3), 90, np.uint8))
+    save_masks(folder / "room_masks.pt", scene.masks)
+    return scene

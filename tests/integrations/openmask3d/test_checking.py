@@ -10,17 +10,13 @@ from PIL import Image
 
 from integrations.openmask3d.launcher import main
 from opendas_plugin.eval.fits import KINDS
-from opendas_plugin.scenes.mask_features import save_masks
-from opendas_plugin.scenes.pointcloud import write_ply
-from tests.integrations.openmask3d.scenes import make_scene
+from tests.integrations.openmask3d.scenes import write_room
 
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes") / "room"
-    scene = make_scene(folder)
-    write_ply(folder / "room.ply", scene.points, np.full((len(scene.points), 3), 90, np.uint8))
-    save_masks(folder / "room_masks.pt", scene.masks)
+    write_room(folder)
     return folder
 
 

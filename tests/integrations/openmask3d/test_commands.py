@@ -14,19 +14,17 @@ from integrations.openmask3d.launcher import main
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
-from opendas_plugin.scenes.mask_features import read_masks, save_masks
+from opendas_plugin.scenes.mask_features import read_masks
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from tests.integrations.openmask3d import upstream
-from tests.integrations.openmask3d.scenes import INTRINSIC, make_scene
+from tests.integrations.openmask3d.scenes import INTRINSIC, write_room
 from tests.scenes.test_pointcloud import open3d_is_there
 
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes") / "room"
-    scene = make_scene(folder)
-    write_ply(folder / "room.ply", scene.points, np.full((len(scene.points), 3), 90, np.uint8))
-    save_masks(folder / "room_masks.pt", scene.masks)
+    scene = write_room(folder)
     return folder, scene
 
 
