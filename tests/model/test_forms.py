@@ -245,7 +245,7 @@ def test_learnt_weights_start_as_plain_clip(name) -> None:
 @pytest.mark.parametrize("custom_text", [False, True])
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_an_adapter_learns_without_touching_the_backbone_and_comes_back_from_its_folder(
-    name, custom_text, tmp_path, monkeypatch
+    name, custom_text, tmp_path
 ) -> None:
     clip = build(*ADAPTERS[name], custom_text=custom_text)
     before, start = backbone_sha256(clip), {k: v.clone() for k, v in clip.learnt_state().items()}
@@ -257,11 +257,8 @@ def test_an_adapter_learns_without_touching_the_backbone_and_comes_back_from_its
     moved = [key for key, value in clip.learnt_state().items() if not torch.equal(value, start[key])]
     assert moved
     clip.save_pretrained(tmp_path / "adapter", method=name)
-    monkeypatch.setattr(
-        "opendas_plugin.model.adapted_clip.build_backbone",
-        lambda *args, **kwargs: (build_tiny(custom_text=custom_text), BackboneConfig("ViT-B-32")),
-    )
-    again = OpenDASCLIP.from_pretrained(tmp_path / "adapter")
+    backbone = OpenDASCLIP(build_tiny(custom_text=custom_text), BackboneConfig("ViT-B-32"))
+    again = OpenDASCLIP.from_pretrained(tmp_path / "adapter", backbone=backbone)
     assert again.config == clip.config
     with torch.no_grad():
         expected, found = (c.classifier(ids)(c.encode_image(images)) for c in (clip, again))

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from opendas_plugin.errors import AdapterError
-from opendas_plugin.model import adapted_clip
+from opendas_plugin.model import adapter_backbone
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.config import PromptConfig, WeightConfig
@@ -28,7 +28,7 @@ def folder(tmp_path, tiny_backbone, monkeypatch) -> Path:
     def build(*arguments, **options):
         raise AssertionError("the backbone was built")
 
-    monkeypatch.setattr(adapted_clip, "build_backbone", build)
+    monkeypatch.setattr(adapter_backbone, "build_backbone", build)
     return tmp_path / "adapter"
 
 
