@@ -12,6 +12,7 @@ from PIL import Image
 from opendas_plugin.data.mask_inputs import read_masks
 from opendas_plugin.data.segments import check_rle, from_polygons, from_runs
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.eval import label_maps
 from opendas_plugin.eval.instance_files import read_classes, read_predictions, read_truth
 from opendas_plugin.eval.label_maps import Labelling, pairs
 from opendas_plugin.files import find_files, read_json, read_lines
@@ -118,6 +119,17 @@ class TestFolders:
         entries = [{"file_name": name, "category_id": 0, "segmentation": rle} for name in ("a.jpg", "a.png")]
         (tmp_path / "p.json").write_text(json.dumps(entries))
         with refused(r"a\.jpg and a\.png differ only in their suffix"):
+            list(pairs(tmp_path / "p.json", tmp_path / "truth", Labelling(VALUES, VALUES)))
+
+    @pytest.mark.parametrize(("height", "width"), [(4, 5), (1 << 14, 1 << 14)])
+    def test_a_mask_of_another_size_is_refused_before_it_is_painted(self, tmp_path, monkeypatch, height, width):
+        monkeypatch.setattr(label_maps.coco_mask, "decode", None)
+        (tmp_path / "truth").mkdir()
+        Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "truth" / "a.png")
+        rle = from_runs([0, height * width], height, width)
+        entry = {"file_name": "a.jpg", "category_id": 0, "segmentation": rle}
+        (tmp_path / "p.json").write_text(json.dumps([entry]))
+        with refused(f"the prediction is {width}x{height}, the label map 4x4"):
             list(pairs(tmp_path / "p.json", tmp_path / "truth", Labelling(VALUES, VALUES)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -25,8 +25,8 @@ from opendas_plugin.label_values import UNKNOWN, LabelValues
 
 ClassMap = NDArray[np.int64]
 Found = TypeVar("Found")
-Readers = dict[str, Callable[[], ClassMap]]
-"""Path without suffix -> a function that reads or paints the map."""
+Readers = dict[str, Callable[[tuple[int, ...]], ClassMap]]
+"""Path without suffix -> a function that reads or paints the map, of the size (H, W) that it is given."""
 
 _UNUSED = 255  # in a predicted PNG, where it is no class: a pixel without a prediction
 
@@ -129,7 +129,7 @@ def pairs(predictions: Path, ground_truth: Path, labelling: Labelling) -> Iterat
     maps = map_files(ground_truth)
     readers: Readers
     if predictions.is_dir():
-        readers = {stem: partial(labelling.read_predictions, path) for stem, path in map_files(predictions).items()}
+        readers = {stem: partial(_read, path, labelling) for stem, path in map_files(predictions).items()}
     else:
         readers = _readers_of_json(predictions, labelling)
     chosen = match(readers, maps)
@@ -142,11 +142,8 @@ def pairs(predictions: Path, ground_truth: Path, labelling: Labelling) -> Iterat
     if len(chosen) < len(readers):
         logger.warning("%d predictions have no label map and are left out", len(readers) - len(chosen))
     for stem, path in maps.items():
-        labels, predicted = labelling.read_labels(path), chosen[stem]()
-        if labels.shape != predicted.shape:
-            sizes = [f"{shape[1]}x{shape[0]}" for shape in (predicted.shape, labels.shape)]
-            raise DataError(f"{path}: the prediction is {sizes[0]}, the label map {sizes[1]}; predict at its size")
-        yield stem, labels, predicted
+        labels = labelling.read_labels(path)
+        yield stem, labels, chosen[stem](labels.shape)
 
 
 def check_label_maps(ground_truth: Path, labelling: Labelling) -> None:
@@ -216,11 +213,22 @@ def _fault(entry: Any, labelling: Labelling) -> str | None:
     return None if fault == EMPTY else fault
 
 
-def _paint(entries: list[Mapping[str, Any]], table: LabelValues, where: str) -> ClassMap:
-    sizes = {tuple(entry["segmentation"]["size"]) for entry in entries}
-    if len(sizes) > 1:
-        raise DataError(f"{where}: expected masks of one size, got {sorted(sizes)}")
-    painted = np.full(sizes.pop(), NONE, dtype=np.int64)
+def _read(path: Path, labelling: Labelling, size: tuple[int, ...]) -> ClassMap:
+    predicted = labelling.read_predictions(path)
+    _require_size(str(path), predicted.shape, size)
+    return predicted
+
+
+def _paint(entries: list[Mapping[str, Any]], table: LabelValues, where: str, size: tuple[int, ...]) -> ClassMap:
+    for entry in entries:  # before anything is decoded: a few characters may say a gigabyte
+        _require_size(where, entry["segmentation"]["size"], size)
+    painted = np.full(size, NONE, dtype=np.int64)
     for entry in entries:
         painted[coco_mask.decode(entry["segmentation"]).view(bool)] = table.place[entry["category_id"]]
     return painted
+
+
+def _require_size(where: str, found: Sequence[int], size: Sequence[int]) -> None:
+    if tuple(found) != tuple(size):
+        sizes = [f"{width}x{height}" for height, width in (found, size)]
+        raise DataError(f"{where}: the prediction is {sizes[0]}, the label map {sizes[1]}; predict at its size")

@@ -27,10 +27,12 @@ KINDS = {
     "whole": (PromptConfig(0, 0), WeightConfig("all", "norm", mix=0.5)),
     "both": (PromptConfig(), WeightConfig("norm_bias+low_rank_mlp_out", "norm+low_rank")),
 }
+CONDITIONAL = (PromptConfig(0, 4, text_depth=1, form="conditional"), None)
+"""Its text features are of an image each, so that it is asked for scores alone."""
 
 
 def make(kind: str) -> OpenDASCLIP:
-    prompts, weights = KINDS[kind]
+    prompts, weights = (KINDS | {"conditional": CONDITIONAL})[kind]
     clip = wrap(build_tiny(), prompts, weights=weights)
     if kind == "tokens":
         generator = torch.Generator().manual_seed(4)
@@ -51,7 +53,8 @@ def ask(clip: OpenDASCLIP, how: str, images: torch.Tensor, tokens: torch.Tensor)
         "at 0.2": clip.weights_at(0.2),
     }
     with blocks[how]:
-        return clip.encode_image(images), clip.encode_text(tokens)
+        features = clip.encode_image(images)
+        return features, clip.classifier(tokens)(features) if clip.is_conditional else clip.encode_text(tokens)
 
 
 HOW = ("as it is", "disabled", "text alone", "unmixed", "at 0.2")
@@ -81,13 +84,13 @@ def hammer(kind: str, seconds: float) -> int:
         return sum(pool.map(work, range(8)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "conditional"])
 def test_features_asked_from_eight_threads_are_those_of_one(kind):
     assert hammer(kind, 0.5) > 8
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "conditional"])
 def test_features_asked_from_eight_threads_for_a_minute_are_those_of_one(kind):
     assert hammer(kind, 60) > 100
 
