@@ -61,7 +61,7 @@ def make_domain(folder: Path, seed: int = 0) -> None:
     """Writes the folder that prepare_data.py would: images, train.jsonl, val.jsonl, vocabulary.json, domain.json."""
     rng = np.random.default_rng(seed)
     vocabulary = Vocabulary(names=tuple(COLOURS), novel=NOVEL)
-    (folder / "images").mkdir()
+    (folder / "images").mkdir(parents=True)
     for split, names, count in (("train", vocabulary.base, 4), ("val", vocabulary.names, 3)):
         segments = []
         for number in range(count):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,19 +16,19 @@ from typing import Any
 
 from opendas_plugin.data.images import UPRIGHT, orientation
 from opendas_plugin.data.manifest import read_manifest, write_manifest
-from opendas_plugin.data.reading import TOO_SMALL, ImageReading, Reading
+from opendas_plugin.data.picture_places import PicturePlaces, common_root
 from opendas_plugin.data.segments import Segment
-from opendas_plugin.data.splits import draw_novel, match_novel, validation_groups
 from opendas_plugin.errors import DataError, MissingFileError, OutputError
 from opendas_plugin.files import atomic_folder, read_json, write_json
-from opendas_plugin.label_values import LabelValues
-from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary
+from opendas_plugin.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
-NOVEL_IN_TRAINING = "novel name in a training image"
-HELD_OUT = "name held out"
 NEGATIVES = "negatives.json"
+ROOT = "images_root"
+"""In ``domain.json``: the folder that all pictures lie under, relative to the domain's."""
+UNSEEN = "novel_for_want_of_training_segments"
+"""In ``domain.json``: the names that are novel because no training segment has them."""
 TURNED = "turned"
 """In ``domain.json``: the masks are of pictures that are turned as their EXIF orientation says."""
 FILES = ("train.jsonl", "val.jsonl", "vocabulary.json", "domain.json", NEGATIVES, "run.json")
@@ -53,8 +53,13 @@ class Domain:
     negatives: Path | None = None
 
 
-def load_domain(folder: str | Path) -> Domain:
+def load_domain(folder: str | Path, images_root: str | Path | None = None) -> Domain:
     """Reads a domain folder and checks that its parts belong together.
+
+    Args:
+        folder: as :func:`write_domain` left it. It may have moved: pictures are looked for beside it, as they lay when
+            it was prepared, then where they lay then.
+        images_root: where the folder that all pictures lie under is now, if it is in neither place.
 
     Raises:
         MissingFileError: a file of the domain, or an image, is missing.
@@ -67,13 +72,18 @@ def load_domain(folder: str | Path) -> Domain:
     info = read_json(folder / "domain.json")
     if not isinstance(info, dict):
         raise DataError(f"{folder / 'domain.json'}: expected a JSON object, got {info!r:.60}; prepare the data again")
-    train, val = (read_manifest(folder / name) for name in ("train.jsonl", "val.jsonl"))
+    places = PicturePlaces.of(folder, info.pop(ROOT, None), images_root)
+    train, val = (read_manifest(folder / name, places) for name in ("train.jsonl", "val.jsonl"))
     negatives = folder / NEGATIVES
-    domain = Domain(train, val, vocabulary, info, negatives if negatives.is_file() else None)
+    domain = Domain(train, val, mark_unseen(vocabulary, train), info, negatives if negatives.is_file() else None)
     try:
-        _check(domain)
+        check_domain(domain)
     except DataError as error:
         raise DataError(f"{folder}: {error}") from error
+    if unseen := absent(vocabulary.base, train):
+        log.warning(
+            "%s: %d names have no training segment and count as novel: %s", folder, len(unseen), ", ".join(unseen)
+        )
     if info.get("exif") != TURNED:
         _require_upright(folder, domain)
     shared = {segment.image for segment in train} & {segment.image for segment in val}
@@ -82,105 +92,50 @@ def load_domain(folder: str | Path) -> Domain:
     return domain
 
 
-def build_domain(
-    name: str,
-    train: Reading,
-    val: Reading | None = None,
-    *,
-    val_fraction: float = 0.2,
-    novel: Sequence[str] | None = None,
-    novel_fraction: float | None = None,
-    seed: int = 0,
-    template: str = DEFAULT_TEMPLATE,
-    values: LabelValues | None = None,
-) -> Domain:
-    """Splits what was read, marks the novel names, and drops their segments from training.
-
-    Args:
-        name: what to call the domain.
-        train: all that was read, or the training part if ``val`` is given.
-        val: a validation part of its own; None: ``val_fraction`` of the images of ``train``, by whole groups.
-        val_fraction: see ``val``.
-        novel: the novel names; ``novel_fraction`` draws that part of all names instead; neither: none is novel.
-        novel_fraction: see ``novel``.
-        seed: of both draws.
-        template: the vocabulary's text template.
-        values: the numbers of the names in the dataset's label maps.
-
-    Raises:
-        DataError: names that do not fit together, or no segment left in a split.
-    """
-    parts = _split(train, val_fraction, seed) if val is None else _pair(train, val)
-    segments = {split: [segment for image in images for segment in image.segments] for split, images in parts.items()}
-    novel_names: tuple[str, ...] = ()
-    if novel is not None:
-        novel_names = match_novel(train.names, novel)
-    elif novel_fraction is not None:
-        novel_names = draw_novel(train.names, {segment.label for segment in segments["val"]}, novel_fraction, seed)
-    vocabulary = Vocabulary(train.names, novel_names, template, values)
-    kept = [segment for segment in segments["train"] if segment.label not in novel_names]
-    dropped = {split: sum((image.dropped for image in images), Counter()) for split, images in parts.items()}
-    if len(kept) < len(segments["train"]):
-        dropped["train"][NOVEL_IN_TRAINING] = len(segments["train"]) - len(kept)
-
-    info = {
-        "name": name,
-        "exif": TURNED,
-        "images": {split: len(images) for split, images in parts.items()},
-        "images_without_labels": train.unlabelled + (val.unlabelled if val else 0),
-        "kept": {"train": len(kept), "val": len(segments["val"])},
-        "dropped": {split: dict(sorted(counts.items())) for split, counts in dropped.items()},
-        "base_names_without_training_segment": _absent(vocabulary.base, kept),
-        "names_without_validation_segment": _absent(vocabulary.names, segments["val"]),
-        "raw_names": train.raw_names,
-    }
-    domain = Domain(kept, segments["val"], vocabulary, info)
-    _check(domain, dropped)
-    return domain
-
-
-def hold_out(domain: Domain, names: Sequence[str]) -> Domain:
-    """Holds base names out: their segments are not learnt from, and they count as novel beside those that are.
-
-    What is judged stays.
-
-    Raises:
-        DataError: no segment is left for training.
-    """
-    vocabulary = domain.vocabulary
-    held = {*names, *vocabulary.novel}
-    novel = tuple(name for name in vocabulary.names if name in held)
-    train = [segment for segment in domain.train if segment.label not in held]
-    dropped = dict(domain.info.get("dropped", {}))
-    dropped["train"] = Counter(dropped.get("train", {})) + Counter({HELD_OUT: len(domain.train) - len(train)})
-    info = {**domain.info, "kept": {"train": len(train), "val": len(domain.val)}, "dropped": dropped}
-    vocabulary = replace(vocabulary, novel=novel)
-    held_out = replace(domain, train=train, vocabulary=vocabulary, info=info)
-    _check(held_out, dropped)
-    return held_out
+def mark_unseen(vocabulary: Vocabulary, segments: Iterable[Segment]) -> Vocabulary:
+    """The vocabulary with those names novel, too, that no training segment has; without segments as it is."""
+    unseen = {*absent(vocabulary.base, segments)}
+    if not unseen or unseen == {*vocabulary.base}:
+        return vocabulary
+    return replace(vocabulary, novel=tuple(n for n in vocabulary.names if n in unseen or n in vocabulary.novel))
 
 
 @contextmanager
-def domain_folder(output: str | Path, extras: Sequence[str] = ()) -> Iterator[Path]:
-    """Yields a temporary folder that becomes ``output`` on success, in place of an older domain there.
+def domain_folder(output: str | Path, extras: Sequence[str] = (), *, overwrite: bool = False) -> Iterator[Path]:
+    """Yields a temporary folder that becomes ``output`` on success.
 
     Args:
         output: the domain's folder.
         extras: what such a domain holds beside the files of every domain.
+        overwrite: replace a domain that is there.
 
     Raises:
-        OutputError: ``output`` cannot be written, or holds something that is not a domain, which is never replaced.
+        OutputError: ``output`` cannot be written, or holds a domain that is not to be replaced, or something else,
+            which is never replaced.
+    """
+    require_replaceable(output, extras, overwrite=overwrite)
+    with atomic_folder(Path(output)) as folder:
+        yield folder
+
+
+def require_replaceable(output: str | Path, extras: Sequence[str] = (), *, overwrite: bool = False) -> None:
+    """Looks whether a domain may be written into ``output``; see :func:`domain_folder`.
+
+    Raises:
+        OutputError: it may not.
     """
     output = Path(output)
-    if output.is_dir():
-        found = sorted(path.name for path in output.iterdir())
-        foreign = [name for name in found if "domain.json" not in found or name not in (*FILES, *extras)]
-        if foreign:
-            raise OutputError(f"{output} holds other files ({foreign[0]}), which would be lost; choose a new folder")
-    elif output.exists():
+    if output.exists() and not output.is_dir():
         raise OutputError(f"{output} is a file; choose a folder for the output")
-    with atomic_folder(output) as folder:
-        yield folder
+    found = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
+    foreign = [name for name in found if "domain.json" not in found or name not in (*FILES, *extras)]
+    if foreign:
+        raise OutputError(f"{output} holds other files ({foreign[0]}), which would be lost; choose a new folder")
+    if found and not overwrite:
+        raise OutputError(
+            f"{output} holds a prepared domain. In another split of the same data, pictures that an adapter has learnt "
+            "from may be ones to judge it by: choose a new folder, or say `overwrite` to replace this one"
+        )
 
 
 def write_domain(folder: Path, domain: Domain) -> None:
@@ -188,7 +143,8 @@ def write_domain(folder: Path, domain: Domain) -> None:
     write_manifest(folder / "train.jsonl", domain.train)
     write_manifest(folder / "val.jsonl", domain.val)
     domain.vocabulary.save(folder / "vocabulary.json")
-    write_json(folder / "domain.json", domain.info)
+    images = {segment.image for segment in (*domain.train, *domain.val)}
+    write_json(folder / "domain.json", {**domain.info, ROOT: common_root(folder, images)})
     if domain.negatives is not None:
         shutil.copyfile(domain.negatives, folder / NEGATIVES)
 
@@ -211,27 +167,12 @@ def describe(domain: Domain) -> str:
     lines.append(f"names: {len(vocabulary.names)}, of them {len(vocabulary.novel)} novel")
     for what, names in (
         ("novel names", vocabulary.novel),
-        ("base names without a training segment", _absent(vocabulary.base, domain.train)),
-        ("names without a validation segment", _absent(vocabulary.names, domain.val)),
+        ("of them novel because no training segment has them", domain.info.get(UNSEEN, [])),
+        ("names without a validation segment", absent(vocabulary.names, domain.val)),
     ):
         if names:
             lines.append(f"{what} ({len(names)}): {', '.join(names)}")
     return "\n".join(lines)
-
-
-def _split(reading: Reading, val_fraction: float, seed: int) -> dict[str, list[ImageReading]]:
-    groups = validation_groups(Counter(image.group for image in reading.images), val_fraction, seed)
-    return {
-        "train": [image for image in reading.images if image.group not in groups],
-        "val": [image for image in reading.images if image.group in groups],
-    }
-
-
-def _pair(train: Reading, val: Reading) -> dict[str, list[ImageReading]]:
-    odd = sorted(set(val.names) ^ set(train.names))
-    if odd:
-        raise DataError(f"training and validation data name different classes: {odd[0]!r} is only in one of them")
-    return {"train": list(train.images), "val": list(val.images)}
 
 
 def _require_upright(folder: Path, domain: Domain) -> None:
@@ -245,20 +186,24 @@ def _require_upright(folder: Path, domain: Domain) -> None:
         )
 
 
-def _absent(names: Sequence[str], segments: Sequence[Segment]) -> list[str]:
+def absent(names: Sequence[str], segments: Iterable[Segment]) -> list[str]:
+    """Those of ``names`` that no segment has."""
     present = {segment.label for segment in segments}
     return [name for name in names if name not in present]
 
 
-def _check(domain: Domain, dropped: Mapping[str, Mapping[str, int]] | None = None) -> None:
-    """Raises DataError where the parts of a domain do not fit together; ``dropped`` says what was left out, and why."""
-    part_of = {"training": "train", "validation": "val"}
+def check_domain(domain: Domain) -> None:
+    """Looks whether the parts of a domain fit together.
+
+    Raises:
+        DataError: they do not.
+    """
     for split, segments, allowed in (
         ("training", domain.train, domain.vocabulary.base),
         ("validation", domain.val, domain.vocabulary.names),
     ):
         if not segments:
-            raise DataError(_nothing_left(split, (dropped or {}).get(part_of[split])))
+            raise DataError(f"no segment is left for {split}; its file is empty: prepare the data again")
         for label in Counter(segment.label for segment in segments):
             if label not in domain.vocabulary.index:
                 raise DataError(
@@ -268,21 +213,3 @@ def _check(domain: Domain, dropped: Mapping[str, Mapping[str, int]] | None = Non
                 raise DataError(
                     f"{label!r} is a novel name, but {split} segments have it; base and novel must not overlap"
                 )
-
-
-def _nothing_left(split: str, dropped: Mapping[str, int] | None) -> str:
-    """Why a split has no segment, and what would bring some."""
-    if dropped is None:
-        return f"no segment is left for {split}; its file is empty: prepare the data again"
-    counts = {reason: count for reason, count in dropped.items() if count > 0}
-    if not counts:
-        return f"no segment is left for {split}; its pictures have none: label some, or choose another split"
-    advice = []
-    for reason in counts:
-        if reason.startswith(TOO_SMALL):
-            advice.append("lower `min_area`")
-        elif reason in (NOVEL_IN_TRAINING, HELD_OUT):
-            advice.append("choose fewer or other novel names")
-    said = ", ".join(f"{reason}: {count}" for reason, count in counts.items())
-    advice = advice or ["label more pictures, or choose another split"]
-    return f"no segment is left for {split}, all {sum(counts.values())} were dropped ({said}); {', or '.join(advice)}"

@@ -15,6 +15,7 @@ from typing import IO, Any, overload
 
 import numpy as np
 
+from opendas_plugin.data.picture_places import PicturePlaces
 from opendas_plugin.data.segments import Segment, check_rles
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import atomic_file
@@ -32,14 +33,18 @@ def write_manifest(path: str | Path, segments: Iterable[Segment]) -> None:
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def read_manifest(path: str | Path) -> Manifest:
+def read_manifest(path: str | Path, places: PicturePlaces | None = None) -> Manifest:
     """Reads the segments of a manifest and checks every line, and that every image is there.
+
+    Args:
+        path: the manifest.
+        places: where its pictures lie; None: as their paths say.
 
     Raises:
         MissingFileError: the manifest or an image does not exist.
         DataError: a line is not a segment; the message has the file and the line.
     """
-    return Manifest(Path(path))
+    return Manifest(Path(path), places)
 
 
 class Manifest(Sequence[Segment]):
@@ -49,11 +54,11 @@ class Manifest(Sequence[Segment]):
     :func:`read_manifest`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, places: PicturePlaces | None = None) -> None:
         if not path.is_file():
             raise MissingFileError(f"{path} does not exist; make it with opendas-prepare")
         self._images: dict[str, Path] = {}
-        self._folder = path.parent
+        self._places = places or PicturePlaces(path.parent)
         with open(path, "rb") as file:
             self._starts = np.fromiter(self._check(path, file), np.int64)
             self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if len(self._starts) else None
@@ -119,10 +124,11 @@ class Manifest(Sequence[Segment]):
         if not isinstance(value.get("group", ""), str):
             raise DataError(f"{where}: expected 'group' as a text, got {value['group']!r}")
         if value["image"] not in self._images:
-            image = self._images[value["image"]] = self._folder / value["image"]
+            image = self._images[value["image"]] = self._places.find(value["image"])
             if not image.is_file():
                 raise MissingFileError(
-                    f"{where}: the image {image} does not exist; restore it or prepare the data again"
+                    f"{where}: the image {image} does not exist; restore it, say where the pictures are by "
+                    "`images_root`, or prepare the data again"
                 )
         return value.get("rle")
 

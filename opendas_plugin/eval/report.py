@@ -15,6 +15,7 @@ from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval import plots
 from opendas_plugin.eval.classification import Confusion, confusion_matrix, f1_per_class, summarise
+from opendas_plugin.eval.learnt import check_learnt
 from opendas_plugin.eval.predict import Predictions, predict
 from opendas_plugin.files import atomic_file, write_json
 from opendas_plugin.labeller import Labeller
@@ -52,8 +53,9 @@ def evaluate_classification(
         OutputError: the report could not be written.
     """
     predictions = predict(labeller, segments, vocabulary)
+    learnt = check_learnt(labeller.clip, {segment.image for segment in segments})
     return write_report(
-        output, segments, predictions, vocabulary, {"split": split, **labeller.facts(), **(about or {})}
+        output, segments, predictions, vocabulary, {"split": split, **labeller.facts(), **learnt, **(about or {})}
     )
 
 

@@ -54,7 +54,7 @@ class Adapt(TrainingRun[Adapted]):
 
     def work(self, record: RunRecord) -> Adapted:
         """Trains, evaluates and saves the adapter."""
-        domain, output = load_domain(self.data), self.folder
+        domain, output = load_domain(self.data, self.images_root), self.folder
         if self.calibration_folds:
             fold_domains(domain, self.calibration_folds, self.seed)  # refused now rather than after training
         with join(pick_device(self.device)) as (world, device):

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from opendas_plugin.data.domain import Domain, hold_out
+from opendas_plugin.data.building import hold_out
+from opendas_plugin.data.domain import Domain
 from opendas_plugin.data.splits import validation_groups
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.calibration import HeldOut

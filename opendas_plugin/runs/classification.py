@@ -33,6 +33,8 @@ class Classification(ModelRun[dict[str, Any]]):
     output: Path
     """Folder for summary.json, per_class.csv, predictions.jsonl, the confusion matrices and run.json."""
     _: KW_ONLY
+    images_root: Path | None = None
+    """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
     split: Literal["val", "train"] = "val"
     """Which of the domain's segments to score."""
     ensemble: bool = False
@@ -54,7 +56,7 @@ class Classification(ModelRun[dict[str, Any]]):
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
-        domain = load_domain(self.data)
+        domain = load_domain(self.data, self.images_root)
         vocabulary = mark_base(domain.vocabulary, self.base_from)
         labeller = self.labeller(vocabulary, ensemble=self.ensemble, calibrated=self.calibrate)
         require_writable(self.output)

@@ -65,6 +65,8 @@ class Compare(Run[dict[str, Table]]):
     without folder and ending in the tables. Default: the paper's."""
     seeds: int = 3
     """Training seeds of each method: 0, 1 and so on. Zero-shot has none."""
+    images_root: Path | None = None
+    """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
     recipe: str = DEFAULT_RECIPE
     """Recipe file, or the name of a built-in one."""
     backbone: str | None = None
@@ -107,7 +109,7 @@ class Compare(Run[dict[str, Table]]):
 
     def work(self, record: RunRecord) -> dict[str, Table]:
         """Trains what is not trained yet, writes tables and figures, and returns the tables."""
-        domain = load_domain(self.data)
+        domain = load_domain(self.data, self.images_root)
         require_writable(self.output)
         jobs = self.plan()
         run_all(jobs, self.jobs)
@@ -153,6 +155,7 @@ class Compare(Run[dict[str, Table]]):
             run = Adapt(
                 self.data,
                 folder,
+                images_root=self.images_root,
                 recipe=recipe,
                 negatives=negatives,
                 crop_cache=self.crop_cache,

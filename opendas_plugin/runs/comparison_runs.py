@@ -94,7 +94,7 @@ def run_one(job: Job, before: Path | None, threads: int) -> None:
     torch.set_num_threads(threads)
     logging.getLogger("opendas_plugin").setLevel(logging.WARNING)
     record = RunRecord(job.run, command="opendas-compare", seed=job.run.seed)
-    device, domain = pick_device(job.run.device), load_domain(job.run.data)
+    device, domain = pick_device(job.run.device), load_domain(job.run.data, job.run.images_root)
     inputs = job_inputs(job).record()
     meter = Meter(device)
     Training(job.run, domain, job.folder, device, before=before, watch=meter)()
@@ -164,7 +164,7 @@ def _is_done(job: Job) -> bool:
 
 def job_inputs(job: Job) -> Inputs:
     """What a run is made from beside its settings: pictures, weights, and related names by their content."""
-    domain, config = load_domain(job.run.data), job.run.config
+    domain, config = load_domain(job.run.data, job.run.images_root), job.run.config
     pictures = training_inputs(domain, domain.train, job.run.start).files
     weights = {name: Path(name) for name in (config.backbone, config.pretrained) if name and Path(name).is_file()}
     negatives = job.run.negatives or domain.negatives
@@ -177,7 +177,7 @@ def _is_finished(job: Job) -> bool:
 
 
 def _identity(job: Job) -> dict[str, Any]:
-    domain = load_domain(job.run.data)
+    domain = load_domain(job.run.data, job.run.images_root)
     options = {name: value for name, value in plain(job.run).items() if name not in WITHOUT_EFFECT}
     if options["start"] is None:  # a setting that earlier comparisons do not have
         del options["start"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from opendas_plugin.data.domain import Domain, domain_folder, hold_out, load_domain, write_domain
+from opendas_plugin.data.building import hold_out
+from opendas_plugin.data.domain import Domain, domain_folder, load_domain, write_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
@@ -22,10 +23,14 @@ class Fold(Run[Domain]):
     """Folder that opendas-prepare wrote. Validation segments are taken as they are: give a part to choose on."""
     output: Path
     """Folder for the fold, to train on and to judge by as any other."""
+    images_root: Path | None = None
+    """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
     folds: int = 3
     """Every so many base names is held out."""
     fold: int = 0
     """Which one of them, from 0."""
+    overwrite: bool = False
+    """Replace a domain that lies in the output folder."""
 
     def check(self) -> None:
         """Looks whether the domain has names for so many folds.
@@ -44,14 +49,14 @@ class Fold(Run[Domain]):
 
     def work(self, record: RunRecord) -> Domain:
         """Writes the fold; pictures stay where they are, and related names of the domain's own go with it."""
-        domain = load_domain(self.data)
+        domain = load_domain(self.data, self.images_root)
         title = f"{domain.info.get('name', self.data.resolve().name)}, fold {self.fold} of {self.folds}"
         domain = replace(domain, info={**domain.info, "name": title})
         domain = hold_out(domain, domain.vocabulary.base[self.fold :: self.folds])
-        with domain_folder(self.output) as folder:
+        with domain_folder(self.output, overwrite=self.overwrite) as folder:
             write_domain(folder, domain)
             record.write(folder)
-        return load_domain(self.output)
+        return load_domain(self.output, self.images_root)
 
 
 prepare_fold = function_of(Fold, "prepare_fold")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.interpolation import sweep_features, sweep_weights
+from opendas_plugin.eval.learnt import check_learnt
 from opendas_plugin.files import atomic_file, require_writable, write_json
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
@@ -31,6 +32,8 @@ class Shares(ModelRun[list[dict[str, Any]]]):
     output: Path
     """Folder for interpolation.csv, summary.json and run.json."""
     _: KW_ONLY
+    images_root: Path | None = None
+    """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
     of: Literal["both", "visual", "text", "weights"] = "both"
     """What is mixed: the features of both towers, of one (the other is the adapter's), or the weights (WiSE-FT)."""
     steps: int = 10
@@ -46,7 +49,7 @@ class Shares(ModelRun[list[dict[str, Any]]]):
 
     def work(self, record: RunRecord) -> list[dict[str, Any]]:
         """Scores all shares, writes them and returns them."""
-        domain = load_domain(self.data)
+        domain = load_domain(self.data, self.images_root)
         labeller, segments = self.labeller(domain.vocabulary), getattr(domain, self.split)
         require_writable(self.output)
         values = [round(step / self.steps, 6) for step in range(self.steps + 1)]
@@ -57,7 +60,8 @@ class Shares(ModelRun[list[dict[str, Any]]]):
             scores = sweep_features(labeller, segments, domain.vocabulary, pairs)
         rows = [{"share": value, **found} for value, found in zip(values, scores, strict=True)]
         write_csv(self.output / "interpolation.csv", rows)
-        write_json(self.output / "summary.json", {"of": self.of, "shares": rows})
+        learnt = check_learnt(labeller.clip, {segment.image for segment in segments})
+        write_json(self.output / "summary.json", {"of": self.of, **learnt, "shares": rows})
         record.write(self.output, config=self.resolved(labeller))
         return rows
 

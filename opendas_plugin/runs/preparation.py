@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from opendas_plugin.data.domain import Domain, build_domain, domain_folder, load_domain, write_domain
+from opendas_plugin.data.building import build_domain
+from opendas_plugin.data.domain import Domain, domain_folder, load_domain, write_domain
 from opendas_plugin.data.images import Exif
 from opendas_plugin.data.reading import ImageReading, Reading, read_images
 from opendas_plugin.errors import ConfigError
@@ -53,6 +54,8 @@ class Prepare(Run[Domain]):
     """Text with one {} for the name."""
     workers: int = min(8, os.cpu_count() or 1)
     """Threads that decode and encode, or processes that render."""
+    overwrite: bool = False
+    """Replace a domain that lies in the output folder."""
 
     def options(self) -> Any:
         """The reader's own settings.
@@ -98,7 +101,10 @@ class Prepare(Run[Domain]):
         """Reads the dataset and writes the domain, all of it or nothing."""
         novel = self._given("novel")
         names = None if novel is None else read_names(novel)
-        with domain_folder(self.output, self.reader.extras) as folder, self.journals() as journals:
+        with (
+            domain_folder(self.output, self.reader.extras, overwrite=self.overwrite) as folder,
+            self.journals() as journals,
+        ):
             cache_folder = self.output.with_name(f"{self.output.name}.cache")
             context = Context(folder, cache_folder, self.min_area, self.workers, self.label_frame())
             dataset = self.reader.read(self.options(), context)
@@ -190,7 +196,8 @@ class PrepareImages(Prepare):
     def _inputs(self) -> Inputs:
         """The settings, and the files that they name; the pictures' own are the journals' business."""
         settings: dict[str, Any] = plain(self)
-        values = {f"`{name}`": value for name, value in settings.items() if name not in ("resume", "workers")}
+        ways = ("overwrite", "resume", "workers")
+        values = {f"`{name}`": value for name, value in settings.items() if name not in ways}
         return Inputs({f"the file of {name}": Path(v) for name, v in values.items() if _is_file(v)}, values)
 
 

@@ -39,6 +39,8 @@ class Proposals(Run[Proposed]):
     """Folder that opendas-prepare wrote."""
     output: Path
     """Folder to write, with quality.json; see docs/metric-protocols.md."""
+    images_root: Path | None = None
+    """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
     of: Literal["pictures", "clouds"] = "pictures"
     """Masks of the pictures (COCO run-length codes), or of the scenes' clouds (OpenMask3D's files; needs open3d)."""
     part: Literal["val", "train"] = "val"
@@ -48,7 +50,7 @@ class Proposals(Run[Proposed]):
 
     def work(self, record: RunRecord) -> Proposed:
         """Makes the masks and measures how good they are."""
-        domain = load_domain(self.data)
+        domain = load_domain(self.data, self.images_root)
         segments = domain.val if self.part == "val" else domain.train
         scenes = sorted({segment.group for segment in segments})
         folders = self.data / "scenes"

@@ -31,6 +31,7 @@ class RunRecord:
         self._start = time.monotonic()
         self._facts = {
             "command": command,
+            "directory": str(Path.cwd()),  # which the paths are relative to
             "config": plain(config),
             "seed": seed,
             "versions": _versions(),

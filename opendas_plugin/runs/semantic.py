@@ -11,6 +11,7 @@ from typing import Any
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.label_maps import Labelling, check_label_maps
+from opendas_plugin.eval.learnt import check_learnt
 from opendas_plugin.eval.masks import (
     Bare,
     classify_masks,
@@ -120,6 +121,7 @@ class Semantic(ModelRun[dict[str, Any]]):
             labeller = self.labeller(vocabulary)
             self.name_masks(labeller, proposals, bare)
             about = {"n_masks": len(proposals), "n_images_without_masks": len(bare), **labeller.facts()}
+            about |= check_learnt(labeller.clip, {mask.image for mask in proposals})
             about |= {"adapter": self.adapter, "predictions": PREDICTIONS}
             resolved = self.resolved(labeller)
         require_writable(self.output)

@@ -16,22 +16,24 @@ import torch
 
 from opendas_plugin import methods
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.data.domain import Domain
+from opendas_plugin.data.domain import Domain, mark_unseen
+from opendas_plugin.data.learnt_pictures import learnt_pictures, picture_digests
 from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.data.manifest import write_manifest
 from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.learnt import PICTURES
 from opendas_plugin.eval.report import compare_reports, evaluate_classification
 from opendas_plugin.files import read_json, write_json
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import Interpolation
-from opendas_plugin.model.loading import ADAPTER
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.meters import Stopwatch
 from opendas_plugin.runs.run import INLINE, Result, Run
 from opendas_plugin.runs.sources import learning_segments, mines_in_related_names, related_names, training_inputs
+from opendas_plugin.runs.starts import learnt_before, start_from
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
@@ -59,6 +61,8 @@ class TrainingRun(Run[Result]):
     output_dir: Path | None = None
     """Folder for the adapter, the log, the checkpoint and the scores; default: runs/ and the data's name."""
     _: KW_ONLY
+    images_root: Path | None = None
+    """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
     recipe: str = DEFAULT_RECIPE
     """Recipe file, or the name of a built-in one: office or paper."""
     start: str | None = None
@@ -144,14 +148,17 @@ class Training:
         before: Path | None = None,
         watch: Stopwatch | None = None,
     ) -> None:
-        self.run, self.domain, self.output, self.config = run, domain, output, run.config
+        self.run, self.output, self.config = run, output, run.config
         self.world, self.before, self.watch = world or World(), before, watch
         self.scores: dict[str, dict[str, Any]] = {}
         self.segments = learning_segments(domain, run.config, run.proposals, run.proposal_images)
+        self.domain = dataclasses.replace(domain, vocabulary=mark_unseen(domain.vocabulary, self.segments))
+        if unseen := [name for name in self.domain.vocabulary.novel if name in domain.vocabulary.base]:
+            logger.warning("%d names have nothing to learn from and count as novel: %s", len(unseen), ", ".join(unseen))
         self.clip = self._build_clip(device)
         self.negatives: NegativeDatabase | None = None
         if mines_in_related_names(run.config):
-            self.negatives = related_names(domain, self.clip, run.negatives, drop_novel=run.drop_novel)
+            self.negatives = related_names(self.domain, self.clip, run.negatives, drop_novel=run.drop_novel)
 
     def __call__(self) -> dict[str, dict[str, Any]]:
         """Trains and saves the adapter.
@@ -221,6 +228,7 @@ class Training:
         name = score_folders(self.config.method)[milestone]
         if milestone == BEFORE:
             self._write_sources()
+            self._look_for_copies()
             if self.before is not None and not (self.output / name).exists():
                 shutil.copytree(self.before, self.output / name)
         self._score(name, towers)
@@ -266,6 +274,22 @@ class Training:
         if self.segments is not self.domain.train:
             write_manifest(self.output / "segments.jsonl", self.segments)
 
+    @cached_property
+    def pictures(self) -> list[str]:
+        """Digests of the pictures that the adapter learns from, and of those that the one to start from did."""
+        before = [] if self.run.start is None else learnt_before(self.run.start)
+        return picture_digests({segment.image for segment in self.segments}, before)
+
+    def _look_for_copies(self) -> None:
+        """Warns where what is judged has the very pictures that are learnt from, under whichever name."""
+        copies, _ = learnt_pictures(self.pictures, {segment.image for segment in self.domain.val})
+        if copies:
+            logger.warning(
+                "%d validation pictures have been learnt from, %s first: the scores flatter the adapter",
+                len(copies),
+                copies[0],
+            )
+
     def _facts(self) -> dict[str, Any]:
         """What a resumed run must have in common with the first one, beside its recipe."""
         facts = {
@@ -289,6 +313,7 @@ class Training:
                 "equal_to_novel_names": negatives.leaks(self.domain.vocabulary) if negatives else {},
             },
             "used_evaluation_names": self.run.drop_novel,
+            PICTURES: self.pictures,
             "metrics": {name: {key: found[key] for key in METRICS} for name, found in self.scores.items()},
         }
         return summary if self.run.start is None else {**summary, "start": self.run.start}
@@ -302,21 +327,3 @@ def score_folders(method: str) -> dict[str, str]:
     found = methods.get(method)
     stages = [*(stage.name for stage in found.stages), *([CACHE] if found.cache else [])]
     return {BEFORE: BEFORE, **{name: f"after_{name}" for name in stages}, **dict.fromkeys(stages[-1:], "after")}
-
-
-def start_from(clip: OpenDASCLIP, adapter: str) -> None:
-    """Gives ``clip`` what another adapter has learnt.
-
-    Raises:
-        AdapterError: it was learnt on another backbone.
-        ConfigError: it holds other tokens or weights.
-    """
-    other = OpenDASCLIP.from_pretrained(adapter.removeprefix(ADAPTER), backbone=clip)
-    for what in ("prompts", "weights"):
-        theirs, ours = (dataclasses.asdict(getattr(one.config, what)) for one in (other, clip))
-        for name in theirs:
-            if theirs[name] != ours[name]:
-                raise ConfigError(
-                    f"cannot go on from {adapter}: its {what}.{name} is {theirs[name]!r}, this run's {ours[name]!r}"
-                )
-    clip.load_state_dict(other.learnt_state(), strict=False)

@@ -13,17 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from opendas_plugin.data.domain import (
-    build_domain,
-    describe,
-    domain_folder,
-    hold_out,
-    load_domain,
-    write_domain,
-)
+import opendas_plugin as opendas
+from opendas_plugin.data.building import build_domain, hold_out
+from opendas_plugin.data.domain import describe, domain_folder, load_domain, write_domain
 from opendas_plugin.data.reading import ImageReading, Reading
 from opendas_plugin.data.segments import Segment, encode
-from opendas_plugin.errors import DataError, MissingFileError, OutputError
+from opendas_plugin.errors import ConfigError, DataError, MissingFileError, OutputError
 
 NAMES = ("wall", "door", "mug", "desk")
 RLE = encode(np.ones((4, 5), bool))
@@ -77,14 +72,14 @@ def test_novel_segments_leave_training_and_are_counted():
 
 def test_names_without_segments_are_reported():
     domain = build_domain("made", reading_of([("a", ["wall"])]), reading_of([("b", ["mug"])]), novel=["mug"])
-    assert domain.info["base_names_without_training_segment"] == ["door", "desk"]
+    assert domain.info["novel_for_want_of_training_segments"] == ["door", "desk"]
     assert domain.info["names_without_validation_segment"] == ["wall", "door", "desk"]
     assert describe(domain).splitlines() == [
         "train: 1 segments in 1 images kept, 1 dropped (crowd region: 1)",
         "val: 1 segments in 1 images kept, 1 dropped (crowd region: 1)",
-        "names: 4, of them 1 novel",
-        "novel names (1): mug",
-        "base names without a training segment (2): door, desk",
+        "names: 4, of them 3 novel",
+        "novel names (3): door, mug, desk",
+        "of them novel because no training segment has them (2): door, desk",
         "names without a validation segment (3): wall, door, desk",
     ]
 
@@ -169,11 +164,13 @@ def test_a_missing_domain_is_named(tmp_path):
 def test_an_older_domain_is_replaced_whole_or_not_at_all(written):
     folder, domain = written
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(RuntimeError), domain_folder(folder) as fresh:
+    with pytest.raises(RuntimeError), domain_folder(folder, overwrite=True) as fresh:
         write_domain(fresh, domain)
         raise RuntimeError
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    with domain_folder(folder) as fresh:
+    with pytest.raises(OutputError, match=r"out holds a prepared domain\..* say `overwrite`"), domain_folder(folder):
+        pass
+    with domain_folder(folder, overwrite=True) as fresh:
         (fresh / "domain.json").write_text("{}")
     assert [path.name for path in folder.iterdir()] == ["domain.json"]
     assert not list(folder.parent.glob(".out*"))
@@ -210,3 +207,61 @@ def test_holding_out_all_that_is_labelled_leaves_nothing_to_learn_from():
     domain = build_domain("made", reading_of([(group, ("wall", "door")) for group in "abc"]))
     with pytest.raises(DataError, match=r"no segment is left for training.*name held out: \d+\); choose fewer"):
         hold_out(domain, ["wall", "door"])
+
+
+def test_a_name_that_loses_its_last_training_segment_is_novel(written):
+    """In a folder from before names were marked so, too."""
+    folder, domain = written
+    vocabulary = json.loads((folder / "vocabulary.json").read_text())
+    (folder / "vocabulary.json").write_text(json.dumps({**vocabulary, "names": [*vocabulary["names"], "globe"]}))
+    assert load_domain(folder).vocabulary.novel == (*domain.vocabulary.novel, "globe")
+
+
+class TestMoved:
+    @pytest.fixture
+    def prepared(self, tmp_path, monkeypatch) -> Path:
+        """Photos of two sites, in folders of their own, prepared by the command."""
+        monkeypatch.chdir(tmp_path)
+        for stem in ("hall/1", "hall/2", "yard/1", "yard/2"):
+            for folder in ("photos", "labels"):
+                (tmp_path / folder / stem).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "photos" / f"{stem}.jpg")
+            Image.fromarray(np.arange(1600, dtype=np.uint8).reshape(40, 40) % 2).save(
+                tmp_path / "labels" / f"{stem}.png"
+            )
+        opendas.runs.prepare("folders", images="photos", labels="labels", classes=["a", "b"], output="data/mine")
+        return tmp_path / "data" / "mine"
+
+    def images(self, folder: Path, **where) -> set[Path]:
+        domain = load_domain(folder, **where)
+        return {segment.image.resolve() for segment in (*domain.train, *domain.val)}
+
+    def test_a_folder_that_has_moved_keeps_its_pictures(self, prepared, tmp_path):
+        before = self.images(prepared)
+        (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+        moved = prepared.rename(tmp_path / "elsewhere" / "deep" / "mine")
+        assert self.images(moved) == before and len(before) == 4
+
+    def test_what_moves_together_stays_together(self, prepared, tmp_path):
+        whole = tmp_path / "whole"
+        whole.mkdir()
+        for name in ("photos", "data"):
+            (tmp_path / name).rename(whole / name)
+        assert self.images(whole / "data" / "mine") == set((whole / "photos").rglob("*.jpg"))
+
+    def test_pictures_that_have_moved_are_found_under_images_root(self, prepared, tmp_path):
+        (tmp_path / "photos").rename(tmp_path / "disk")
+        with pytest.raises(MissingFileError, match=r"jpg does not exist; .* `images_root`"):
+            load_domain(prepared)
+        assert self.images(prepared, images_root=tmp_path / "disk") == set((tmp_path / "disk").rglob("*.jpg"))
+        with pytest.raises(ConfigError, match="`images_root` must be a folder"):
+            load_domain(prepared, tmp_path / "photos")
+        fold = opendas.runs.prepare_fold(
+            data=prepared, images_root=tmp_path / "disk", folds=2, output=tmp_path / "fold"
+        )
+        assert {s.image.resolve() for s in fold.train} <= set((tmp_path / "disk").rglob("*.jpg"))
+        info = json.loads((prepared / "domain.json").read_text())
+        del info["images_root"]
+        (prepared / "domain.json").write_text(json.dumps(info))
+        with pytest.raises(ConfigError, match="does not say which folder its pictures lay under"):
+            load_domain(prepared, tmp_path / "disk")

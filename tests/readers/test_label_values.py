@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from opendas_plugin.commands.prepare_data import main
-from opendas_plugin.data.domain import hold_out, load_domain
+from opendas_plugin.data.building import hold_out
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.readers import kitti360
 from opendas_plugin.vocabulary import Vocabulary
 

@@ -112,7 +112,7 @@ def test_the_command(devkit, tmp_path, capsys):
     assert domain.info["raw_names"] == RAW_NAMES
     assert main([*flags, "--val-fraction", "0.4"]) == 2
     assert "--val-fraction has no effect beside validation data of its own" in capsys.readouterr().err
-    assert main([*flags, "--lists", "trainval", "--val-fraction", "0.4"]) == 0
+    assert main([*flags, "--lists", "trainval", "--val-fraction", "0.4", "--overwrite"]) == 0
     assert load_domain(tmp_path / "out").info["images"] == {"train": 3, "val": 2}
 
 

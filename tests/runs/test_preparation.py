@@ -143,7 +143,7 @@ def test_a_folder_that_is_called_office_is_no_office(street, tiny_backbone):
     assert "hand" not in sources(domain, OpenDASCLIP.from_backbone(tiny_backbone))
     Path("data/office/negatives.json").write_text("{}")
     assert load_domain("data/office").negatives == Path("data/office/negatives.json")
-    opendas.runs.prepare("folders", **street, output="data/office")  # still a domain, which may be replaced
+    opendas.runs.prepare("folders", **street, output="data/office", overwrite=True)  # still a domain
 
 
 def test_two_ways_to_say_the_smallest_area_are_one_too_many(tmp_path, capsys):

@@ -1,0 +1,36 @@
+"""Says where an adapter is judged by pictures that it has learnt from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from opendas_plugin.data.learnt_pictures import learnt_pictures
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
+PICTURES = "pictures"
+"""In an adapter's training summary: digests of the pictures that it has learnt from."""
+
+logger = logging.getLogger(__name__)
+
+
+def check_learnt(clip: OpenDASCLIP, pictures: Iterable[Path]) -> dict[str, Any]:
+    """Looks which pictures a CLIP's adapter has learnt from, and warns of them.
+
+    Returns:
+        ``learnt_pictures``, their number, for a summary; nothing where the adapter does not say what it learnt from.
+    """
+    digests = clip.config.training.get(PICTURES)
+    if not isinstance(digests, list) or not all(isinstance(digest, str) for digest in digests):
+        return {}
+    learnt, known = learnt_pictures(digests, pictures)
+    if learnt:
+        logger.warning(
+            "the adapter has learnt from %d of %d pictures that it is judged by, %s first: the scores flatter it",
+            len(learnt),
+            known,
+            learnt[0],
+        )
+    return {"learnt_pictures": len(learnt)}
