@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opendas_plugin.data.splits import match_novel
+from opendas_plugin.data.splits import match_names
 from opendas_plugin.errors import DataError
 from opendas_plugin.names import NameTable, fold_name, spell_name
 from opendas_plugin.vocabulary import Vocabulary, read_names
@@ -61,7 +61,7 @@ def test_every_name_of_a_list_finds_itself_whatever_else_is_in_it(names):
 def test_one_list_may_hold_a_thing_and_what_looks_like_its_plural(pair):
     assert Vocabulary(pair, novel=pair[1:]).base == pair[:1]
     assert read_names(list(pair)) == list(pair)
-    assert match_novel(pair, pair[1:]) == pair[1:]
+    assert match_names(pair, pair[1:]) == pair[1:]
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
@@ -79,7 +79,7 @@ def test_another_list_is_searched_by_article_and_plural_where_that_leaves_one_na
 def test_composed_and_decomposed_letters_are_found():
     assert NameTable(["caf\u00e9"]).find("cafe\u0301") == "caf\u00e9"
     assert spell_name("Cafe\u0301") == spell_name("caf\u00e9")
-    assert match_novel(["caf\u00e9", "wall"], ["cafe\u0301"]) == ("caf\u00e9",)
+    assert match_names(["caf\u00e9", "wall"], ["cafe\u0301"]) == ("caf\u00e9",)
 
 
 @pytest.mark.parametrize(

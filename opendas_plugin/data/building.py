@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from opendas_plugin.data.domain import TURNED, UNSEEN, Domain, absent, check_domain, mark_unseen
 from opendas_plugin.data.reading import TOO_SMALL, ImageReading, Reading
-from opendas_plugin.data.splits import draw_novel, match_novel, validation_groups
+from opendas_plugin.data.splits import draw_novel, match_names, validation_groups
 from opendas_plugin.errors import DataError
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary
@@ -51,7 +51,7 @@ def build_domain(
     segments = {split: [segment for image in images for segment in image.segments] for split, images in parts.items()}
     novel_names: tuple[str, ...] = ()
     if novel is not None:
-        novel_names = match_novel(train.names, novel)
+        novel_names = match_names(train.names, novel)
     elif novel_fraction is not None:
         novel_names = draw_novel(train.names, {segment.label for segment in segments["val"]}, novel_fraction, seed)
     vocabulary = Vocabulary(train.names, novel_names, template, values)

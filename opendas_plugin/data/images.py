@@ -74,8 +74,24 @@ def read_labels(path: str | Path) -> np.ndarray:
     picture = _load(path)
     _refuse_orientation(picture, path)
     if picture.mode not in ("L", "P", "1", "I") and not picture.mode.startswith("I;16"):
-        raise DataError(f"{path}: expected one channel of label values, got mode {picture.mode!r}; store them as grey")
+        raise DataError(
+            f"{path}: expected one channel of label values, got mode {picture.mode!r}; store them as grey, or where "
+            "they are drawn in colours give a table of names and colours as `classes` of opendas-prepare folders"
+        )
     return np.asarray(picture).astype(np.int64)
+
+
+def read_colours(path: str | Path) -> np.ndarray:
+    """Reads a label map that is drawn in colours as int64 (H, W), 65536 R + 256 G + B; of a palette its colours.
+
+    Raises:
+        MissingFileError, DataError: no such file; not a picture, truncated, or of 16 bits and more.
+    """
+    picture = _load(path)
+    _refuse_orientation(picture, path)
+    if picture.mode in ("F", "I") or picture.mode.startswith("I;"):
+        raise DataError(f"{path}: expected colours of 8 bits, got mode {picture.mode!r}")
+    return np.asarray(picture.convert("RGB")).astype(np.int64) @ np.array([65536, 256, 1])
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:

@@ -57,19 +57,21 @@ def draw_novel(names: Sequence[str], seen: Collection[str], fraction: float, see
     return tuple(name for place, name in enumerate(candidates) if place in drawn)
 
 
-def match_novel(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+def match_names(names: Sequence[str], wanted: Sequence[str], what: str = "novel names") -> tuple[str, ...]:
     """The names of the vocabulary that ``wanted`` means, in its order; case, plural and the like may differ.
+
+    ``what`` is the list of wanted names, in errors.
 
     Raises:
         DataError: a wanted name is empty, repeated or not in the vocabulary.
     """
-    check_names(wanted, "novel names")
+    check_names(wanted, what)
     table = NameTable(names)
     found = {name: table.find(name) for name in wanted}
     unknown = [name for name in wanted if found[name] is None]
     if unknown:
         raise DataError(
-            f"the novel name {unknown[0]!r} is not one of the {len(names)} class names; correct or remove it"
+            f"{unknown[0]!r} of the {what} is not one of the {len(names)} class names; correct or remove it"
         )
     chosen = set(found.values())
     return tuple(name for name in names if name in chosen)

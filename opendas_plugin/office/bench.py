@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from opendas_plugin.data.domain import Domain, load_domain
+from opendas_plugin.data.domain import Domain, load_domain, mark_unseen
 from opendas_plugin.data.images import read_image
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
@@ -101,7 +101,7 @@ def differences(folder: Path, part: str) -> dict[str, list[str]]:
     found = digests(folder, domain)
     wanted = {room: values for room, values in frozen()["digests"].items() if room.split("_")[1] in ("train", part)}
     differing: dict[str, list[str]] = {}
-    if replace(domain.vocabulary, values=None) != vocabulary(part):  # older parts state no values
+    if replace(domain.vocabulary, values=None) != mark_unseen(vocabulary(part), domain.train):  # older state no values
         differing["names"] = []
     if list(found) != list(wanted):
         differing["rooms"] = []

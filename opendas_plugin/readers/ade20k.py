@@ -202,13 +202,14 @@ def read(options: Ade20k, context: Context) -> Dataset:
     images, annotations = options.root / "images", options.root / "annotations"
     if not images.is_dir() or not annotations.is_dir():
         raise MissingFileError(f"{options.root} has no images and annotations; give the folder ADEChallengeData2016")
+    values = LabelValues.places(len(NAMES), first=1, ignored=(OTHER,))
 
     def split(part: str) -> Split[str]:
         return label_maps(
             images / part,
             annotations / part,
-            ("other", *NAMES),
-            ignore=(OTHER,),
+            NAMES,
+            values,
             regions=options.regions,
             min_area=context.min_area,
             group_by="image",
@@ -216,7 +217,6 @@ def read(options: Ade20k, context: Context) -> Dataset:
         )
 
     raw_names = {names[0]: ", ".join(names) for names in SYNONYMS if len(names) > 1}
-    values = LabelValues.places(len(NAMES), first=1, ignored=(OTHER,))
     if not has_splits(options):
         return Dataset(NAMES, split(""), raw_names=raw_names, values=values)
     return Dataset(NAMES, split("training"), split("validation"), raw_names, values=values)

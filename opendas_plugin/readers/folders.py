@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,9 +12,11 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from opendas_plugin.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, Exif, label_frame, read_labels
+from opendas_plugin.data.colour_tables import BACKGROUND, describe_colour, read_colour_table
+from opendas_plugin.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, Exif, label_frame, read_colours, read_labels
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
+from opendas_plugin.data.splits import match_names
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
 from opendas_plugin.files import find_files
 from opendas_plugin.label_values import LabelValues
@@ -31,16 +33,27 @@ BLOCKS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Folders:
-    """A folder of images and a folder of label PNGs with the same file stems; a pixel's value is its class's place."""
+    """A folder of images and a folder of label PNGs with the same file stems; a pixel's value is its class's place, or
+    its colour the class's.
+    """
 
     images: Path
     """Folder of images; sub-folders count."""
     labels: Path
-    """Folder of label PNGs or TIFFs: one channel, 8 or 16 bits."""
+    """Folder of label PNGs or TIFFs: one channel, 8 or 16 bits; or colours, with a table of them as classes."""
     classes: str
-    """All names in the order of the label values: a,b,c or a file with one name a line."""
+    """All names in the order of the label values: a,b,c or a file with one name a line. Or a file of names and colours,
+    which the label PNGs are drawn in: CVAT's labelmap.txt, or lines such as door 120 60 20."""
+    offset: int = 0
+    """Label value of the first class where the others follow it, such as 1 where 0 is background; values below it are
+    no class."""
     ignore: tuple[int, ...] = ()
-    """Label values that are no class."""
+    """Label values that are no class. Where a class of the list has one, the class is left out; no other is
+    renumbered."""
+    ignore_classes: tuple[str, ...] = ()
+    """Classes of the list that are none; of CVAT's file the background is always left out."""
+    label_suffix: str = ""
+    """What the stems of label files have behind those of their images, such as _labels; other files are passed over."""
     regions: Regions = "class"
     """One segment for all pixels of a class in an image, or one for each connected component."""
     group_by: Grouping | None = None
@@ -54,18 +67,22 @@ class Folders:
     def __post_init__(self) -> None:
         if (self.val_images is None) != (self.val_labels is None):
             raise ConfigError("`val_images` and `val_labels` go together; give both or neither")
+        if self.offset < 0:
+            raise ConfigError(f"`offset` must be 0 or more, got {self.offset}")
 
 
 def read(options: Folders, context: Context) -> Dataset:
     """The labelled images of the folders, and of the validation folders."""
-    names, ignore = read_names(options.classes), options.ignore
+    names, values, in_colours = classes_of(options)
 
     def split(images: Path, labels: Path) -> Split[str]:
         return label_maps(
             images,
             labels,
             names,
-            ignore=ignore,
+            values,
+            in_colours=in_colours,
+            label_suffix=options.label_suffix,
             regions=options.regions,
             min_area=context.min_area,
             group_by=options.group_by,
@@ -75,31 +92,57 @@ def read(options: Folders, context: Context) -> Dataset:
     train, val = split(options.images, options.labels), None
     if options.val_images is not None and options.val_labels is not None:
         val = split(options.val_images, options.val_labels)
-    kept = {value: name for value, name in enumerate(names) if value not in ignore}
-    values = LabelValues(tuple((value,) for value in kept), tuple(sorted(set(ignore))))
-    return Dataset(tuple(kept.values()), train, val, values=values)
+    return Dataset(names, train, val, values=None if in_colours else values)
 
 
 READER = Reader("folders", Folders, read, own_validation=lambda options: options.val_images is not None)
+
+
+def classes_of(options: Folders) -> tuple[tuple[str, ...], LabelValues, bool]:
+    """The classes, the numbers of their pixels and those to ignore, and whether these are colours.
+
+    Raises:
+        ConfigError: numbers are given for colours.
+        MissingFileError, DataError: the names cannot be read, or one to be ignored is not among them.
+    """
+    table = read_colour_table(options.classes) if _is_file(options.classes) else None
+    if table is not None and (options.ignore or options.offset):
+        raise ConfigError("`ignore` and `offset` are for label values; of a table of colours ignore `ignore_classes`")
+    names = list(table.names) if table else read_names(options.classes)
+    numbers = table.numbers if table else range(options.offset, options.offset + len(names))
+    left_out = set(match_names(names, options.ignore_classes, "names of ignored classes"))
+    left_out |= {BACKGROUND} if table is not None and BACKGROUND in names else set()
+    ignored = {*options.ignore, *range(options.offset)}
+    kept = {}
+    for name, number in zip(names, numbers, strict=True):
+        if name in left_out or number in ignored:
+            ignored.add(number)
+        else:
+            kept[name] = number
+    return tuple(kept), LabelValues(tuple((n,) for n in kept.values()), tuple(sorted(ignored))), table is not None
 
 
 def label_maps(
     images: Path,
     labels: Path,
     names: Sequence[str],
+    values: LabelValues,
     *,
-    ignore: Collection[int] = (),
+    in_colours: bool = False,
+    label_suffix: str = "",
     regions: Regions = "class",
     min_area: int = 100,
     group_by: Grouping | None = None,
     exif: Exif | None = None,
 ) -> Split[str]:
-    """Images and label maps (PNG, one channel, value = place in ``names``), matched by path without suffix.
+    """Images and label maps (PNG or TIFF), matched by path without suffix.
 
     Args:
         images, labels: the two folders; sub-folders count.
-        names: all class names in the order of the label values, ignored ones included.
-        ignore: label values that are no class; their names leave the vocabulary.
+        names: the class names.
+        values: the numbers of their pixels, and those of pixels that are no class.
+        in_colours: label maps are drawn in colours, which the numbers stand for, 65536 R + 256 G + B each.
+        label_suffix: what the stems of label maps have behind those of their images; other files are passed over.
         regions: "class": all pixels of a class in an image are one segment; "component": each connected region is one.
         min_area: smaller segments are dropped, in pixels.
         group_by: what one split keeps together: "image"; the images of one sub-"folder"; or blocks of neighbouring
@@ -112,35 +155,34 @@ def label_maps(
             read, sizes differ, or a label value is neither a class nor ignored.
     """
     check_names(names, "class names")
-    picture_of, map_of = _by_stem(images, IMAGE_SUFFIXES), _by_stem(labels, LABEL_SUFFIXES)
+    picture_of, map_of = _by_stem(images, IMAGE_SUFFIXES), _by_stem(labels, LABEL_SUFFIXES, label_suffix)
     missing = sorted(set(map_of) - set(picture_of))
     if missing:
         raise MissingFileError(
-            f"{map_of[missing[0]]} has no image {images / missing[0]}.*; add it or remove the labels"
+            f"{map_of[missing[0]]} has no image {images / missing[0]}.*; add it or remove the labels, or give what "
+            "label files have behind the stems of images as `label_suffix`"
         )
     stems = sorted(map_of)
     groups = group_names(stems, group_by)
 
     def read_one(stem: str) -> ImageReading:
         found = ImageReading(groups[stem])
-        image, label_map = picture_of[stem], read_labels(map_of[stem])
+        image, label_map = picture_of[stem], (read_colours if in_colours else read_labels)(map_of[stem])
         upright = label_frame(image, label_map.shape, str(map_of[stem]), exif)
         label_map = label_map if upright is None else upright(label_map)
-        for value in np.unique(label_map):
-            if value in ignore:
+        for value in np.unique(label_map).tolist():
+            if value in values.ignored:
                 found.dropped["ignored label value"] += 1
                 continue
-            if not 0 <= value < len(names):
-                raise DataError(
-                    f"{map_of[stem]}: label value {value} is not one of the {len(names)} classes, 0 to "
-                    f"{len(names) - 1}; add its name to `classes`, or pass `ignore` {value}"
-                )
+            if value not in values.place:
+                raise DataError(f"{map_of[stem]}: {_no_class(value, values, in_colours)}")
             numbers = _numbered(label_map == value, regions)
             for number, area in enumerate(np.bincount(numbers.ravel())[1:].tolist(), 1):
                 if area < min_area:
                     found.dropped[too_small(min_area)] += 1
                 else:
-                    found.segments.append(Segment(image, encode(numbers == number), names[value], found.group))
+                    name = names[values.place[value]]
+                    found.segments.append(Segment(image, encode(numbers == number), name, found.group))
         return found
 
     return Split(stems, read_one, unlabelled=len(picture_of) - len(stems))
@@ -179,8 +221,26 @@ def _numbered(region: np.ndarray, regions: Regions) -> np.ndarray:
     return ndimage.label(region, structure=np.ones((3, 3)))[0]
 
 
-def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    found = find_files(folder, suffixes)
+def _by_stem(folder: Path, endings: tuple[str, ...], suffix: str = "") -> dict[str, Path]:
+    """Stem, without ``suffix``, -> file."""
+    found = find_files(folder, endings)
+    found = {stem.removesuffix(suffix): path for stem, path in found.items() if stem.endswith(suffix)}
     if not found:
-        raise MissingFileError(f"{folder} holds no file that ends in {', '.join(suffixes)}; check the path")
+        raise MissingFileError(
+            f"{folder} holds no file that ends in {', '.join(suffix + ending for ending in endings)}; check the path"
+        )
     return found
+
+
+def _no_class(value: int, values: LabelValues, in_colours: bool) -> str:
+    """What to say of a pixel that is neither a class nor ignored."""
+    if in_colours:
+        return f"the colour {describe_colour(value)} is not in the table of `classes`; add its name to it"
+    return (
+        f"label value {value} is not one of the {len(values.of)} classes, {values.describe()}; add its name to "
+        f"`classes`, or pass `ignore` {value}"
+    )
+
+
+def _is_file(source: str) -> bool:
+    return "," not in source and Path(source).is_file()

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from opendas_plugin.data.splits import draw_novel, match_novel
+from opendas_plugin.data.splits import draw_novel, match_names
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import write_text
 from opendas_plugin.label_values import LabelValues
@@ -92,10 +92,10 @@ def _rooms(options: Office) -> dict[str, int]:
 
 def _novel(options: Office, names: tuple[str, ...]) -> tuple[str, ...]:
     if options.novel is not None:
-        return match_novel(names, read_names(options.novel))
+        return match_names(names, read_names(options.novel))
     if options.novel_fraction is not None:
-        return match_novel(names, draw_novel(names, names, options.novel_fraction, options.seed))
-    return match_novel(names, NOVEL[options.novel_split])
+        return match_names(names, draw_novel(names, names, options.novel_fraction, options.seed))
+    return match_names(names, NOVEL[options.novel_split])
 
 
 def _pictures(options: Office) -> Pictures:

@@ -14,7 +14,7 @@ from opendas_plugin.runs.exports import Export
 from opendas_plugin.runs.negatives import GenerateNegatives
 from opendas_plugin.runs.queries import Query
 
-ALWAYS = {"device", "workers", "debug"}
+ALWAYS = {"device", "workers", "debug", "images_root"}
 MODEL = {"template", "background", "expand", "resize", "batch_size"}
 """What a model that crops looks at, however it is named."""
 VALUES = {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opendas_plugin.data.splits import draw_novel, match_novel, validation_groups
+from opendas_plugin.data.splits import draw_novel, match_names, validation_groups
 from opendas_plugin.errors import ConfigError, DataError
 
 GROUPS = st.dictionaries(st.text("abc/1", min_size=1, max_size=4), st.integers(1, 20), min_size=2, max_size=30)
@@ -54,11 +54,11 @@ def test_novel_names_are_drawn_from_those_with_a_validation_segment(seen, fracti
 
 
 def test_novel_names_may_be_spelt_otherwise_and_come_in_the_order_of_the_vocabulary():
-    assert match_novel(NAMES, ["Mugs", "the door_frame"]) == ("door frame", "mug")
-    assert match_novel(NAMES, []) == ()
+    assert match_names(NAMES, ["Mugs", "the door_frame"]) == ("door frame", "mug")
+    assert match_names(NAMES, []) == ()
 
 
 @pytest.mark.parametrize(("wanted", "said"), [(["stool"], "'stool'"), (["mug", "Mug"], "same name"), ([""], "empty")])
 def test_novel_names_must_be_names(wanted, said):
     with pytest.raises(DataError, match=said):
-        match_novel(NAMES, wanted)
+        match_names(NAMES, wanted)

@@ -39,8 +39,9 @@ def read(path: Path) -> np.ndarray:
 
 def test_the_folder_is_a_domain_of_base_and_novel_names(office):
     domain = load_domain(office)
-    assert domain.vocabulary.names == BASE + NOVEL_TEST and domain.vocabulary.novel == NOVEL_TEST
-    assert {segment.label for segment in domain.train} <= set(BASE)
+    seen = {segment.label for segment in domain.train}
+    assert domain.vocabulary.names == BASE + NOVEL_TEST and seen == set(domain.vocabulary.base) <= set(BASE)
+    assert domain.vocabulary.novel == tuple(name for name in BASE + NOVEL_TEST if name not in seen)
     assert {segment.label for segment in domain.val} & set(NOVEL_TEST)
     assert {segment.group for segment in domain.train} == {"office_train_000"}
     assert {segment.group for segment in domain.val} == {"office_test_000"}

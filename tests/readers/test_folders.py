@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.errors import ConfigError, DataError, MissingFileError
 from opendas_plugin.readers.folders import READER, group_names
 from tests.readers.reading import read_parts
 
@@ -195,3 +196,96 @@ def test_camvids_frames_belong_to_three_videos():
     groups = group_names(stems, "video")
     assert {group.partition("#")[0] for group in groups.values()} == {"0001TP_", "0006R0_f", "0016E5_"}
     assert len(set(groups.values())) == 30
+
+
+class TestNumbersAndColours:
+    """Who stores 0 for background, numbers with gaps, colours, or label files with longer names."""
+
+    COLOURS = ((0, 0, 0), (120, 60, 20), (1, 2, 3))
+    TABLES: ClassVar = {  # each says: background, door, wall
+        "CVAT's": "# label:color_rgb:parts:actions\nbackground:0,0,0::\ndoor:120,60,20::\nwall:1,2,3::\n",
+        "name first": "background 0 0 0\ndoor 120 60 20\nwall 1 2 3\n",
+        "name last": "0 0 0\t\tbackground\n120 60 20\t\tdoor\n1 2 3\twall\n",
+        "commas": "background,0,0,0\ndoor,120,60,20\nwall,1,2,3\n",
+    }
+
+    @pytest.fixture
+    def places(self):
+        """Nine rows of each of three classes."""
+        return np.repeat(np.arange(3, dtype=np.uint8), 9)[:, None].repeat(12, axis=1)
+
+    def found(self, tmp_path, min_area=1, **options):
+        """The names, and for each its mask."""
+        train, _ = read_parts(READER, min_area, images=tmp_path / "images", labels=tmp_path / "labels", **options)
+        (image,) = train.images
+        return train.names, {segment.label: segment.mask() for segment in image.segments}
+
+    def test_an_offset_names_the_first_class_and_ignores_what_lies_below(self, tmp_path, places):
+        save(tmp_path, "a", places)
+        names, masks = self.found(tmp_path, classes="door,wall", offset=1)
+        assert names == ("door", "wall") and set(masks) == {"door", "wall"}
+        assert (masks["door"] == (places == 1)).all() and (masks["wall"] == (places == 2)).all()
+
+    @pytest.mark.parametrize(("ignore", "classes"), [((1,), "floor,door,wall"), ((), "floor,door,wall")])
+    def test_what_is_ignored_renumbers_nothing(self, tmp_path, places, ignore, classes):
+        save(tmp_path, "a", places)
+        by_name = {} if ignore else {"ignore_classes": ("Door",)}
+        names, masks = self.found(tmp_path, classes=classes, ignore=ignore, **by_name)
+        assert names == ("floor", "wall") and (masks["wall"] == (places == 2)).all() and "door" not in masks
+        folders = {"images": tmp_path / "images", "labels": tmp_path / "labels"}
+        dataset = READER.read(READER.options(**folders, classes="a,b", ignore=(0,)), Context(tmp_path, tmp_path))
+        assert dataset.values.of == ((1,),) and dataset.values.ignored == (0,)
+
+    @pytest.mark.parametrize("table", TABLES)
+    @pytest.mark.parametrize("mode", ["RGB", "P", "RGBA"])
+    def test_colours_are_classes_by_their_table(self, tmp_path, places, table, mode):
+        save(tmp_path, "a", places)
+        picture = Image.fromarray(places, "P")
+        picture.putpalette([value for colour in self.COLOURS for value in colour])
+        picture.convert(mode).save(tmp_path / "labels" / "a.png")
+        (tmp_path / "labelmap.txt").write_text(self.TABLES[table])
+        names, masks = self.found(tmp_path, classes=str(tmp_path / "labelmap.txt"))
+        assert names == ("door", "wall") and set(masks) == {"door", "wall"}
+        assert (masks["door"] == (places == 1)).all() and (masks["wall"] == (places == 2)).all()
+
+    def test_a_colour_without_a_name_is_named(self, tmp_path, places):
+        save(tmp_path, "a", places)
+        Image.fromarray(places).convert("RGB").save(tmp_path / "labels" / "a.png")
+        (tmp_path / "table.txt").write_text("wall 1 1 1\nfloor 0 0 0")
+        with pytest.raises(DataError, match=r"a\.png: the colour 2,2,2 is not in the table of `classes`"):
+            self.found(tmp_path, classes=str(tmp_path / "table.txt"))
+        with pytest.raises(DataError, match=r"got mode 'RGB'.* give a table of names and colours as `classes`"):
+            self.found(tmp_path, classes="floor,wall")
+
+    @pytest.mark.parametrize(
+        ("lines", "said"),
+        [
+            ("wall 1 1 1\nfloor", "line 2: expected a name and its colour"),
+            ("wall 1 1 256", "line 1: expected a name and its colour, three numbers up to 255"),
+            ("wall 1 1 1\nfloor 1 1 1", "the colour '1,1,1' is there twice"),
+            ("wall 1 1 1\nwall 1 1 2", "the name 'wall' is there twice"),
+        ],
+    )
+    def test_a_table_with_a_fault_is_refused(self, tmp_path, places, lines, said):
+        save(tmp_path, "a", places)
+        (tmp_path / "table.txt").write_text(lines)
+        with pytest.raises(DataError, match=said):
+            self.found(tmp_path, classes=str(tmp_path / "table.txt"))
+
+    def test_numbers_are_not_for_colours(self, tmp_path, places):
+        save(tmp_path, "a", places)
+        (tmp_path / "table.txt").write_text("wall 1 1 1")
+        with pytest.raises(ConfigError, match="`ignore` and `offset` are for label values"):
+            self.found(tmp_path, classes=str(tmp_path / "table.txt"), ignore=(1,))
+
+    def test_a_suffix_of_label_files_is_taken_off_and_other_files_are_passed_over(self, tmp_path, places):
+        save(tmp_path, "site/a", places)
+        labels = tmp_path / "labels" / "site"
+        (labels / "a.png").rename(labels / "a_labels.png")
+        Image.new("RGB", (12, 27)).save(labels / "a_colours.png")
+        with pytest.raises(MissingFileError, match=r"has no image .*`label_suffix`"):
+            self.found(tmp_path, classes="floor,door,wall")
+        _, masks = self.found(tmp_path, classes="floor,door,wall", label_suffix="_labels")
+        assert (masks["wall"] == (places == 2)).all() and len(masks) == 3
+        with pytest.raises(MissingFileError, match=r"no file that ends in _mask\.png"):
+            self.found(tmp_path, classes="floor,door,wall", label_suffix="_mask")
