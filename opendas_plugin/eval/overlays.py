@@ -92,7 +92,7 @@ def overlay_figure(
         rows.append(row)
     legend = {name: colours[name] for name in names if used[name]}
     with atomic_file(path) as temporary:
-        plots.picture_grid(temporary, rows, legend)
+        plots.picture_grid(temporary, rows, legend, "A name in yellow is wrong, one in white is right.")
     return True
 
 

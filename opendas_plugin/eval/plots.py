@@ -22,7 +22,7 @@ def available() -> bool:
 
 
 def confusion_figure(path: Path, confusion: NDArray[np.int64], names: Sequence[str]) -> None:
-    """Draws a confusion matrix as a PNG, each row as shares of its class.
+    """Draws a confusion matrix as a PNG, each row as shares of its class, and only those that have anything.
 
     Args:
         path: where the PNG goes.
@@ -32,22 +32,43 @@ def confusion_figure(path: Path, confusion: NDArray[np.int64], names: Sequence[s
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    legible = len(names) <= _LEGIBLE
-    side = max(4.0, 0.2 * len(names) + 2) if legible else 12.0
+    counts, rows, columns = occupied(confusion, names)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    legible = len(columns) <= _LEGIBLE
+    side = max(4.0, 0.2 * len(columns) + 2) if legible else 12.0
     figure, axes = _subplots((side, side))
     drawn = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     if legible:
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
-        axes.set_yticks(range(len(confusion)), names[: len(confusion)], fontsize=6)
+        axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=6)
+        axes.set_yticks(range(len(rows)), rows, fontsize=6)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
+    if len(rows) < len(confusion):
+        axes.set_title(f"{len(rows)} of {len(confusion)} classes occur", fontsize=8)
     figure.colorbar(drawn, shrink=0.6, label="share of the true class")
     figure.savefig(path, dpi=120, format="png")
 
 
+def occupied(confusion: NDArray[np.int64], names: Sequence[str]) -> tuple[NDArray[np.int64], list[str], list[str]]:
+    """The part of a confusion matrix (N, M) of the R classes that occur, and what is predicted in their place.
+
+    Returns:
+        Counts (R, C), the names of the rows, and those of the columns: the same, the M - N that no class stands for,
+        and ``others``, the sum of the classes that do not occur, if any was predicted.
+    """
+    rows = np.flatnonzero(confusion.sum(axis=1)).tolist()
+    further = range(len(confusion), confusion.shape[1])
+    counts = confusion[rows][:, [*rows, *further]]
+    others = confusion[rows].sum(axis=1) - counts.sum(axis=1)
+    names_of_rows = [names[row] for row in rows]
+    columns = [*names_of_rows, *(names[column] for column in further)]
+    if others.any():
+        counts, columns = np.column_stack([counts, others]), [*columns, "others"]
+    return counts, names_of_rows, columns
+
+
 def class_figure(path: Path, names: Sequence[str], series: Mapping[str, Sequence[float]], score: str) -> None:
-    """Draws a score of each class as a PNG: one row a class, one bar a series such as before and after.
+    """Draws a score of each class that has any as a PNG: one row a class, one bar a series such as before and after.
 
     Args:
         path: where the PNG goes.
@@ -58,10 +79,13 @@ def class_figure(path: Path, names: Sequence[str], series: Mapping[str, Sequence
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
+    shown = np.flatnonzero(~np.isnan(np.array(list(series.values()), dtype=np.float64)).all(axis=0)).tolist()
+    names = [names[place] for place in shown]
     figure, axes = _subplots((7.0, max(3.0, 0.22 * len(names) + 1)))
     height = 0.8 / len(series)
     for place, (title, values) in enumerate(series.items()):
-        axes.barh(np.arange(len(names)) + (place - (len(series) - 1) / 2) * height, values, height, label=title)
+        y = np.arange(len(names)) + (place - (len(series) - 1) / 2) * height
+        axes.barh(y, np.asarray(values)[shown], height, label=title)
     axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
@@ -70,25 +94,33 @@ def class_figure(path: Path, names: Sequence[str], series: Mapping[str, Sequence
     figure.savefig(path, dpi=120, format="png")
 
 
-def bars_figure(path: Path, series: Mapping[str, Mapping[str, tuple[float, float]]]) -> None:
+def bars_figure(path: Path, series: Mapping[str, Mapping[str, tuple[float, float]]], title: str) -> None:
     """Draws scores as a PNG: a group of bars for each system, a bar with its spread for each metric.
 
     Args:
         path: where the PNG goes.
-        series: metric -> system -> mean and standard deviation, in percent.
+        series: metric -> system -> mean and standard deviation, in percent; NaN where there is none. A metric that no
+            system has is left out.
+        title: above the figure.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
     systems = list(next(iter(series.values())))
     figure, axes = _subplots((max(5.0, 0.7 * len(systems) + 2), 4.0))
-    width = 0.8 / len(series)
-    for place, (metric, values) in enumerate(series.items()):
+    shown = {metric: v for metric, v in series.items() if not all(np.isnan(mean) for mean, _ in v.values())}
+    width = 0.8 / max(1, len(shown))
+    for place, (metric, values) in enumerate(shown.items()):
         means, spreads = zip(*(values[system] for system in systems), strict=True)
-        x = np.arange(len(systems)) + (place - (len(series) - 1) / 2) * width
-        axes.bar(x, means, width, yerr=spreads, capsize=2, label=metric)
+        x = np.arange(len(systems)) + (place - (len(shown) - 1) / 2) * width
+        axes.bar(x, means, width, label=metric)
+        spread = ~np.isnan(spreads)
+        axes.errorbar(
+            x[spread], np.array(means)[spread], np.array(spreads)[spread], fmt="none", capsize=2, ecolor="black"
+        )
     axes.set_xticks(range(len(systems)), systems, rotation=35, ha="right", fontsize=8)
     axes.set_ylabel("%")
+    axes.set_title(title, fontsize=9)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=120, format="png")
 
@@ -112,13 +144,16 @@ class Panel:
     notes: Sequence[Note] = ()
 
 
-def picture_grid(path: Path, rows: Sequence[Sequence[Panel]], legend: Mapping[str, tuple[int, int, int]]) -> None:
+def picture_grid(
+    path: Path, rows: Sequence[Sequence[Panel]], legend: Mapping[str, tuple[int, int, int]], caption: str | None = None
+) -> None:
     """Draws rows of pictures as a PNG, long ones in several lines, with a legend of colours below.
 
     Args:
         path: where the PNG goes.
         rows: pictures that belong together, as many in each row.
         legend: entry -> its colour, 0 to 255.
+        caption: above the legend.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -129,7 +164,7 @@ def picture_grid(path: Path, rows: Sequence[Sequence[Panel]], legend: Mapping[st
     height, width = rows[0][0].picture.shape[:2]
     entries = max(1, 2 * columns)
     side, legend_lines = 3.2, -(-len(legend) // entries)
-    size = (side * columns, (side * height / width + 0.2) * lines * len(rows) + 0.2 * legend_lines)
+    size = (side * columns, (side * height / width + 0.2) * lines * len(rows) + 0.2 * (legend_lines + bool(caption)))
     figure, grid = _subplots(size, lines * len(rows), columns)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -140,7 +175,8 @@ def picture_grid(path: Path, rows: Sequence[Sequence[Panel]], legend: Mapping[st
             for note in panel.notes:
                 _note(axes, note)
     handles = [_patch(np.array(colour) / 255, name) for name, colour in legend.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=entries, fontsize=7, frameon=False)
+    style = {"fontsize": 7, "title_fontsize": 8, "frameon": False}
+    figure.legend(handles=handles, loc="outside lower center", ncols=entries, title=caption, **style)
     figure.savefig(path, dpi=150, format="png")
 
 

@@ -134,7 +134,10 @@ def compare_reports(path: str | Path, reports: Mapping[str, str | Path]) -> bool
         return False
     confusions = {title: read_confusion(Path(folder) / "confusion.csv") for title, folder in reports.items()}
     names = next(iter(confusions.values()))[1]
-    series = {title: list(f1_per_class(confusion)) for title, (confusion, _) in confusions.items()}
+    series = {
+        title: np.where(confusion.sum(axis=1) > 0, f1_per_class(confusion), np.nan).tolist()
+        for title, (confusion, _) in confusions.items()
+    }
     with atomic_file(path) as temporary:
         plots.class_figure(temporary, names, series, "F1")
     return True

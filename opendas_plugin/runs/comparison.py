@@ -219,9 +219,15 @@ class Compare(Run[dict[str, Table]]):
         series: dict[str, dict[str, tuple[float, float]]] = {}
         for metric in ("w_f1", "b_f1", "n_f1"):
             figures = {system.title: system.figure(metric) or Figure(math.nan) for system in systems}
-            series[comparison.METRICS[metric]] = {title: (f.mean, f.std or 0.0) for title, f in figures.items()}
+            series[comparison.METRICS[metric]] = {
+                title: (f.mean, math.nan if f.std is None else f.std) for title, f in figures.items()
+            }
         with atomic_file(self.output / "scores.png") as path:
-            plots.bars_figure(path, series)
+            name = domain.info.get("name", self.data.resolve().name)
+            title = (
+                f"{name}: {len(domain.val):,} validation segments, mean and deviation of {self.seeds} seeds"
+            )
+            plots.bars_figure(path, series, title)
         first = {job.title: job for job in reversed(jobs)}  # the first seed of each row
         predictions = {title: predictions_of(first[title]) for title in dict.fromkeys(job.title for job in jobs)}
         path = self.output / "predictions.png"

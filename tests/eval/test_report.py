@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.eval import plots
 from opendas_plugin.eval.predict import Predictions
 from opendas_plugin.eval.report import (
     compare_reports,
@@ -125,3 +126,13 @@ def test_evaluation_writes_the_report_of_what_the_model_predicts(domain, tiny_ba
     assert summary["crop"] == policy.to_dict()
     assert summary["template"] == "a photo of a {}."
     assert summary["n_segments"] == len(blocks.val)
+
+
+def test_a_confusion_figure_shows_the_classes_that_occur_and_sums_up_the_others() -> None:
+    confusion = np.zeros((4, 5), dtype=np.int64)
+    confusion[0] = [3, 1, 0, 2, 4]
+    confusion[2] = [0, 0, 5, 0, 0]
+    counts, rows, columns = plots.occupied(confusion, ["wall", "door", "desk", "mug", "nothing"])
+    assert rows == ["wall", "desk"] and columns == ["wall", "desk", "nothing", "others"]
+    assert counts.tolist() == [[3, 0, 4, 3], [0, 5, 0, 0]]
+    assert plots.occupied(confusion[:, :4] * 0 + np.eye(4, dtype=np.int64), list("abcd"))[2] == list("abcd")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
 from opendas_plugin.readers.folders import READER, group_names
+from opendas_plugin.readers.reader import Context
 from tests.readers.reading import read_parts
 
 NAMES = ("sky", "road", "car", "void")
