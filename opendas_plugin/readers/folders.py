@@ -242,5 +242,6 @@ def _no_class(value: int, values: LabelValues, in_colours: bool) -> str:
     )
 
 
-def _is_file(source: str) -> bool:
-    return "," not in source and Path(source).is_file()
+def _is_file(source: object) -> bool:
+    """Whether names come from a file, not from a text or a list of them."""
+    return isinstance(source, str | Path) and "\n" not in str(source) and Path(source).is_file()
