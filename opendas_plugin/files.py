@@ -181,6 +181,14 @@ def require_unique(values: Iterable[Hashable], what: str) -> None:
         seen.add(value)
 
 
+def names_file(text: object) -> bool:
+    """Whether a text that may be something else, such as a list of names, is the path of a file that is there."""
+    try:
+        return isinstance(text, str | Path) and Path(text).is_file()
+    except (OSError, ValueError):  # longer than any path, or with a character that none has
+        return False
+
+
 _MOST_VISITS = 64  # of one folder by different links; links to links can be followed in 2^n ways
 
 

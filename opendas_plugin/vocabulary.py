@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.files import read_json, read_lines, write_json
+from opendas_plugin.files import names_file, read_json, read_lines, write_json
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import check_names, normal_form
 
@@ -109,11 +109,13 @@ def read_names(source: str | Path | Iterable[str]) -> list[str]:
     """
     if not isinstance(source, str | Path):
         names, where = [name.strip() for name in source], "the list of names"
-    elif isinstance(source, str) and "," in source and not Path(source).is_file():
+    elif isinstance(source, str) and "," in source and not names_file(source):
         names, where = [name.strip() for name in source.split(",")], f"the names {source[:60]!r}"
     else:
-        if not Path(source).is_file():
-            raise MissingFileError(f"{source} is not a file of names; check the path, or give names as a,b,c")
+        if not names_file(source):
+            raise MissingFileError(
+                f"{str(source)[:200]} is not a file of names; check the path, or give names as a,b,c"
+            )
         names, where = read_lines(source), str(source)
     if not names:
         raise DataError(f"{where} holds no name; write one a line")

@@ -6,7 +6,7 @@ import pytest
 
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.label_values import LabelValues
-from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.vocabulary import Vocabulary, read_names
 
 
 def test_base_names_keep_their_order_and_texts_fill_the_template():
@@ -98,3 +98,10 @@ def test_a_file_that_is_no_vocabulary_is_named(tmp_path, text):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(MissingFileError, match="nowhere"):
         Vocabulary.load(tmp_path / "nowhere.json")
+
+
+def test_a_list_of_names_may_be_longer_than_any_path() -> None:
+    names = [f"class number {number}" for number in range(1000)]
+    assert read_names(",".join(names)) == names
+    with pytest.raises(MissingFileError, match="is not a file of names"):
+        read_names("n" * 5000)

@@ -18,7 +18,7 @@ from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
 from opendas_plugin.data.splits import match_names
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
-from opendas_plugin.files import find_files
+from opendas_plugin.files import find_files, names_file
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import check_names
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
@@ -105,7 +105,7 @@ def classes_of(options: Folders) -> tuple[tuple[str, ...], LabelValues, bool]:
         ConfigError: numbers are given for colours.
         MissingFileError, DataError: the names cannot be read, or one to be ignored is not among them.
     """
-    table = read_colour_table(options.classes) if _is_file(options.classes) else None
+    table = read_colour_table(options.classes) if names_file(options.classes) else None
     if table is not None and (options.ignore or options.offset):
         raise ConfigError("`ignore` and `offset` are for label values; of a table of colours ignore `ignore_classes`")
     names = list(table.names) if table else read_names(options.classes)
@@ -240,8 +240,3 @@ def _no_class(value: int, values: LabelValues, in_colours: bool) -> str:
         f"label value {value} is not one of the {len(values.of)} classes, {values.describe()}; add its name to "
         f"`classes`, or pass `ignore` {value}"
     )
-
-
-def _is_file(source: object) -> bool:
-    """Whether names come from a file, not from a text or a list of them."""
-    return isinstance(source, str | Path) and "\n" not in str(source) and Path(source).is_file()

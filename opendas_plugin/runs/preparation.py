@@ -17,7 +17,7 @@ from opendas_plugin.data.domain import Domain, domain_folder, load_domain, write
 from opendas_plugin.data.images import Exif
 from opendas_plugin.data.reading import ImageReading, Reading, read_images
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.files import read_json, write_json
+from opendas_plugin.files import names_file, read_json, write_json
 from opendas_plugin.readers import registry
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 from opendas_plugin.runs.record import RunRecord, plain
@@ -198,14 +198,7 @@ class PrepareImages(Prepare):
         settings: dict[str, Any] = plain(self)
         ways = ("overwrite", "resume", "workers")
         values = {f"`{name}`": value for name, value in settings.items() if name not in ways}
-        return Inputs({f"the file of {name}": Path(v) for name, v in values.items() if _is_file(v)}, values)
-
-
-def _is_file(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and Path(value).is_file()
-    except (OSError, ValueError):  # a text that cannot be a path
-        return False
+        return Inputs({f"the file of {name}": Path(v) for name, v in values.items() if names_file(v)}, values)
 
 
 @cache
