@@ -1,7 +1,7 @@
 """What a reader is: a name, options, and a function that says what there is to read and how one image of it is read.
 
-A file of this folder, or a module of any package that names it as an entry point of the group
-``opendas_plugin.readers``, holds one::
+A file of this folder holds one, or a module of any package that names it as an entry point of the group
+``opendas_plugin.readers``, such as ``strips = acme.strips:READER``::
 
     @dataclass(frozen=True, kw_only=True)
     class Strips:

@@ -70,7 +70,7 @@ def load(entry: EntryPoint) -> Reader[Any]:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigError(f"{whose} cannot be imported ({reason}); update or uninstall that package") from error
     if not isinstance(reader, Reader) or reader.name != entry.name:
-        raise ConfigError(f"{whose} is {reader!r:.80}; expected a Reader of this name, tell the package's authors")
+        raise ConfigError(f"{whose} is {reader!r:.80}; expected a Reader of this name, as package.module:READER")
     return reader
 
 

@@ -101,7 +101,7 @@ BROKEN = {
     "import": ("import no_such_module\n", "cannot be imported (ModuleNotFoundError: No module named 'no_such_module')"),
     "syntax": ("def\n", "cannot be imported (SyntaxError: "),
     "absent": ("", "cannot be imported (AttributeError: "),
-    "other": ("READER = 5\n", "is 5; expected a Reader of this name"),
+    "other": ("READER = 5\n", "is 5; expected a Reader of this name, as package.module:READER"),
     "mutable": (
         EXAMPLE.replace("frozen=True, ", "").replace('"acme"', '"odd"'),
         "cannot be imported (ConfigError: the options of the reader 'odd' must be a frozen dataclass",
