@@ -88,6 +88,19 @@ def make_folders(folder: Path) -> None:
     (folder / "novel.txt").write_text("car\n")
 
 
+COLOURS = {"sky": (70, 130, 180), "road": (128, 64, 128), "car": (0, 0, 142)}
+
+
+def make_coloured(folder: Path) -> None:
+    """The same pictures, their label maps in the colours of CVAT's ``labelmap.txt``."""
+    make_folders(folder)
+    for path in (folder / "labels").iterdir():
+        colours = np.array(list(COLOURS.values()), dtype=np.uint8)[np.array(Image.open(path))]
+        Image.fromarray(colours).save(path)
+    lines = [f"{name}:{r},{g},{b}::" for name, (r, g, b) in COLOURS.items()]
+    (folder / "labelmap.txt").write_text("\n".join(["# label:color_rgb:parts:actions", *lines]) + "\n")
+
+
 def make_instances(folder: Path) -> None:
     (folder / "images").mkdir()
     content: dict[str, Any] = {

@@ -97,6 +97,27 @@ def folders(folder: Path) -> Any:
     return sorted(item for item in found if item[1] not in novel)
 
 
+def coloured(folder: Path) -> Any:
+    """Segments of label maps in colours, by CVAT's lines of a name and a colour."""
+    root, found, names = folder / "in", [], {}
+    for line in text_of(root / "labelmap.txt").split("\n"):
+        if line.strip() and not line.strip().startswith("#"):
+            name, colour = (part.strip() for part in line.split(":")[:2])
+            names[tuple(int(value) for value in colour.split(","))] = name
+    for path in sorted((root / "labels").rglob("*.png")):
+        if path.is_dir():
+            continue
+        image = next(other for other in (root / "images").iterdir() if other.stem == path.stem)
+        colours = np.array(Image.open(path).convert("RGB"))
+        if colours.shape[:2] != size_of(image):
+            refuse(f"{path} is {colours.shape}, its image {size_of(image)}")
+        for colour in np.unique(colours.reshape(-1, 3), axis=0):
+            pixels = int((colours == colour).all(axis=2).sum())
+            if (name := names[tuple(colour.tolist())]) != "background" and pixels >= MIN_AREA:
+                found.append((path.stem, name, pixels))
+    return sorted(found)
+
+
 def ade20k(folder: Path) -> Any:
     from opendas_plugin.readers.ade20k import NAMES
 
@@ -224,9 +245,14 @@ def _semantic(folder: Path, predicted: Callable[[str], np.ndarray], protocol: st
     return _scores(confusion, protocol, len(files))
 
 
-def semantic_json(folder: Path) -> Any:
+def semantic_masks(folder: Path) -> Any:
+    """The scores of the maps that were written: which names masks get is a matter of the CLIP."""
+    return semantic_json(folder, "out/sem_seg_predictions.json")
+
+
+def semantic_json(folder: Path, predictions: str = "in/sem_seg_predictions.json") -> Any:
     maps: dict[str, list[Any]] = defaultdict(list)
-    for entry in load(folder / "in" / "sem_seg_predictions.json"):
+    for entry in load(folder / predictions):
         maps["/".join(PurePosixPath(entry["file_name"]).with_suffix("").parts[-2:])].append(entry)
     names = load(folder / "in" / "vocabulary.json")["names"]
 

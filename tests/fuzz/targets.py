@@ -11,6 +11,7 @@ from tests.fuzz.inputs import (
     make_adapter,
     make_answers,
     make_classification,
+    make_coloured,
     make_features,
     make_folders,
     make_instance3d,
@@ -40,6 +41,11 @@ TARGETS = {
         ("folders", "--images", "in/images", "--labels", "in/labels", "--classes", "in/classes.txt", "--novel",
          "in/novel.txt", *PREPARE),
         segments_of, oracles.folders,
+    ),
+    "folders in colours": Target(
+        make_coloured, "prepare",
+        ("folders", "--images", "in/images", "--labels", "in/labels", "--classes", "in/labelmap.txt", *PREPARE),
+        segments_of, oracles.coloured, 0.6,
     ),
     "coco instances": Target(
         make_instances, "prepare",
@@ -96,7 +102,7 @@ TARGETS = {
         make_masks, "evaluate",
         ("semantic", "--masks", "in/proposals.json", "--images", "in/images", "--ground-truth", "in/labels",
          "--vocabulary", "in/vocabulary.json", "--protocol", "detectron2", "--output", "out", *MODEL),
-        summary_of(*SCORES), None,
+        summary_of(*SCORES), oracles.semantic_masks,
     ),
     "instance3d scannet": Target(
         make_instance3d("scannet"), "evaluate", (*INSTANCE3D, "--protocol", "scannet"),
