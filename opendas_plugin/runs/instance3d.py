@@ -81,7 +81,10 @@ class Instance3d(ModelRun[dict[str, Any]]):
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
         if self.features is not None:
-            return {**super().unused(), **dict.fromkeys((*CROPS, "batch_size"), "on `features`, which are there")}
+            return {
+                **super().unused(),
+                **dict.fromkeys((*CROPS, "batch_size", "zero_shot"), "on `features`, which are there"),
+            }
         model = {field.name for field in fields(ModelRun)} - {"device", "workers"}
         return dict.fromkeys(sorted(model), "without `features`")
 

@@ -33,7 +33,8 @@ NAMES = ("acc", "w_f1", "b_f1", "n_f1")
 def flags(domain: Path, tiny_backbone: str, tmp_path: Path) -> list[str]:
     recipe = tmp_path / "quick.yaml"
     recipe.write_text(
-        f"backbone: {tiny_backbone}\nbatch_size: 4\nworkers: 0\nvisual: {{epochs: 2}}\ntext: {{epochs: 2}}"
+        f"backbone: {tiny_backbone}\npretrained: random\nbatch_size: 4\nworkers: 0\n"
+        f"visual: {{epochs: 2}}\ntext: {{epochs: 2}}"
     )
     return ["--data", str(domain), "--output-dir", str(tmp_path / "run"), "--recipe", str(recipe), "--device", "cpu"]
 
