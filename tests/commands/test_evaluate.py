@@ -106,6 +106,31 @@ def test_base_from_counts_the_names_of_another_vocabulary_as_base(call, tmp_path
     assert {name for name, kind in kinds.items() if kind == "base"} == {"red block", "violet block"}
 
 
+def test_the_zero_shot_row_beside_an_adapter_has_its_backbone_template_and_crops(call, adapter, tmp_path, caplog):
+    flags = [
+        "--template",
+        "a blurred picture of a {}.",
+        "--background",
+        "mean",
+        "--expand",
+        "0.4",
+        "--resize",
+        "center",
+    ]
+    _, _, _, by_hand = call(*flags, output=tmp_path / "by hand")
+    code, out, _, folder = call("--adapter", adapter, "--zero-shot", backbone=None)
+    assert code == 0
+    assert out.splitlines()[0] == "backbone test-tiny with random weights of seed 0, crops mean 0.4 center"
+    assert out.splitlines()[2].startswith("zero-shot")
+    assert summary_of(folder) == summary_of(by_hand)
+    assert (folder / "predictions.jsonl").read_bytes() == (by_hand / "predictions.jsonl").read_bytes()
+    assert "another is used" not in caplog.text
+    _, out, _, _ = call("--adapter", adapter, "--zero-shot", "--background", "keep", backbone=None)
+    assert "crops keep 0.4 center" in out, "unless told otherwise"
+    code, _, err, _ = call("--zero-shot")
+    assert (code, "--zero-shot needs the --adapter" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "says"),
     [
