@@ -43,11 +43,14 @@ def no_backbone(name: str) -> str | None:
     folder, (model, _, tag) = Path(name), name.partition("/")
     if (folder / CONFIG_FILE).is_file():
         return (
-            f"{name} is an adapter, not a backbone; give it as `adapter`, which names its own backbone (to train on "
-            "from it: as `start`)"
+            f"{name} is an adapter, not a backbone; give it as `adapter`, to train on from it as `start`: it names its "
+            "own backbone"
         )
     if (folder / "adapter" / CONFIG_FILE).is_file():
-        return f"{name} is the folder of a training, not a backbone; give {folder / 'adapter'} as `adapter`"
+        return (
+            f"{name} is the folder of a training, not a backbone; give {folder / 'adapter'} as `adapter`, to train on "
+            "from it as `start`"
+        )
     if folder.is_dir():
         return f"{name} is a folder; a backbone is open_clip's name of a model, a file, or {OFFICE_TINY}"
     if tag and is_model(model) and not is_model(name):

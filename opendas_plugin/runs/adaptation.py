@@ -16,7 +16,9 @@ from opendas_plugin.eval.calibration import choose_constant
 from opendas_plugin.eval.report import evaluate_classification
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.adapter import find_folder
 from opendas_plugin.model.devices import pick_device
+from opendas_plugin.model.loading import ADAPTER
 from opendas_plugin.runs.calibration import fold_domains, judge
 from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.record import RunRecord
@@ -59,6 +61,8 @@ class Adapt(TrainingRun[Adapted]):
         with join(pick_device(self.device)) as (world, device):
             about = f"recipe {describe(self.recipe)}, method {config.method}"
             say_model(device, config.backbone, config.pretrained, config.backbone_seed, self.start, about)
+            if self.start is not None:
+                find_folder(self.start.removeprefix(ADAPTER))  # one that is not there is said now
             domain = load_domain(self.data)
             if self.calibration_folds:
                 fold_domains(domain, self.calibration_folds, self.seed)  # refused now rather than after training

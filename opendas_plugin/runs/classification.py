@@ -56,6 +56,7 @@ class Classification(ModelRun[dict[str, Any]]):
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
+        self.say(self.backbone_seed)
         domain = load_domain(self.data)
         vocabulary = mark_base(domain.vocabulary, self.base_from)
         labeller = self.labeller(vocabulary, ensemble=self.ensemble, calibrated=self.calibrate)

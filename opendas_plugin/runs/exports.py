@@ -14,7 +14,7 @@ from opendas_plugin.classifier import TextClassifier
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import atomic_file, write_json
 from opendas_plugin.model.openai_format import save_openai_clip
-from opendas_plugin.runs.models import DEFAULT_BACKBONE, ClipRun, say_model
+from opendas_plugin.runs.models import DEFAULT_BACKBONE, ClipRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.version import __version__
@@ -49,6 +49,7 @@ class Export(ClipRun[Path]):
 
     def work(self, record: RunRecord) -> Path:
         """Writes the file and returns it."""
+        self.say()
         if self.to == "classifier":
             self.classifier()
         else:
@@ -87,9 +88,7 @@ class Export(ClipRun[Path]):
             AdapterError: an adapter that is not weights alone, which no set of weights of plain CLIP can hold.
         """
         if self.adapter is None:
-            name = self.backbone or DEFAULT_BACKBONE
-            say_model("cpu", name, self.pretrained, 0)
-            save_openai_clip(name, self.output, self.pretrained)
+            save_openai_clip(self.backbone or DEFAULT_BACKBONE, self.output, self.pretrained)
             return
         clip = replace(self, device="cpu").clip()
         name, pretrained, seed = clip.backbone.name, clip.backbone.pretrained, clip.backbone.seed or 0

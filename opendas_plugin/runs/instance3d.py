@@ -90,6 +90,8 @@ class Instance3d(ModelRun[dict[str, Any]]):
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
+        if self.features is not None:
+            self.say(self.backbone_seed)
         classes = read_classes(self.classes, self.protocol)
         scored = classes if self.instance_classes is None else classes.only(read_names(self.instance_classes))
         self.check_classes(classes, scored)

@@ -50,6 +50,7 @@ class Shares(ModelRun[list[dict[str, Any]]]):
 
     def work(self, record: RunRecord) -> list[dict[str, Any]]:
         """Scores all shares, writes them and returns them."""
+        self.say(self.backbone_seed)
         domain = load_domain(self.data)
         labeller, segments = self.labeller(domain.vocabulary), getattr(domain, self.split)
         require_writable(self.output)

@@ -48,16 +48,25 @@ class ClipRun(Run[Result]):
         if self.adapter is None:
             require_weights(self.backbone or DEFAULT_BACKBONE, self.pretrained)
 
-    def clip(self, seed: int = 0) -> OpenDASCLIP:
-        """Loads the model, and says in the log what it is; ``seed`` is that of random weights."""
+    def say(self, seed: int = 0) -> None:
+        """Says in the log what the run works with, before anything large is read; ``seed`` is that of random weights.
+
+        Raises:
+            MissingFileError: there is no such adapter.
+        """
         device = pick_device(self.device)
-        if self.adapter is not None:
+        if self.adapter is None:
+            say_model(device, self.backbone or DEFAULT_BACKBONE, self.pretrained, seed)
+        else:
             config = read_config(find_folder(self.adapter))
             say_model(device, config.backbone, self.pretrained or config.pretrained, config.backbone_seed, self.adapter)
+
+    def clip(self, seed: int = 0) -> OpenDASCLIP:
+        """Loads the model; ``seed`` is that of random weights."""
+        device = pick_device(self.device)
+        if self.adapter is not None:
             return OpenDASCLIP.from_pretrained(self.adapter, self.pretrained, device=device)
-        name = self.backbone or DEFAULT_BACKBONE
-        say_model(device, name, self.pretrained, seed)
-        return OpenDASCLIP.from_backbone(name, self.pretrained, device=device, seed=seed)
+        return OpenDASCLIP.from_backbone(self.backbone or DEFAULT_BACKBONE, self.pretrained, device=device, seed=seed)
 
     def source(self, clip: OpenDASCLIP) -> FeatureSource:
         """The model as the source of 3D features, by the name that their record knows it by."""

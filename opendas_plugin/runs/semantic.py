@@ -107,6 +107,8 @@ class Semantic(ModelRun[dict[str, Any]]):
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
+        if self.masks is not None:
+            self.say(self.backbone_seed)
         vocabulary = None if self.vocabulary is None else Vocabulary.load(self.vocabulary)
         numbers = tuple(map(str, range(self.num_classes or 0)))
         names, novel = (numbers, ()) if vocabulary is None else (vocabulary.names, vocabulary.novel)
