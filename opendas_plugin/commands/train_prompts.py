@@ -46,7 +46,7 @@ def read_run(argv: Sequence[str]) -> Adapt:
         first.add_argument(flag, default=None)
     named = first.parse_known_args(list(argv))[0]
     recipe = named.recipe or default_recipe(named.backbone)
-    own_crops = any(argument.startswith("--crops.") for argument in argv)  # they take the place of crops: auto
+    own_crops = any(word.startswith("--crops.") or word == "--auto-crops" for word in argv)  # in place of the recipe's
     try:
         config = read_recipe(recipe, named.method, {"crops": {}} if own_crops else None)
         default = Adapt(tyro.MISSING, recipe=recipe, config=config)

@@ -64,8 +64,8 @@ class Compare(Run[dict[str, Table]]):
     """Folder for the runs, the tables (Markdown, CSV, LaTeX) and the figures."""
     _: KW_ONLY
     methods: tuple[str, ...] = PAPER_METHODS
-    """What to compare, one row each; METHOD@RECIPE takes another recipe than the others, and has the name of its file
-    without folder and ending in the tables. Default: the paper's."""
+    """What to compare, one row each, of the methods that opendas-train has; METHOD@RECIPE takes another recipe than the
+    others, and has the name of its file without folder and ending in the tables. Default: the paper's."""
     seeds: int = 3
     """Training seeds of each method: 0, 1 and so on. Zero-shot has none."""
     recipe: str | None = None
@@ -211,7 +211,8 @@ class Compare(Run[dict[str, Table]]):
         systems = systems_of(jobs)
         segments, name = len(domain.val), domain.info.get("name", self.data.resolve().name)
         seeds = f"{self.seeds} seeds, mean ± standard deviation" if self.seeds > 1 else "1 seed"
-        about = f"{name}, {segments:,} segments, {jobs[0].run.config.backbone}, {seeds}"
+        backbone = next(iter(systems[0].scores.values())).get("backbone", jobs[0].run.config.backbone)
+        about = f"{name}, {segments:,} segments, {backbone}, {seeds}"
         titles = [system.title for system in systems]
         reference = systems[titles.index(self.against) if self.against else -1]
         tables = {

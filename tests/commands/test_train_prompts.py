@@ -145,6 +145,7 @@ def test_open_crops_are_chosen_once_and_written_down(flags, domain, tmp_path, mo
     whole = (run / "adapter" / "adapter.safetensors").read_bytes()
     assert main([*flags, "--resume"]) == 0, "what was chosen is read again, even where nothing else is left"
     assert (run / "adapter" / "adapter.safetensors").read_bytes() == whole
+    assert read_run([*flags, "--auto-crops"]).config.auto_crops
     named = read_run([*flags, "--crops.background", "mean"]).config
     assert (named.auto_crops, named.crops) == (False, CropPolicy("mean")), "crops that are named are not chosen"
     assert main([*flags, "--auto-crops", "--crops.background", "mean"]) == 2

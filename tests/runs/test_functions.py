@@ -69,7 +69,7 @@ def test_evaluate_and_the_command_write_the_same_report(adapted, domain, tmp_pat
 
 
 def test_adapt_goes_on_from_an_adapter(adapted, domain, tiny_backbone, tmp_path):
-    settings = {**QUICK, "backbone": tiny_backbone, "pretrained": "random", "device": "cpu"}
+    settings = {**QUICK, "recipe": "office", "backbone": tiny_backbone, "pretrained": "random", "device": "cpu"}
     still = {"visual": {"epochs": 1}, "text": {"epochs": 1}, "optimiser": {"lr": 1e-12, "warmup_epochs": 0}}
     again = opendas.adapt(domain, tmp_path / "again", start=adapted.adapter, **{**settings, **still})
     assert [*again.scores] == ["before", "start", "after_visual", "after"]
