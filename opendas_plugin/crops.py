@@ -81,6 +81,9 @@ class CropPolicy:
         if isinstance(self.size, bool) or not isinstance(self.size, int) or not 1 <= self.size <= MAX_SIZE:
             raise ConfigError(f"crop size must be a whole number of pixels from 1 to {MAX_SIZE}, got {self.size!r:.80}")
 
+    def __str__(self) -> str:
+        return f"{self.background} {self.expand:g} {self.resize}"
+
     def at(self, size: int) -> CropPolicy:
         """The policy for a backbone that takes ``size`` pixels a side.
 

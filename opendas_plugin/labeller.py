@@ -182,6 +182,12 @@ class Labeller:
         other.text = TextClassifier(self.clip, names, other._template, **settings)
         return other
 
+    def with_crops(self, crops: CropPolicy) -> Labeller:
+        """A labeller with other crops, else as this one; it shares the CLIP and the encoded names."""
+        other = copy.copy(self)
+        other.crops = crops.at(self.clip.image_size)
+        return other
+
     def segments(self, segments: Sequence[Segment]) -> Iterator[tuple[Tensor, Tensor]]:
         """Compares segments of any number of images with the names, a batch at a time, with a progress bar.
 

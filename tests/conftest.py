@@ -32,6 +32,8 @@ COLOURS = {
     "violet block": (150, 60, 180),
 }
 NOVEL = ("violet block", "yellow block")
+RANDOM = ("--pretrained", "random")
+"""The flags of a backbone whose weights are meant to be random."""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,7 @@ from opendas_plugin.eval.semantic_report import format_semantic_table
 from opendas_plugin.runs.classification import Classification
 from opendas_plugin.runs.instance3d import Instance3d
 from opendas_plugin.runs.interpolation import METRICS, Shares
+from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.run import Run
 from opendas_plugin.runs.semantic import Semantic
 
@@ -39,12 +40,12 @@ def evaluate(argv: Sequence[str]) -> None:
 def describe(run: Run[Any], result: Any) -> str:
     """The scores as a table."""
     if isinstance(run, Classification):
-        return format_table({row_of(run.adapter): result})
+        return format_table({row_of(run): result})
     if isinstance(run, Semantic):
-        row = str(run.protocol) if run.masks is None else row_of(run.adapter)
+        row = str(run.protocol) if run.masks is None else row_of(run)
         return format_semantic_table({row: result})
     if isinstance(run, Instance3d):
-        rows = {str(run.protocol) if run.features is None else row_of(run.adapter): result}
+        rows = {str(run.protocol) if run.features is None else row_of(run): result}
         return "\n".join([format_instance_table(rows), *([format_oracle(rows)] if run.oracle else [])])
     if not isinstance(run, Shares):
         raise TypeError(f"no table for {type(run).__name__}")
@@ -52,6 +53,6 @@ def describe(run: Run[Any], result: Any) -> str:
     return align([[f"share ({run.of})", *METRICS.values()], *cells])
 
 
-def row_of(adapter: str | None) -> str:
+def row_of(run: ModelRun[Any]) -> str:
     """What a row of scores is called."""
-    return "adapted" if adapter else "zero-shot"
+    return "adapted" if run.adapter and not run.zero_shot else "zero-shot"

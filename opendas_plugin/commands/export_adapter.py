@@ -1,4 +1,4 @@
-"""``export_adapter.py``: adapters and backbones in the forms that other programs read."""
+"""``opendas-export``: adapters and backbones in the forms that other programs read."""
 
 from __future__ import annotations
 

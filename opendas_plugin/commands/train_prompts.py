@@ -13,8 +13,7 @@ from opendas_plugin.commands.common import UsageError, command_line, parse, run_
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.eval.report import format_table
 from opendas_plugin.runs.adaptation import Adapt
-from opendas_plugin.runs.training import DEFAULT_RECIPE
-from opendas_plugin.train.recipe import read_recipe
+from opendas_plugin.train.recipe import default_recipe, read_recipe
 
 PROGRAM = "opendas-train"
 
@@ -43,12 +42,14 @@ def read_run(argv: Sequence[str]) -> Adapt:
         UsageError: the recipe, or a value, cannot be used.
     """
     first = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
-    first.add_argument("--recipe", default=DEFAULT_RECIPE)
-    first.add_argument("--method", default=None)
+    for flag in ("--recipe", "--method", "--backbone"):
+        first.add_argument(flag, default=None)
     named = first.parse_known_args(list(argv))[0]
+    recipe = named.recipe or default_recipe(named.backbone)
+    own_crops = any(word.startswith("--crops.") or word == "--auto-crops" for word in argv)  # in place of the recipe's
     try:
-        config = read_recipe(named.recipe, named.method)
-        default = Adapt(tyro.MISSING, recipe=named.recipe, config=config)
+        config = read_recipe(recipe, named.method, {"crops": {}} if own_crops else None)
+        default = Adapt(tyro.MISSING, recipe=recipe, config=config)
         return parse(Adapt, argv, prog=PROGRAM, default=default)
     except (ConfigError, MissingFileError) as error:
         raise UsageError(str(error)) from error

@@ -1,4 +1,4 @@
-"""``visualize.py``: a free text asked of a 3D scene."""
+"""``opendas-visualize``: a free text asked of a 3D scene."""
 
 from __future__ import annotations
 

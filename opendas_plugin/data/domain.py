@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from opendas_plugin.data.images import UPRIGHT, orientation
+from opendas_plugin.data.images import IMAGE_SUFFIXES, UPRIGHT, orientation
 from opendas_plugin.data.manifest import read_manifest, write_manifest
 from opendas_plugin.data.picture_places import PicturePlaces, common_root
 from opendas_plugin.data.segments import Segment
@@ -68,6 +68,8 @@ def load_domain(folder: str | Path, images_root: str | Path | None = None) -> Do
     folder = Path(folder)
     if not folder.is_dir():
         raise MissingFileError(f"the data folder {folder} does not exist; make it with opendas-prepare")
+    if not (folder / "vocabulary.json").exists():
+        raise MissingFileError(f"{folder} is no folder that opendas-prepare wrote: {_instead(folder)}")
     vocabulary = Vocabulary.load(folder / "vocabulary.json")
     info = read_json(folder / "domain.json")
     if not isinstance(info, dict):
@@ -90,6 +92,20 @@ def load_domain(folder: str | Path, images_root: str | Path | None = None) -> Do
     if shared:
         log.warning("%s: %d images are in both training and validation", folder, len(shared))
     return domain
+
+
+def _instead(folder: Path) -> str:
+    """What lies in a folder that is no domain, and what to do, for a sentence."""
+    if any((folder / inner / "adapter_config.json").exists() for inner in ("", "adapter")):
+        return "it holds an adapter; give the data to learn from or to score on"
+    domains = sorted(path.parent for path in folder.glob("*/vocabulary.json"))
+    if domains:
+        return f"it holds {len(domains)} that it did, of which one is to be given, such as {domains[0]}"
+    pictures = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
+    return (
+        f"it holds {f'{pictures} pictures' if pictures else 'no vocabulary.json'}; make data of pictures and labels by "
+        f"opendas-prepare folders --images {folder} --labels LABELS --classes NAMES --output DATA, and give DATA"
+    )
 
 
 def mark_unseen(vocabulary: Vocabulary, segments: Iterable[Segment]) -> Vocabulary:

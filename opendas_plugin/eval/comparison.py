@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.eval.paper import SOURCE, TABLE_1, TABLE_3
 from opendas_plugin.eval.tables import Cell, Figure, Table
 
@@ -36,10 +37,34 @@ class System:
         """The metric over the seeds, where it is known."""
         return [score[metric] for score in self.scores.values() if score[metric] is not None]
 
+    @property
+    def crops(self) -> str | None:
+        """The crops that it was scored by, in words; None where its summaries do not say."""
+        found = {str(CropPolicy.from_dict(s["crop"])) for s in self.scores.values() if s.get("crop")}
+        return " or ".join(sorted(found)) or None
+
     def figure(self, metric: str) -> Figure | None:
         """Its mean and standard deviation."""
         values = self.values(metric)
         return Figure.of(values) if values else None
+
+
+def marked(systems: Sequence[System], reference: System | None = None) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The titles of a table's rows, those with other crops than the reference marked, and the note that says so.
+
+    Args:
+        systems: the rows.
+        reference: None: the first of them.
+    """
+    reference = reference or systems[0]
+    other = [system for system in systems if system.crops not in (reference.crops, None)] if reference.crops else []
+    titles = {system.title: system.title for system in systems}
+    titles |= {system.title: f"{system.title} ({system.crops} crops)" for system in other}
+    note = (
+        f"Rows with crops in brackets have other ones than {reference.title} ({reference.crops}), which is part of "
+        "their difference."
+    )
+    return titles, (note,) if other else ()
 
 
 def paired_difference(system: System, other: System, metric: str) -> Figure | None:
@@ -65,9 +90,10 @@ def paired_difference(system: System, other: System, metric: str) -> Figure | No
 def base_and_novel_table(systems: Sequence[System], about: str, quoted: bool = True) -> Table:
     """The paper's Table 1: parameters, W-F1, B-F1, N-F1; then what training cost; then the paper's own rows, marked."""
     columns = ("method", "parameters", "W-F1", "B-F1", "N-F1", "training (s)", "peak memory (MB)")
+    titles, notes = marked(systems)
     rows: list[tuple[Cell, ...]] = [
         (
-            system.title,
+            titles[system.title],
             f"{system.parameters:,}",
             *(system.figure(metric) for metric in ("w_f1", "b_f1", "n_f1")),
             Figure.of(system.seconds, digits=0) if system.seconds else None,
@@ -80,7 +106,7 @@ def base_and_novel_table(systems: Sequence[System], about: str, quoted: bool = T
             (f"{row.method} *", row.parameters, *map(_quoted, (row.w_f1, row.b_f1, row.n_f1)), None, None)
             for row in TABLE_1
         ]
-    notes = (f"\\* {SOURCE}.",) if quoted else ()
+    notes = (*notes, f"\\* {SOURCE}.") if quoted else notes
     return Table(f"Base and novel names, {about}", columns, tuple(rows), notes)
 
 
@@ -90,10 +116,12 @@ def _quoted(value: float | None) -> Figure | None:
 
 def accuracy_table(systems: Sequence[System], about: str) -> Table:
     """The paper's Table 2: Acc and W-F1."""
+    titles, notes = marked(systems)
     rows = tuple(
-        (system.title, f"{system.parameters:,}", system.figure("acc"), system.figure("w_f1")) for system in systems
+        (titles[system.title], f"{system.parameters:,}", system.figure("acc"), system.figure("w_f1"))
+        for system in systems
     )
-    return Table(f"All names, {about}", ("method", "parameters", "Acc", "W-F1"), rows)
+    return Table(f"All names, {about}", ("method", "parameters", "Acc", "W-F1"), rows, notes)
 
 
 def host_table(summaries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
@@ -115,8 +143,9 @@ def host_table(summaries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
 
 def difference_table(systems: Sequence[System], reference: System, about: str) -> Table:
     """Each system less the reference, seed by seed: the mean and its standard error."""
+    titles, notes = marked(systems, reference)
     rows = tuple(
-        (system.title, *(paired_difference(system, reference, metric) for metric in METRICS))
+        (titles[system.title], *(paired_difference(system, reference, metric) for metric in METRICS))
         for system in systems
         if system is not reference
     )
@@ -124,4 +153,5 @@ def difference_table(systems: Sequence[System], reference: System, about: str) -
         f"Difference to {reference.title} (mean and standard error over paired seeds), {about}",
         ("method", *METRICS.values()),
         rows,
+        notes,
     )

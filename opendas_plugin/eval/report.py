@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval import plots
@@ -92,13 +93,31 @@ def write_report(
 
 
 def format_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
-    """Lays summaries out as a text table: a row each, the scores in percent, ``-`` where there is none."""
+    """Lays summaries out as a text table: a row each, the scores in percent, ``-`` where there is none.
+
+    Above it are the backbone and the crops; where rows differ in their crops, each says its own.
+    """
     header = ["", *COLUMNS.values(), "segments"]
+    crops = {name: crops_of(summary) for name, summary in summaries.items()}
+    differ = len(set(crops.values())) > 1
     rows = [
-        [name, *(percent(summary[key]) for key in COLUMNS), str(summary["n_segments"])]
+        [
+            f"{name} ({crops[name]} crops)" if differ else name,
+            *(percent(summary[key]) for key in COLUMNS),
+            str(summary["n_segments"]),
+        ]
         for name, summary in summaries.items()
     ]
-    return align([header, *rows])
+    backbones = dict.fromkeys(summary["backbone"] for summary in summaries.values() if "backbone" in summary)
+    shared = "" if differ else next(iter(crops.values()), None)
+    about = [f"backbone {' and '.join(backbones)}" if backbones else "", f"crops {shared}" if shared else ""]
+    caption = ", ".join(part for part in about if part)
+    return "\n".join([*([caption] if caption else []), align([header, *rows])])
+
+
+def crops_of(summary: Mapping[str, Any]) -> str | None:
+    """The crops that a summary's names were given by, in words: background, expansion, resizing."""
+    return str(CropPolicy.from_dict(summary["crop"])) if summary.get("crop") else None
 
 
 def percent(value: float | None) -> str:

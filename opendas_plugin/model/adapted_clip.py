@@ -107,7 +107,7 @@ class OpenDASCLIP(Shares):
 
         Args:
             name: open_clip's name of a model, the path of an OpenAI-format file, or ``office-tiny``.
-            pretrained: open_clip's tag, a weight file, or None: random weights.
+            pretrained: open_clip's tag, a weight file, or None or ``random``: random weights.
             prompts: the learnt tokens; None, and no ``weights``: no adapter, plain CLIP.
             weights: which weights have learnt counterparts.
             device: where to put it; ``meta`` for the shapes alone.
@@ -206,6 +206,11 @@ class OpenDASCLIP(Shares):
             DataError: pixels of another shape.
         """
         expected = (3, *self.image_shape)
+        if not isinstance(image, torch.Tensor):
+            raise DataError(
+                f"expected pixels (B, {', '.join(map(str, expected))}) as a tensor, got a {type(image).__name__}; "
+                "give preprocess(picture).unsqueeze(0)"
+            )
         if image.ndim != 4 or tuple(image.shape[1:]) != expected:
             raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
         features = self._interpolated("visual", lambda at_work: self._encode_image(image, at_work))
@@ -224,6 +229,11 @@ class OpenDASCLIP(Shares):
             DataError: ids of another shape, or a text that no longer fits the context with the tokens inserted.
             AdapterError: the adapter has no text features of its own, since they depend on the image (CoCoOp).
         """
+        if not isinstance(text, torch.Tensor):
+            raise DataError(
+                f"expected token ids (N, {self.context_length}), got a {type(text).__name__}; give tokenize(texts), "
+                "as clip.encode_text(clip.tokenize(texts))"
+            )
         if text.ndim != 2 or not 1 <= text.shape[1] <= self.context_length or text.is_floating_point():
             expected = f"(N, {self.context_length}) integers"
             raise DataError(f"expected token ids of shape {expected}, got {tuple(text.shape)} of {text.dtype}")

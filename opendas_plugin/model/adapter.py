@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
 from huggingface_hub.utils import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -17,8 +17,9 @@ from opendas_plugin.errors import AdapterError, DataError, MissingFileError, Out
 from opendas_plugin.files import atomic_file, atomic_folder, read_json, write_json
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.bounds import shortened
+from opendas_plugin.model.downloads import unreachable
+from opendas_plugin.model.naming import CONFIG_FILE, no_adapter
 
-CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter.safetensors"
 MAX_CONFIG = 32 << 20
 
@@ -145,12 +146,16 @@ def find_folder(path_or_id: str | Path, **hub_options: Any) -> Path:
     Raises:
         MissingFileError: there is neither.
     """
+    if (reason := no_adapter(str(path_or_id))) is not None:
+        raise MissingFileError(reason)
     if Path(path_or_id).is_dir():
         return Path(path_or_id)
+    silent = unreachable(constants.ENDPOINT)  # what was fetched before is still here
+    options = {**hub_options, "local_files_only": True} if silent else hub_options
     try:
-        return Path(snapshot_download(str(path_or_id), allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], **hub_options))
+        return Path(snapshot_download(str(path_or_id), allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], **options))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".:")
+        reason = silent or str(error).splitlines()[0].rstrip(".:")
         raise MissingFileError(
             f"{path_or_id} is neither a folder nor an adapter on the hub ({reason}); check the path"
         ) from error

@@ -20,15 +20,14 @@ from safetensors.torch import load_file
 
 from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.files import read_json
-from opendas_plugin.model import stated
+from opendas_plugin.model import downloads, naming, stated
 from opendas_plugin.model.config import BackboneConfig
 from opendas_plugin.model.facts import BackboneFacts
+from opendas_plugin.model.naming import OFFICE_TINY, RANDOM
 from opendas_plugin.model.openclip.plain import OpenCLIP, require_promptable, unpromptable
 from opendas_plugin.model.tower import TextTower
 
-OFFICE_TINY = "office-tiny"
 _OFFICE_TINY_FOLDER = Path(__file__).parent / "tiny"
-_WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 _OPENAI_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # scalars that OpenAI's archives hold too
 
 
@@ -45,7 +44,8 @@ def build_backbone(
     Args:
         name: open_clip's name of a model, the path of an OpenAI-format file (a JIT archive or a plain state dict of
             any sizes), or ``office-tiny``.
-        pretrained: open_clip's tag (downloaded where it is not cached), a weight file, or None: random weights.
+        pretrained: open_clip's tag (downloaded where it is not cached), a weight file, or None or ``random``: random
+            weights.
         seed: seed of random weights; torch's own generator is left as it is.
         device: ``meta`` builds the shapes alone.
         facts: of an adapter on this backbone, for a weight file that does not say its own.
@@ -58,6 +58,7 @@ def build_backbone(
     brings_weights = name == OFFICE_TINY or Path(name).is_file()
     if brings_weights and pretrained is not None:
         raise ConfigError(f"{name} brings its own weights; leave pretrained out (got {pretrained})")
+    pretrained = None if pretrained == RANDOM else pretrained
     with torch.random.fork_rng(devices=[]):
         if name == OFFICE_TINY:
             model = _office_tiny()
@@ -148,11 +149,12 @@ def _named_model(
 ) -> OpenCLIP:
     key = name.replace("/", "-")
     if key not in open_clip.list_models():
-        if Path(name).suffix in _WEIGHT_SUFFIXES:
+        if Path(name).suffix in naming.WEIGHT_SUFFIXES:
             raise MissingFileError(f"{name} does not exist; check the path")
         raise BackboneError(
-            f"unknown backbone {name!r}; expected open_clip's name of a model such as ViT-B-16, the path of an "
-            f"OpenAI-format file, or {OFFICE_TINY}"
+            naming.no_backbone(name)
+            or f"unknown backbone {name!r}{naming.similar(name)}; expected open_clip's name of a model such as "
+            f"ViT-B-16, the path of an OpenAI-format file, or {OFFICE_TINY}"
         )
     config = open_clip.get_model_config(key)
     if timm := config["vision_cfg"].get("timm_model_name"):
@@ -168,7 +170,7 @@ def _named_model(
         torch.default_generator.manual_seed(seed)
         return _construct(config)
     tag = open_clip.get_pretrained_cfg(key, pretrained) or {}
-    path = _download(tag, name, pretrained) if tag else _weight_file(key, pretrained)
+    path = downloads.fetch(tag, name, pretrained) if tag else _weight_file(key, pretrained)
     state = read_state(path)
     if _OPENAI_EXTRAS[0] in state:
         said = stated.Stated({}, True)
@@ -220,21 +222,12 @@ def _openai_model(path: Path) -> OpenCLIP:
     return model
 
 
-def _download(tag: Mapping[str, Any], name: str, pretrained: str) -> Path:
-    try:
-        return Path(open_clip.download_pretrained(tag))
-    except Exception as error:  # the hub's client raises kinds of its own
-        raise BackboneError(
-            f"the weights {pretrained} of {name} could not be downloaded ({_first_line(error)}); "
-            "download them elsewhere and give the file as pretrained"
-        ) from error
-
-
 def _weight_file(name: str, pretrained: str) -> Path:
     if Path(pretrained).is_file():
         return Path(pretrained)
-    tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
-    raise MissingFileError(f"{pretrained} is neither a file nor a tag of {name} (tags: {tags}); check the path")
+    raise MissingFileError(
+        f"{pretrained} is neither a file nor a tag of {name} (tags: {naming.tags(name)}); check the path"
+    )
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

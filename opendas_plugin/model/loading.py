@@ -10,8 +10,8 @@ import torch
 
 from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.checkpoint import OFFICE_TINY
 from opendas_plugin.model.interfaces import OpenAIView
+from opendas_plugin.model.naming import OFFICE_TINY, RANDOM, is_model, similar, tags
 
 ADAPTER = "opendas:"
 """What the name of an adapter begins with where names of plain CLIPs are expected."""
@@ -33,8 +33,8 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIVi
 
     Args:
         name: ``opendas:`` and an adapter's folder or hub id, or just the folder; open_clip's model name and tag or
-            weight file, as in ``ViT-L-14/openai``; one of OpenAI's names, as in ``ViT-L/14@336px``; the path of
-            an OpenAI-format file; or ``office-tiny``. Only a name that asks for a tag's weights downloads them.
+            weight file, or ``random``, as in ``ViT-L-14/openai``; one of OpenAI's names, as in ``ViT-L/14@336px``; the
+            path of an OpenAI-format file; or ``office-tiny``. Only a name that asks for a tag's weights downloads them.
         device: where to put it.
 
     Raises:
@@ -84,7 +84,11 @@ def _backbone(name: str) -> tuple[str, str | None]:
     model, _, pretrained = name.partition("/")
     if not pretrained:
         raise ConfigError(
-            f"{name!r} does not say which weights; expected 'MODEL/TAG' such as 'ViT-L-14/openai', an existing file, "
-            "'opendas:ADAPTER' or 'office-tiny'"
+            f"{name!r} does not say which weights{_choices(model)}; expected 'MODEL/TAG' such as 'ViT-L-14/openai' (or "
+            f"'MODEL/{RANDOM}' for random weights), an existing file, 'opendas:ADAPTER' or 'office-tiny'"
         )
     return model, pretrained
+
+
+def _choices(model: str) -> str:
+    return f" (tags: {tags(model)})" if is_model(model) else similar(model)

@@ -16,13 +16,16 @@ from opendas_plugin.eval.calibration import choose_constant
 from opendas_plugin.eval.report import evaluate_classification
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.adapter import find_folder
 from opendas_plugin.model.devices import pick_device
+from opendas_plugin.model.loading import ADAPTER
 from opendas_plugin.runs.calibration import fold_domains, judge
+from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.runs.training import DEFAULT_RECIPE, Training, TrainingRun
+from opendas_plugin.runs.training import Training, TrainingRun
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import join
-from opendas_plugin.train.recipe import read_recipe
+from opendas_plugin.train.recipe import default_recipe, describe, read_recipe
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +57,21 @@ class Adapt(TrainingRun[Adapted]):
 
     def work(self, record: RunRecord) -> Adapted:
         """Trains, evaluates and saves the adapter."""
-        domain, output = load_domain(self.data, self.images_root), self.folder
-        if self.calibration_folds:
-            fold_domains(domain, self.calibration_folds, self.seed)  # refused now rather than after training
+        config, output = self.config, self.folder
         with join(pick_device(self.device)) as (world, device):
-            scores = Training(self, domain, output, device, world=world)()
+            about = f"recipe {describe(self.recipe)}, method {config.method}"
+            say_model(device, config.backbone, config.pretrained, config.backbone_seed, self.start, about)
+            if self.start is not None:
+                find_folder(self.start.removeprefix(ADAPTER))  # one that is not there is said now
+            domain = load_domain(self.data, self.images_root)
+            if self.calibration_folds:
+                fold_domains(domain, self.calibration_folds, self.seed)  # refused now rather than after training
+            training = Training(self, domain, output, device, world=world)
+            scores, run = training(), dataclasses.replace(self, config=training.resolved)
             if world.writes and self.calibration_folds:
-                scores["after_calibrated"] = self.calibrate(domain, device)
+                scores["after_calibrated"] = run.calibrate(domain, device)
             if world.writes:
-                record.write(output)
+                record.write(output, config=run)
         return Adapted(output, scores)
 
     def calibrate(self, domain: Domain, device: torch.device) -> dict[str, Any]:
@@ -75,7 +84,8 @@ class Adapt(TrainingRun[Adapted]):
         for number, fold in enumerate(fold_domains(domain, self.calibration_folds, self.seed)):
             folder, names = output / "folds" / str(number), ", ".join(fold.vocabulary.novel)
             logger.info("fold %d of %d, without %s", number + 1, self.calibration_folds, names)
-            Training(dataclasses.replace(self, resume=True), fold, folder, device)()
+            config = dataclasses.replace(self.config, auto_crops=False)  # those of the run
+            Training(dataclasses.replace(self, resume=True, config=config), fold, folder, device)()
             held_out.append(judge(folder / "adapter", fold, device))
         constant = choose_constant(held_out)
         clip = OpenDASCLIP.from_pretrained(output / "adapter", device=device)
@@ -92,7 +102,7 @@ def adapt(
     data: str | Path,
     output_dir: str | Path | None = None,
     *,
-    recipe: str | Path = DEFAULT_RECIPE,
+    recipe: str | Path | None = None,
     method: str | None = None,
     **settings: Any,
 ) -> Adapted:
@@ -101,7 +111,7 @@ def adapt(
     Args:
         data: the domain's folder, as ``opendas-prepare`` writes it.
         output_dir: folder of the run, new or empty unless ``resume=True``; None: ``runs/`` and the data's name.
-        recipe: a file, or the name of a built-in one.
+        recipe: a file, or the name of a built-in one; None: office for office-tiny, clip for every other backbone.
         method: how to learn; None: as the recipe says.
         settings: further settings of :class:`Adapt`, such as ``start="runs/office/adapter"`` to go on from an adapter,
             ``resume=True`` or ``device="cpu"``; and any field of :class:`~opendas_plugin.train.config.TrainConfig`,
@@ -115,7 +125,8 @@ def adapt(
     fields = {name: value for name, value in settings.items() if name not in _SETTINGS}
     config: TrainConfig = read_recipe(recipe, method, fields)
     folder = None if output_dir is None else Path(output_dir)
-    return Adapt(Path(data), folder, recipe=str(recipe), config=config, **own)()
+    named = str(recipe or default_recipe(config.backbone))
+    return Adapt(Path(data), folder, recipe=named, config=config, **own)()
 
 
 def calibrate(data: str | Path, output_dir: str | Path, folds: int = 2, **settings: Any) -> Adapted:

@@ -49,6 +49,8 @@ class Classification(ModelRun[dict[str, Any]]):
         super().check()
         if self.calibrate and self.adapter is None:
             raise ConfigError("`calibrate` needs an `adapter`, which holds the constant")
+        if self.calibrate and self.zero_shot:
+            raise ConfigError("`calibrate` is what the adapter has learnt; leave it or `zero_shot` out")
         if self.ensemble and (self.adapter or self.template):
             raise ConfigError(
                 "`ensemble` is for plain CLIP and has templates of its own; leave `adapter` and `template` out"
@@ -56,11 +58,12 @@ class Classification(ModelRun[dict[str, Any]]):
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
+        self.say(self.backbone_seed)
         domain = load_domain(self.data, self.images_root)
         vocabulary = mark_base(domain.vocabulary, self.base_from)
         labeller = self.labeller(vocabulary, ensemble=self.ensemble, calibrated=self.calibrate)
         require_writable(self.output)
-        segments, about = getattr(domain, self.split), {"adapter": self.adapter}
+        segments, about = getattr(domain, self.split), {"adapter": None if self.zero_shot else self.adapter}
         summary = report(labeller, segments, vocabulary, self.output, split=self.split, about=about)
         record.write(self.output, config=self.resolved(labeller))
         return summary

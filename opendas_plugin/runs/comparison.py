@@ -18,16 +18,19 @@ from opendas_plugin.eval import comparison, plots
 from opendas_plugin.eval.overlays import overlay_figure
 from opendas_plugin.eval.tables import Figure, Table
 from opendas_plugin.files import atomic_file, read_json, require_writable, write_text
+from opendas_plugin.model.devices import pick_device
+from opendas_plugin.model.naming import require_weights
 from opendas_plugin.runs.ablations import ABLATIONS, Variant
 from opendas_plugin.runs.adaptation import Adapt
-from opendas_plugin.runs.comparison_runs import Job, predictions_of, run_all, systems_of
+from opendas_plugin.runs.comparison_runs import Job, predictions_of, run_all, systems_of, with_crops
+from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.negatives import GenerateNegatives, inputs_file
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
-from opendas_plugin.runs.training import DEFAULT_RECIPE
+from opendas_plugin.runs.training import CHOICE
 from opendas_plugin.stamps import changes
 from opendas_plugin.train.config import TrainConfig
-from opendas_plugin.train.recipe import read_recipe
+from opendas_plugin.train.recipe import default_recipe, describe, read_recipe
 
 logger = logging.getLogger(__name__)
 
@@ -61,18 +64,18 @@ class Compare(Run[dict[str, Table]]):
     """Folder for the runs, the tables (Markdown, CSV, LaTeX) and the figures."""
     _: KW_ONLY
     methods: tuple[str, ...] = PAPER_METHODS
-    """What to compare, one row each; METHOD@RECIPE takes another recipe than the others, and has the name of its file
-    without folder and ending in the tables. Default: the paper's."""
+    """What to compare, one row each, of the methods that opendas-train has; METHOD@RECIPE takes another recipe than the
+    others, and has the name of its file without folder and ending in the tables. Default: the paper's."""
     seeds: int = 3
     """Training seeds of each method: 0, 1 and so on. Zero-shot has none."""
     images_root: Path | None = None
     """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
-    recipe: str = DEFAULT_RECIPE
-    """Recipe file, or the name of a built-in one."""
+    recipe: str | None = None
+    """Recipe file, or the name of a built-in one; default: office for office-tiny, clip for every other backbone."""
     backbone: str | None = None
     """open_clip model name, OpenAI-format file, or office-tiny; default: the recipe's."""
     pretrained: str | None = None
-    """open_clip tag or weight file; default: the recipe's."""
+    """open_clip tag, weight file, or random; default: the recipe's."""
     against: str | None = None
     """The row that differences are taken to; default: the last."""
     ablate: str | None = None
@@ -99,6 +102,7 @@ class Compare(Run[dict[str, Table]]):
                 raise ConfigError(f"`{name}` must be 1 or more, got {getattr(self, name)}")
         if self.ablate is not None and self.ablate not in ABLATIONS:
             raise ConfigError(f"there is no ablation {self.ablate!r}; choose one of {', '.join(ABLATIONS)}")
+        self.seed_jobs(Variant(""), self.common_recipe)  # a backbone without weights is said now, too
         augmented = self.ablate is None and all(job.run.config.augmentation.kind != "none" for job in self.plan())
         if augmented and self.crop_cache is not None:
             raise ConfigError("`crop_cache` has no effect where all crops are augmented; leave it out")
@@ -112,10 +116,25 @@ class Compare(Run[dict[str, Table]]):
         domain = load_domain(self.data, self.images_root)
         require_writable(self.output)
         jobs = self.plan()
+        self.say(jobs)
+        jobs = with_crops(jobs, domain, self.output / CHOICE)
         run_all(jobs, self.jobs)
         tables = self.write_results(domain, jobs)
         record.write(self.output)
         return tables
+
+    @property
+    def common_recipe(self) -> str:
+        """The recipe of the rows that name none."""
+        return self.recipe or default_recipe(self.backbone)
+
+    def say(self, jobs: Sequence[Job]) -> None:
+        """Says in the log what the rows work with, a line for each backbone and recipe."""
+        device = pick_device(self.device)
+        kinds = {(run.config.backbone, run.recipe): run for run in (job.run for job in jobs)}
+        for (backbone, recipe), run in kinds.items():
+            config = run.config
+            say_model(device, backbone, config.pretrained, config.backbone_seed, more=f"recipe {describe(recipe)}")
 
     def plan(self) -> list[Job]:
         """The runs, row by row.
@@ -129,7 +148,7 @@ class Compare(Run[dict[str, Table]]):
             for row in dict.fromkeys(self.methods):
                 method, _, recipe = row.partition("@")
                 title = f"{method}@{Path(recipe).stem}" if recipe else method
-                rows.append(self.seed_jobs(Variant(title, method=method), recipe or self.recipe))
+                rows.append(self.seed_jobs(Variant(title, method=method), recipe or self.common_recipe))
         titles = [jobs[0].title for jobs in rows if jobs]
         if self.against is not None and self.against not in titles:
             raise ConfigError(f"`against` {self.against!r} is no row; choose one of {', '.join(titles)}")
@@ -149,6 +168,7 @@ class Compare(Run[dict[str, Table]]):
             configs = [read_recipe(recipe, variant.method, {**changes, "seed": seed}) for seed in seeds]
         except MissingFileError as error:
             raise ConfigError(str(error)) from error
+        require_weights(configs[0].backbone, configs[0].pretrained)
 
         def job(config: TrainConfig) -> Job:
             folder = self.output / "runs" / folder_name(variant.title) / f"seed{config.seed}"
@@ -169,9 +189,9 @@ class Compare(Run[dict[str, Table]]):
     def variant_jobs(self, variant: Variant) -> list[Job]:
         """An ablation's row; none, with a warning, where its related names cannot be had."""
         if variant.negatives is None:
-            return self.seed_jobs(variant, self.recipe)
+            return self.seed_jobs(variant, self.common_recipe)
         negatives = self.output / f"negatives_{variant.negatives}.json"
-        config = read_recipe(self.recipe, variant.method)
+        config = read_recipe(self.common_recipe, variant.method)
         generate = GenerateNegatives(
             vocabulary=self.data / "vocabulary.json",
             output=negatives,
@@ -181,20 +201,21 @@ class Compare(Run[dict[str, Table]]):
         )
         if negatives.exists():
             require_same_names(negatives, generate)
-            return self.seed_jobs(variant, self.recipe, negatives)
+            return self.seed_jobs(variant, self.common_recipe, negatives)
         try:
             generate()
         except OpenDASError as error:
             logger.warning("%s is left out: %s", variant.title, error)
             return []
-        return self.seed_jobs(variant, self.recipe, negatives)
+        return self.seed_jobs(variant, self.common_recipe, negatives)
 
     def write_results(self, domain: Domain, jobs: Sequence[Job]) -> dict[str, Table]:
         """Writes tables and figures of finished runs."""
         systems = systems_of(jobs)
         segments, name = len(domain.val), domain.info.get("name", self.data.resolve().name)
         seeds = f"{self.seeds} seeds, mean ± standard deviation" if self.seeds > 1 else "1 seed"
-        about = f"{name}, {segments:,} segments, {jobs[0].run.config.backbone}, {seeds}"
+        backbone = next(iter(systems[0].scores.values())).get("backbone", jobs[0].run.config.backbone)
+        about = f"{name}, {segments:,} segments, {backbone}, {seeds}"
         titles = [system.title for system in systems]
         reference = systems[titles.index(self.against) if self.against else -1]
         tables = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import logging
@@ -15,10 +16,12 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from opendas_plugin.data.domain import load_domain
+from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.comparison import System
+from opendas_plugin.eval.crop_choice import CropChoice, choose_crops
 from opendas_plugin.files import read_json, write_json
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import WEIGHTS_FILE
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.negatives.database import NegativeDatabase
@@ -56,6 +59,42 @@ class Job:
     def method(self) -> str:
         """How it learns."""
         return self.run.config.method
+
+
+def with_crops(jobs: Sequence[Job], domain: Domain, path: Path) -> list[Job]:
+    """Chooses the crops once for all rows of a backbone that leave them open.
+
+    Args:
+        jobs: all runs.
+        domain: what is learnt from.
+        path: the file that keeps what was chosen, which a comparison that is gone on with takes again.
+
+    Raises:
+        ConfigError: the file was chosen on other data.
+    """
+    data = fingerprint(domain.train, domain.vocabulary)[:12]
+    kept: dict[str, Any] = read_json(path) if path.exists() else {"data": data, "backbones": {}}
+    if kept["data"] != data:
+        raise ConfigError(f"the crops in {path} were chosen on other data; choose another output folder")
+
+    def resolved(job: Job) -> Job:
+        config = job.run.config
+        if not config.auto_crops:
+            return job
+        name = f"{config.backbone} {config.pretrained} {config.backbone_seed}"
+        if name not in kept["backbones"]:
+            device = pick_device(job.run.device)
+            clip = OpenDASCLIP.from_backbone(
+                config.backbone, config.pretrained, device=device, seed=config.backbone_seed
+            )
+            choice = choose_crops(clip, domain.train, domain.vocabulary, workers=config.workers)
+            kept["backbones"][name] = choice.record()
+            write_json(path, kept)
+        crops = CropChoice.of(kept["backbones"][name], path).chosen
+        run = dataclasses.replace(job.run, config=dataclasses.replace(config, crops=crops, auto_crops=False))
+        return dataclasses.replace(job, run=run)
+
+    return [resolved(job) for job in jobs]
 
 
 def run_all(jobs: Sequence[Job], at_once: int = 1) -> None:
@@ -181,6 +220,7 @@ def _identity(job: Job) -> dict[str, Any]:
     options = {name: value for name, value in plain(job.run).items() if name not in WITHOUT_EFFECT}
     if options["start"] is None:  # a setting that earlier comparisons do not have
         del options["start"]
+    del options["config"]["auto_crops"]  # they are chosen by now
     segments = [*domain.train, *domain.val]
     return {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
 

@@ -49,6 +49,7 @@ class Export(ClipRun[Path]):
 
     def work(self, record: RunRecord) -> Path:
         """Writes the file and returns it."""
+        self.say()
         if self.to == "classifier":
             self.classifier()
         else:

@@ -81,12 +81,17 @@ class Instance3d(ModelRun[dict[str, Any]]):
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
         if self.features is not None:
-            return {**super().unused(), **dict.fromkeys((*CROPS, "batch_size"), "on `features`, which are there")}
+            return {
+                **super().unused(),
+                **dict.fromkeys((*CROPS, "batch_size", "zero_shot"), "on `features`, which are there"),
+            }
         model = {field.name for field in fields(ModelRun)} - {"device", "workers"}
         return dict.fromkeys(sorted(model), "without `features`")
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
+        if self.features is not None:
+            self.say(self.backbone_seed)
         classes = read_classes(self.classes, self.protocol)
         scored = classes if self.instance_classes is None else classes.only(read_names(self.instance_classes))
         self.check_classes(classes, scored)

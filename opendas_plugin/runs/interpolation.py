@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -47,8 +47,13 @@ class Shares(ModelRun[list[dict[str, Any]]]):
         if self.adapter is None or self.steps < 1:
             raise ConfigError("interpolation needs an `adapter`, and `steps` of 1 or more")
 
+    def unused(self) -> Mapping[str, str]:
+        """See :meth:`Run.unused`."""
+        return {**super().unused(), "zero_shot": "on shares, whose first is plain CLIP"}
+
     def work(self, record: RunRecord) -> list[dict[str, Any]]:
         """Scores all shares, writes them and returns them."""
+        self.say(self.backbone_seed)
         domain = load_domain(self.data, self.images_root)
         labeller, segments = self.labeller(domain.vocabulary), getattr(domain, self.split)
         require_writable(self.output)

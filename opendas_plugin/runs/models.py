@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from opendas_plugin.classifier import Names, TextClassifier
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.checkpoint import OFFICE_TINY
+from opendas_plugin.model.adapter import find_folder, read_config
+from opendas_plugin.model.config import BackboneConfig
 from opendas_plugin.model.devices import pick_device
+from opendas_plugin.model.naming import OFFICE_TINY, RANDOM, is_model, require_weights
 from opendas_plugin.runs.run import Result, Run
 from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 
 DEFAULT_BACKBONE = OFFICE_TINY
 CROPS = ("background", "expand", "resize")
+
+logger = logging.getLogger(__name__)
 
 Chosen = TypeVar("Chosen", bound="ModelRun[Any]")
 
@@ -33,7 +37,7 @@ class ClipRun(Run[Result]):
     backbone: str | None = None
     """open_clip model name, OpenAI-format file, or office-tiny (the default). An adapter names its own."""
     pretrained: str | None = None
-    """open_clip tag or weight file. With an adapter: where the adapter's weight file lies now."""
+    """open_clip tag, weight file, or random. With an adapter: where the adapter's weight file lies now."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -41,6 +45,21 @@ class ClipRun(Run[Result]):
         """See :meth:`Run.check`."""
         if self.adapter is not None and self.backbone is not None:
             raise ConfigError("give `adapter` or `backbone`, not both: an adapter names its own backbone")
+        if self.adapter is None:
+            require_weights(self.backbone or DEFAULT_BACKBONE, self.pretrained)
+
+    def say(self, seed: int = 0) -> None:
+        """Says in the log what the run works with, before anything large is read; ``seed`` is that of random weights.
+
+        Raises:
+            MissingFileError: there is no such adapter.
+        """
+        device = pick_device(self.device)
+        if self.adapter is None:
+            say_model(device, self.backbone or DEFAULT_BACKBONE, self.pretrained, seed)
+        else:
+            config = read_config(find_folder(self.adapter))
+            say_model(device, config.backbone, self.pretrained or config.pretrained, config.backbone_seed, self.adapter)
 
     def clip(self, seed: int = 0) -> OpenDASCLIP:
         """Loads the model; ``seed`` is that of random weights."""
@@ -59,6 +78,9 @@ class ModelRun(ClipRun[Result]):
     """The model, the template and the crops that a run classifies with. Without an adapter: zero-shot."""
 
     _: KW_ONLY
+    zero_shot: bool = False
+    """Take the adapter's backbone without what was learnt, with the adapter's template and crops: the row to set beside
+    the adapter's own."""
     backbone_seed: int = 0
     """Seed of the backbone's random weights, where it has no pretrained ones. An adapter names its own."""
     template: str | None = None
@@ -77,6 +99,8 @@ class ModelRun(ClipRun[Result]):
     def check(self) -> None:
         """See :meth:`Run.check`."""
         super().check()
+        if self.zero_shot and self.adapter is None:
+            raise ConfigError("`zero_shot` needs the `adapter` whose backbone, template and crops are taken")
         if self.batch_size < 1:
             raise ConfigError(f"`batch_size` must be 1 or more, got {self.batch_size}")
         if self.template is not None and not isinstance(self.template, str):
@@ -91,10 +115,14 @@ class ModelRun(ClipRun[Result]):
     def labeller(self, names: Names, **settings: Any) -> Labeller:
         """Loads the model and encodes the names; ``settings`` are further keywords of :class:`Labeller`."""
         crops = {name: getattr(self, name) for name in CROPS if getattr(self, name) is not None}
+        clip, template = self.clip(self.backbone_seed), self.template
+        if self.zero_shot:
+            stored, template = clip.config.crop_policy, template or clip.config.template
+            crops, clip = {**(stored.to_dict() if stored else {}), **crops}, clip.plain()
         return Labeller(
-            self.clip(self.backbone_seed),
+            clip,
             names,
-            template=self.template,
+            template=template,
             crops=crops or None,
             batch_size=self.batch_size,
             workers=self.workers,
@@ -112,16 +140,33 @@ class ModelRun(ClipRun[Result]):
         return dataclasses.replace(
             self,
             backbone=backbone.name,
-            pretrained=backbone.pretrained,
+            pretrained=backbone.pretrained if backbone.seed is None else RANDOM,
             backbone_seed=backbone.seed or 0,
             template=text.template[0],
             device=str(text.clip.logit_scale.device),
         )
 
 
+def say_model(
+    device: object, name: str, pretrained: str | None, seed: int | None, adapter: str | None = None, more: str = ""
+) -> None:
+    """Says in the log what a run works with, before anything is loaded.
+
+    Args:
+        device: where it works.
+        name, pretrained, seed: of the backbone, as :func:`~opendas_plugin.model.checkpoint.build_backbone` takes them.
+        adapter: what is switched on.
+        more: what else decides over the result, such as a recipe.
+    """
+    is_random = pretrained == RANDOM or (pretrained is None and is_model(name))
+    backbone = BackboneConfig(name, None if is_random else pretrained, seed if is_random else None)
+    about = [f"device {device}", f"backbone {backbone.title}", f"adapter {adapter}" if adapter else "", more]
+    logger.info("%s", ", ".join(part for part in about if part))
+
+
 def unused_seed(backbone: str | None, pretrained: str | None) -> dict[str, str]:
     """Refuses the seed of random weights for a backbone that has weights; see :meth:`Run.unused`."""
     name = backbone or DEFAULT_BACKBONE
-    if pretrained is not None or name == DEFAULT_BACKBONE or Path(name).is_file():
-        return {"backbone_seed": "on a backbone that has its weights"}
-    return {}
+    if pretrained == RANDOM or (pretrained is None and is_model(name)):
+        return {}
+    return {"backbone_seed": "on a backbone that has its weights"}

@@ -13,12 +13,13 @@ from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import require_writable, write_json
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.devices import pick_device
+from opendas_plugin.model.naming import require_weights
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, NegativeDatabase
 from opendas_plugin.negatives.generate import offline
 from opendas_plugin.negatives.language_model import KEY, Chat, LanguageModelError, Sampling, Usage, ask, filled_up
 from opendas_plugin.negatives.questions import AnswerFile, batches, estimate_tokens, messages
 from opendas_plugin.negatives.words import word_list
-from opendas_plugin.runs.models import unused_seed
+from opendas_plugin.runs.models import say_model, unused_seed
 from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.run import INLINE, Run, function_of
 from opendas_plugin.stamps import Inputs
@@ -66,7 +67,7 @@ class GenerateNegatives(Run[NegativeDatabase]):
     backbone: str = "office-tiny"
     """open_clip model name, OpenAI-format file, or office-tiny."""
     pretrained: str | None = None
-    """open_clip tag or weight file."""
+    """open_clip tag, weight file, or random."""
     backbone_seed: int = 0
     """Seed of the backbone's random weights, where it has no pretrained ones."""
     device: str = "auto"
@@ -74,6 +75,7 @@ class GenerateNegatives(Run[NegativeDatabase]):
 
     def check(self) -> None:
         """See :meth:`Run.check`."""
+        require_weights(self.backbone, self.pretrained)
         for name in ("batch_size", "timeout"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"`{name}` must be above 0, got {getattr(self, name)}")
@@ -128,6 +130,7 @@ class GenerateNegatives(Run[NegativeDatabase]):
     def from_words(self, vocabulary: Vocabulary, count: int = NAMES_PER_CLASS) -> NegativeDatabase:
         """The nearest words by the frozen text tower."""
         device = pick_device(self.device)
+        say_model(device, self.backbone, self.pretrained, self.backbone_seed)
         clip = OpenDASCLIP.from_backbone(self.backbone, self.pretrained, device=device, seed=self.backbone_seed)
         return offline(vocabulary, clip, word_list(), count)
 

@@ -63,6 +63,7 @@ class Query(ClipRun[list[Match]]):
 
     def work(self, record: RunRecord) -> list[Match]:
         """Looks, writes what was found and returns it."""
+        self.say()
         views = open_scene(self.scene, self.depth_scale, every=self.every, scaling=self.intrinsics)
         points, colours = read_ply(find_cloud(self.scene))
         masks = sparse_masks(read_masks(self.mask_file()), len(points))

@@ -108,6 +108,8 @@ class Semantic(ModelRun[dict[str, Any]]):
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
+        if self.masks is not None:
+            self.say(self.backbone_seed)
         vocabulary = None if self.vocabulary is None else Vocabulary.load(self.vocabulary)
         numbers = tuple(map(str, range(self.num_classes or 0)))
         names, novel = (numbers, ()) if vocabulary is None else (vocabulary.names, vocabulary.novel)
@@ -122,7 +124,7 @@ class Semantic(ModelRun[dict[str, Any]]):
             self.name_masks(labeller, proposals, bare)
             about = {"n_masks": len(proposals), "n_images_without_masks": len(bare), **labeller.facts()}
             about |= check_learnt(labeller.clip, {mask.image for mask in proposals})
-            about |= {"adapter": self.adapter, "predictions": PREDICTIONS}
+            about |= {"adapter": None if self.zero_shot else self.adapter, "predictions": PREDICTIONS}
             resolved = self.resolved(labeller)
         require_writable(self.output)
         predictions = self.predictions or self.output / PREDICTIONS

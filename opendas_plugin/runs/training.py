@@ -22,12 +22,14 @@ from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.data.manifest import write_manifest
 from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.crop_choice import CropChoice, choose_crops
 from opendas_plugin.eval.learnt import PICTURES
 from opendas_plugin.eval.report import compare_reports, evaluate_classification
 from opendas_plugin.files import read_json, write_json
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import Interpolation
+from opendas_plugin.model.naming import require_weights
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.meters import Stopwatch
@@ -38,15 +40,16 @@ from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import TrainingData
-from opendas_plugin.train.run import CACHE, train
+from opendas_plugin.train.run import CACHE, require_empty, train
 from opendas_plugin.train.state import fingerprint
 
-DEFAULT_RECIPE = "office"
 BEFORE = "before"
 START = "start"
 """The folder of the scores of the adapter that a training goes on from."""
 INPUTS = "inputs.json"
 """The stamps of what a run began with."""
+CHOICE = "crops.json"
+"""Which crops were chosen, where they were."""
 METRICS = ("acc", "w_f1", "b_f1", "n_f1", "harmonic_f1", "macro_f1", "n_segments")
 
 logger = logging.getLogger(__name__)
@@ -63,8 +66,9 @@ class TrainingRun(Run[Result]):
     _: KW_ONLY
     images_root: Path | None = None
     """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
-    recipe: str = DEFAULT_RECIPE
-    """Recipe file, or the name of a built-in one: office or paper."""
+    recipe: str = "office"
+    """Recipe file, or the name of a built-in one: clip (the default of all backbones but office-tiny), office (that of
+    office-tiny), paper, or one of docs/."""
     start: str | None = None
     """Adapter to go on from, a folder or hub id, such as after labels were corrected, which is scored as start;
     default: a new one. Each stage learns as it does in a new one, so the first one without the other tower's part."""
@@ -103,6 +107,7 @@ class TrainingRun(Run[Result]):
     def check(self) -> None:
         """See :meth:`Run.check`."""
         methods.get(self.config.method)
+        require_weights(self.config.backbone, self.config.pretrained)
         if (self.proposals is None) != (self.proposal_images is None):
             raise ConfigError("`proposals` and `proposal_images` go together; give both or neither")
         if self.start is not None and self.calibration_folds:
@@ -118,6 +123,8 @@ class TrainingRun(Run[Result]):
             found = {"negatives": mining, "drop_novel": mining}
         if self.config.augmentation.kind != "none":
             found["crop_cache"] = "where crops are augmented"
+        if self.config.auto_crops:
+            found["crops"] = "beside `auto_crops`, which chooses them"
         return found
 
 
@@ -168,12 +175,13 @@ class Training:
             on; empty in processes that do not write.
         """
         self.world.broadcast(self._check_inputs)
+        crops = self.crops  # chosen now, in all processes
         packed = None
         if self.run.crop_cache is not None:
-            packed = PackedCrops(self.run.crop_cache, self.segments, self.crops, self.clip.pixels)
+            packed = PackedCrops(self.run.crop_cache, self.segments, crops, self.clip.pixels)
         train(
             self.clip,
-            TrainingData(SegmentCrops(self.segments, self.crops, packed, self.clip.pixels), self.domain.vocabulary),
+            TrainingData(SegmentCrops(self.segments, crops, packed, self.clip.pixels), self.domain.vocabulary),
             self.config,
             self.output,
             negatives=self.negatives,
@@ -187,7 +195,7 @@ class Training:
                 self.output / "adapter",
                 method=self.config.method,
                 template=self.domain.vocabulary.template,
-                crop_policy=self.crops,
+                crop_policy=crops,
                 base_names=self.domain.vocabulary.base,
                 training=self._summary(),
             )
@@ -202,7 +210,23 @@ class Training:
     @cached_property
     def crops(self) -> CropPolicy:
         """How segments become inputs."""
-        return self.config.crops.at(self.clip.image_size)
+        return (self.choice.chosen if self.choice else self.config.crops).at(self.clip.image_size)
+
+    @cached_property
+    def choice(self) -> CropChoice | None:
+        """The crops that were chosen, a resumed run's as they were; None where the recipe names them."""
+        return self.world.broadcast(self._choose_crops) if self.config.auto_crops else None
+
+    @property
+    def resolved(self) -> TrainConfig:
+        """The recipe with the crops that were chosen."""
+        return dataclasses.replace(self.config, crops=self.crops)
+
+    def _choose_crops(self) -> CropChoice:
+        path = self.output / CHOICE
+        if self.run.resume and path.exists():
+            return CropChoice.read(path)
+        return choose_crops(self.clip, self.segments, self.domain.vocabulary, workers=self.config.workers)
 
     def _build_clip(self, device: torch.device) -> OpenDASCLIP:
         config = self.config
@@ -253,9 +277,11 @@ class Training:
         """Looks whether the pictures and the adapter to start from are those that the run in the folder began with.
 
         Raises:
-            ConfigError: one of them has changed.
+            ConfigError: one of them has changed, or there is a run and it is not to go on.
         """
         path = self.output / INPUTS
+        if not self.run.resume:
+            require_empty(self.output)
         if not self.run.resume or not (path.exists() or (self.output / BEFORE).exists()):
             return
         if not path.exists():
@@ -269,6 +295,8 @@ class Training:
     def _write_sources(self) -> None:
         if not (self.output / INPUTS).exists():
             write_json(self.output / INPUTS, self.inputs.record())
+        if self.choice is not None:
+            write_json(self.output / CHOICE, self.choice.record())
         if self.negatives is not None:
             self.negatives.save(self.output / "negatives.json")
         if self.segments is not self.domain.train:

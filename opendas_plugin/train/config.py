@@ -144,11 +144,12 @@ class TrainConfig:
     """A training run; the defaults are the paper's, less its augmentation."""
 
     method: str = "opendas"
-    """How the adapter is learnt."""
+    """How the adapter is learnt: opendas, opendas_plus, zero_shot, cocoop, vpt, rpo, maple, wise_ft_text,
+    wise_ft_image, promptsrc, lora, ln_bias, opendas_joint, or a method of another package."""
     backbone: str = "office-tiny"
     """open_clip's model name, an OpenAI-format file, or the built-in office-tiny."""
     pretrained: str | None = None
-    """open_clip's tag or a weight file; None: random weights, except where the backbone brings its own."""
+    """open_clip's tag, a weight file, or random; None where the backbone brings its own."""
     backbone_seed: int = 0
     """Seed of random backbone weights."""
     seed: int = 0
@@ -173,6 +174,9 @@ class TrainConfig:
     """Which segments are learnt from."""
     crops: CropPolicy = field(default_factory=CropPolicy)
     """How a segment becomes an input."""
+    auto_crops: bool = False
+    """Take of the common crops those that plain CLIP reads best, by its accuracy on a sample of the training segments;
+    a recipe says so by crops: auto."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     """What is done to a crop in training."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)

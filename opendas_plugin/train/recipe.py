@@ -3,6 +3,7 @@
 A recipe serves all methods: what it holds at the top goes before what a method is published with, and what it holds
 under a method's name is for this method alone, and goes before both. ``base: office`` starts from another recipe,
 built-in or a file beside this one, and changes what it holds; ``base: null`` says that the defaults are meant.
+``crops: auto`` has them chosen by the data.
 """
 
 from __future__ import annotations
@@ -25,17 +26,33 @@ from opendas_plugin.train.config import TrainConfig
 FOLDER = Path(__file__).parent.parent / "recipes"
 
 BASE = "base"
+CROPS, AUTO = "crops", "auto"
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
-def read_recipe(recipe: str | Path, method: str | None = None, changes: Mapping[str, Any] | None = None) -> TrainConfig:
+def default_recipe(backbone: str | None) -> str:
+    """The recipe for a backbone where none is named: ``office`` was tuned on office-tiny, and is for it alone."""
+    return "office" if backbone in (None, TrainConfig.backbone) else "clip"
+
+
+def describe(recipe: str | Path) -> str:
+    """A recipe in words for the log: its name, and what it starts from where it is a file."""
+    path, values = _read(recipe)
+    if path.parent == FOLDER:
+        return str(recipe)
+    return f"{recipe} (from {values.get(BASE) or 'the plain defaults'})"
+
+
+def read_recipe(
+    recipe: str | Path | None = None, method: str | None = None, changes: Mapping[str, Any] | None = None
+) -> TrainConfig:
     """Reads a recipe for one method.
 
     Args:
-        recipe: a file, or the name of a built-in recipe, such as ``office`` or ``paper``.
+        recipe: a file, or the name of a built-in recipe, such as ``office`` or ``paper``; None: the backbone's default.
         method: what to learn by; None: the one that the recipe names, or the default.
         changes: fields that go before all others, nested as in a recipe.
 
@@ -44,7 +61,7 @@ def read_recipe(recipe: str | Path, method: str | None = None, changes: Mapping[
         ConfigError: no such method, not YAML, an unknown field, or a value of another kind; the message has the name
             of the field.
     """
-    path, values = _read(recipe)
+    path, values = _read(recipe or default_recipe((changes or {}).get("backbone")))
     if BASE in values:
         values = _over_base(path, values, (path.resolve(),))
     elif path.parent != FOLDER:
@@ -53,9 +70,9 @@ def read_recipe(recipe: str | Path, method: str | None = None, changes: Mapping[
     common = {name: value for name, value in values.items() if name not in methods.names()}
     layers = methods.get(method).recipe, common, values.get(method) or {}, {"method": method}, changes or {}
     try:
-        return build(TrainConfig, functools.reduce(_merge, layers), str(path))
+        return build(TrainConfig, _with_auto_crops(functools.reduce(_merge, layers)), str(path))
     except ConfigError:
-        build(TrainConfig, changes or {}, "settings")  # a fault of the caller's is not the file's
+        build(TrainConfig, _with_auto_crops(changes or {}), "settings")  # a fault of the caller's is not the file's
         raise
 
 
@@ -92,8 +109,17 @@ def _over_base(path: Path, values: dict[str, Any], seen: tuple[Path, ...]) -> di
 @functools.cache
 def _say_start(path: Path) -> None:
     log.info(
-        "%s starts from the plain defaults, not from the recipe office; say so by base: null, or base: office", path
+        "%s says no base, so it starts from the plain defaults, not from a recipe; write base: clip (or another "
+        "recipe) into it to start from that, or base: null where the defaults are meant",
+        path,
     )
+
+
+def _with_auto_crops(values: Any) -> Any:
+    """``crops: auto`` as the field that says so; crops above it in the layers have taken its place."""
+    if isinstance(values, Mapping) and values.get(CROPS) == AUTO:
+        return {**{name: value for name, value in values.items() if name != CROPS}, "auto_crops": True}
+    return values
 
 
 def build(kind: type[T], values: Any, source: str, prefix: str = "") -> T:

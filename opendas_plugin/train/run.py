@@ -2,15 +2,15 @@
 
 One process, on a GPU if there is one::
 
-    python tools/train_prompts.py --data DIR --output-dir RUN
+    opendas-train --data DIR --output-dir RUN
 
 Four GPUs of one machine (or four processes on a CPU, with ``--device cpu``)::
 
-    torchrun --nproc_per_node 4 tools/train_prompts.py --data DIR --output-dir RUN
+    torchrun --no-python --nproc_per_node 4 opendas-train --data DIR --output-dir RUN
 
 Two machines of four, the data at the same path on both; the second has ``--node_rank 1``, else the same::
 
-    torchrun --nnodes 2 --node_rank 0 --nproc_per_node 4 --master_addr FIRST tools/train_prompts.py --data DIR ...
+    torchrun --no-python --nnodes 2 --node_rank 0 --nproc_per_node 4 --master_addr FIRST opendas-train --data DIR ...
 
 ``batch_size`` is that of all processes together, so their number changes the speed and, but for rounding, not the
 result. Only the first process writes and prints. After an interruption the same command with ``--resume`` goes on from
@@ -58,8 +58,8 @@ LOG = "log.jsonl"
 PROMPTS, OPTIMISER = "prompts:", "optimiser:"
 CACHE = "cache"
 """The milestone behind the last stage of a method that stores features."""
-WITHOUT_EFFECT = ("checkpoint_every", "workers")
-"""Fields that a resumed run may change."""
+WITHOUT_EFFECT = ("checkpoint_every", "workers", "auto_crops")
+"""Fields that a resumed run may change; what crops were chosen is compared."""
 
 
 def train(
@@ -140,6 +140,16 @@ def train(
         raise TrainingError("the frozen backbone has changed during training; this is a defect, please report it")
 
 
+def require_empty(output: Path) -> None:
+    """Checks that a new run's folder holds nothing.
+
+    Raises:
+        ConfigError: it holds something.
+    """
+    if output.is_dir() and any(output.iterdir()):
+        raise ConfigError(f"{output} is not empty; give `resume` to go on with the run in it, or choose another folder")
+
+
 def _identity(
     clip: OpenDASCLIP,
     data: TrainingData,
@@ -164,8 +174,8 @@ def _open(
     output: Path, clip: OpenDASCLIP, identity: Mapping[str, Any], resume: bool, stages: Sequence[str]
 ) -> Checkpoint:
     """The checkpoint to go on from; in a new run the one before its first step, which it writes."""
-    if not resume and output.is_dir() and any(output.iterdir()):
-        raise ConfigError(f"{output} is not empty; give `resume` to go on with the run in it, or choose another folder")
+    if not resume:
+        require_empty(output)
     remove_leftovers(output)
     checkpoint = Checkpoint.load(output) if resume else None
     if checkpoint is None:

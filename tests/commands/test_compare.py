@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -17,10 +18,13 @@ import torch
 from PIL import Image
 
 from opendas_plugin.commands.compare import main
+from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.files import read_json
+from opendas_plugin.runs import comparison_runs
 from opendas_plugin.runs.ablations import ABLATIONS
 from opendas_plugin.runs.comparison import Compare, host_summaries
-from opendas_plugin.runs.comparison_runs import COST
+from opendas_plugin.runs.comparison_runs import COST, with_crops
 
 RECIPE = """
 backbone: office-tiny
@@ -259,3 +263,25 @@ def test_a_row_is_named_after_its_recipe_and_no_two_alike(domain, tmp_path) -> N
     assert {job.title for job in options(domain, tmp_path, methods=(f"vpt@{first}",)).plan()} == {"vpt@b"}
     with pytest.raises(ConfigError, match="would share a folder; rename a recipe"):
         options(domain, tmp_path, methods=(f"vpt@{first}", f"vpt@{second}")).plan()
+
+
+def test_open_crops_are_chosen_once_for_all_rows(domain, tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text(f"base: clip\n{RECIPE}")
+    compare = Compare(domain, tmp_path / "out", recipe=str(tmp_path / "mine.yaml"), methods=("vpt", "lora@office"))
+    path, blocks, jobs = tmp_path / "out" / "crops.json", load_domain(domain), compare.plan()
+    found = with_crops(jobs, blocks, path)
+    chosen = read_json(path)["backbones"]["office-tiny None 0"]["chosen"]
+    assert [job.run.config.crops.to_dict() for job in found if job.title == "vpt"] == 3 * [chosen]
+    assert [job.run for job in found if job.title != "vpt"] == [job.run for job in jobs if job.title != "vpt"]
+    assert not any(job.run.config.auto_crops for job in found)
+    monkeypatch.setattr(comparison_runs, "choose_crops", lambda *_, **__: pytest.fail("chosen anew"))
+    assert with_crops(jobs, blocks, path) == found
+    with pytest.raises(ConfigError, match=r"crops\.json were chosen on other data"):
+        with_crops(jobs, dataclasses.replace(blocks, train=blocks.train[:3]), path)
+
+
+def test_the_common_recipe_follows_the_backbone(domain, tmp_path):
+    assert Compare(domain, tmp_path / "out").common_recipe == "office"
+    assert Compare(domain, tmp_path / "out", backbone="ViT-B-32", pretrained="openai").common_recipe == "clip"
+    rows = Compare(domain, tmp_path / "out", backbone="ViT-B-32", pretrained="random", methods=("vpt",)).plan()
+    assert all(job.run.recipe == "clip" and job.run.config.auto_crops for job in rows)

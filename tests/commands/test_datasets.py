@@ -38,7 +38,7 @@ def runs(tmp_path_factory, tiny_backbone):
     folder = tmp_path_factory.mktemp("datasets")
     recipe = folder / "quick.yaml"
     short = "visual: {epochs: 1}\ntext: {epochs: 1}\ntriplet: {enabled: false}"
-    recipe.write_text(f"backbone: {tiny_backbone}\nworkers: 0\n{short}")
+    recipe.write_text(f"backbone: {tiny_backbone}\npretrained: random\nworkers: 0\n{short}")
     for name, (make, flags) in DATASETS.items():
         root, data, run = make(folder / name), folder / "data" / name, folder / "runs" / name
         assert prepare_data.main([name, "--root", str(root), "--output", str(data), *flags]) == 0

@@ -17,6 +17,7 @@ from opendas_plugin.data.domain import load_domain
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.vocabulary import Vocabulary
+from tests.conftest import RANDOM
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}  # the checkout's package, whether it is installed or not
@@ -37,7 +38,7 @@ def call(domain, tiny_backbone, tmp_path, capsys):
     """Runs the command on the blocks; returns exit code, stdout, stderr and the output folder."""
 
     def run(*flags, data=domain, output=tmp_path / "out", backbone=tiny_backbone):
-        chosen = [] if backbone is None else ["--backbone", backbone]
+        chosen = [] if backbone is None else ["--backbone", backbone, *RANDOM]
         code = main(["classification", "--data", str(data), "--output", str(output), *chosen, *map(str, flags)])
         captured = capsys.readouterr()
         return code, captured.out, captured.err, Path(output)
@@ -58,7 +59,8 @@ def one_line(stderr):
 def test_zero_shot_prints_a_table_and_writes_report_and_run_json(call, domain):
     code, out, _, folder = call()
     assert code == 0
-    assert out.splitlines()[1].startswith("zero-shot")
+    assert out.splitlines()[0] == "backbone test-tiny with random weights of seed 0, crops keep 0.1 squash"
+    assert out.splitlines()[2].startswith("zero-shot")
     summary = summary_of(folder)
     assert summary["split"] == "val"
     assert summary["n_segments"] == len(load_domain(domain).val)
@@ -73,7 +75,7 @@ def test_zero_shot_prints_a_table_and_writes_report_and_run_json(call, domain):
 def test_adapter_brings_its_template_and_crop_policy_and_flags_override_them(call, adapter, tmp_path, caplog):
     code, out, _, folder = call("--adapter", adapter, backbone=None)
     assert code == 0
-    assert out.splitlines()[1].startswith("adapted")
+    assert out.splitlines()[2].startswith("adapted")
     summary = summary_of(folder)
     assert summary["template"] == "a blurred picture of a {}."
     assert summary["crop"] == {"background": "mean", "expand": 0.4, "resize": "center", "size": 32}
@@ -102,6 +104,31 @@ def test_base_from_counts_the_names_of_another_vocabulary_as_base(call, tmp_path
     rows = (folder / "per_class.csv").read_text().splitlines()[1:]
     kinds = {row.split(",")[0]: row.split(",")[1] for row in rows}
     assert {name for name, kind in kinds.items() if kind == "base"} == {"red block", "violet block"}
+
+
+def test_the_zero_shot_row_beside_an_adapter_has_its_backbone_template_and_crops(call, adapter, tmp_path, caplog):
+    flags = [
+        "--template",
+        "a blurred picture of a {}.",
+        "--background",
+        "mean",
+        "--expand",
+        "0.4",
+        "--resize",
+        "center",
+    ]
+    _, _, _, by_hand = call(*flags, output=tmp_path / "by hand")
+    code, out, _, folder = call("--adapter", adapter, "--zero-shot", backbone=None)
+    assert code == 0
+    assert out.splitlines()[0] == "backbone test-tiny with random weights of seed 0, crops mean 0.4 center"
+    assert out.splitlines()[2].startswith("zero-shot")
+    assert summary_of(folder) == summary_of(by_hand)
+    assert (folder / "predictions.jsonl").read_bytes() == (by_hand / "predictions.jsonl").read_bytes()
+    assert "another is used" not in caplog.text
+    _, out, _, _ = call("--adapter", adapter, "--zero-shot", "--background", "keep", backbone=None)
+    assert "crops keep 0.4 center" in out, "unless told otherwise"
+    code, _, err, _ = call("--zero-shot")
+    assert (code, "--zero-shot needs the --adapter" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from opendas_plugin.scenes.feature_source import FeatureSource
 from opendas_plugin.scenes.mask_features import save_features, save_masks
 from opendas_plugin.vocabulary import Vocabulary
 from tests.commands.instances import Files
+from tests.conftest import RANDOM
 
 
 class NamelessMasks:
@@ -46,7 +47,7 @@ class NamelessMasks:
 
     def run(self, *flags):
         given = [*self.files.flags("--features", self.folder / "features"), *map(str, flags)]
-        return main(given if "--adapter" in flags else [*given, "--backbone", self.backbone])
+        return main(given if "--adapter" in flags else [*given, "--backbone", self.backbone, *RANDOM])
 
 
 @pytest.fixture

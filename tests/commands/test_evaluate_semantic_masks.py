@@ -12,6 +12,7 @@ from PIL import Image
 from opendas_plugin.commands.evaluate import main
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval.masks import write_proposals
+from tests.conftest import RANDOM
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_masks_are_classified_first_and_their_maps_can_be_scored_again(masks, do
         return json.loads((tmp_path / output / "summary.json").read_text())
 
     flags = [part for pair in masks.items() for part in pair]
-    first = run("first", *flags, "--backbone", tiny_backbone, "--expand", "0")
+    first = run("first", *flags, "--backbone", tiny_backbone, *RANDOM, "--expand", "0")
     assert "zero-shot" in capsys.readouterr().out
     assert (first["n_masks"], first["n_images"], first["adapter"]) == (len(load_domain(domain).val), 3, None)
     assert first["crop"]["expand"] == 0
@@ -50,7 +51,7 @@ def test_masks_are_classified_first_and_their_maps_can_be_scored_again(masks, do
         key: first[key] for key in ("miou", "macc", "pacc", "hiou")
     }
     # every segment is one mask, so that the share of right pixels follows from the classification
-    assert main(["classification", "--data", str(domain), "--backbone", tiny_backbone, "--expand", "0",
+    assert main(["classification", "--data", str(domain), "--backbone", tiny_backbone, *RANDOM, "--expand", "0",
                  "--output", str(tmp_path / "names")]) == 0  # fmt: skip
     lines = [json.loads(line) for line in (tmp_path / "names" / "predictions.jsonl").read_text().splitlines()]
     areas = [segment.area for segment in load_domain(domain).val]
@@ -70,14 +71,14 @@ def test_pictures_without_masks_are_found_first_and_count_as_missed(masks, domai
         return code, json.loads(path.read_text()) if path.exists() else None
 
     flags = [part for pair in masks.items() for part in pair]
-    code, first = run("first", *flags, "--backbone", tiny_backbone)
+    code, first = run("first", *flags, "--backbone", tiny_backbone, *RANDOM)
     pixels = (np.array(Image.open((tmp_path / "truth" / bare).with_suffix(".png"))) != 255).sum()
     assert (code, first["n_images"], first["n_images_without_masks"]) == (0, 3, 1)
     assert first["n_unpredicted"] == pixels
     again = ("--predictions", tmp_path / "first" / first["predictions"], "--vocabulary", masks["--vocabulary"])
     assert run("again", *again)[1]["miou"] == first["miou"]
     Image.new("L", (96, 64)).save(tmp_path / "truth" / "nowhere.png")
-    assert run("third", *flags, "--backbone", tiny_backbone) == (1, None)
+    assert run("third", *flags, "--backbone", tiny_backbone, *RANDOM) == (1, None)
     assert "nowhere.png has neither masks nor a picture" in capsys.readouterr().err
     assert not (tmp_path / "third").exists()
 
@@ -108,7 +109,14 @@ def test_a_bad_label_map_is_found_before_masks_are_named(masks, tiny_backbone, t
     last = sorted((tmp_path / "truth").rglob("*.png"))[-1]
     spoil(last)
     given = ["--ground-truth", tmp_path / "truth", "--protocol", "detectron2", "--output", tmp_path / "out"]
-    flags = [*given, *(part for pair in masks.items() for part in pair), "--backbone", tiny_backbone]
+    flags = [
+        *given,
+        *(part for pair in masks.items() for part in pair),
+        "--backbone",
+        tiny_backbone,
+        "--pretrained",
+        "random",
+    ]
     assert main(["semantic", *map(str, flags)]) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert last.name in error and says in error

@@ -8,6 +8,7 @@ from opendas_plugin.commands.export_adapter import main
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.model.config import PromptConfig, WeightConfig
+from tests.conftest import RANDOM
 
 NAMES = ["desk", "door frame", "globe"]
 
@@ -72,6 +73,6 @@ def test_what_openais_format_cannot_say_is_refused(tmp_path, tiny_backbone, caps
     OpenDASCLIP.from_backbone(tiny_backbone, prompts=PromptConfig()).save_pretrained(adapter)
     assert main(["--to", "openai-clip", "--adapter", str(adapter), "--output", str(output)]) == 1
     assert "tokens beside the weights" in capsys.readouterr().err
-    assert main(["--to", "openai-clip", "--backbone", tiny_backbone, "--output", str(output)]) == 1
+    assert main(["--to", "openai-clip", "--backbone", tiny_backbone, *RANDOM, "--output", str(output)]) == 1
     assert "it lacks heads of width 64" in capsys.readouterr().err
     assert not output.exists()

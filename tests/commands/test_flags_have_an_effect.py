@@ -18,7 +18,7 @@ ALWAYS = {"device", "workers", "debug", "images_root"}
 MODEL = {"template", "background", "expand", "resize", "batch_size"}
 """What a model that crops looks at, however it is named."""
 VALUES = {
-    "adapter": ["adapter"], "backbone": ["ViT-B-16"], "pretrained": ["openai"], "backbone_seed": ["0"],
+    "adapter": ["adapter"], "backbone": ["office-tiny"], "pretrained": ["openai"], "backbone_seed": ["0"],
     "template": ["a {}"], "background": ["mean"], "expand": ["0.1"], "resize": ["squash"], "batch_size": ["64"],
     "split": ["val"], "base_from": ["v.json"], "steps": ["3"], "of": ["both"], "ignore": ["255"], "offset": ["0"],
     "prediction_offset": ["0"],
@@ -53,13 +53,13 @@ CALLS = {
     ),
     "classification, random weights": (
         evaluate,
-        words("classification --data d --output o --backbone ViT-B-16"),
-        MODEL | {"backbone_seed", "pretrained", "split", "ensemble", "base_from"},
+        words("classification --data d --output o --backbone ViT-B-16 --pretrained random"),
+        MODEL | {"backbone_seed", "split", "ensemble", "base_from"},
     ),
     "classification, adapter": (
         evaluate,
         words("classification --data d --output o --adapter a"),
-        MODEL | {"pretrained", "split", "calibrate", "base_from"},
+        MODEL | {"pretrained", "split", "calibrate", "base_from", "zero_shot"},
     ),
     "semantic, predictions": (
         evaluate,

@@ -21,7 +21,16 @@ ROOT = Path(__file__).parents[2]
 
 def test_writes_five_names_a_class_with_their_source(domain: Path, tiny_backbone: str, tmp_path: Path) -> None:
     output = tmp_path / "made" / "negatives.json"
-    flags = ["--vocabulary", str(domain / "vocabulary.json"), "--output", str(output), "--backbone", tiny_backbone]
+    flags = [
+        "--vocabulary",
+        str(domain / "vocabulary.json"),
+        "--output",
+        str(output),
+        "--backbone",
+        tiny_backbone,
+        "--pretrained",
+        "random",
+    ]
     assert main([*flags, "--device", "cpu"]) == 0
     vocabulary = Vocabulary.load(domain / "vocabulary.json")
     NegativeDatabase.load(output).validate(vocabulary)
@@ -123,7 +132,17 @@ def test_offline_names_in_place_of_answers_end_as_failed(openai_flags, tmp_path,
         return 200, completion("I would rather not.") if dumb and "thing c" in names else answer(request)
 
     with serve(respond) as address:
-        flags = [*openai_flags, "--base-url", address, "--backbone", tiny_backbone, "--device", "cpu"]
+        flags = [
+            *openai_flags,
+            "--base-url",
+            address,
+            "--backbone",
+            tiny_backbone,
+            "--pretrained",
+            "random",
+            "--device",
+            "cpu",
+        ]
         assert main(flags) == 1
         (*_, error) = capsys.readouterr().err.splitlines()
         assert "gave no 5 usable names for 2 of 9 classes (thing c, thing d)" in error and str(output) in error

@@ -20,7 +20,9 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 @pytest.fixture
 def flags(domain, tiny_backbone, tmp_path) -> list[str]:
     recipe = tmp_path / "quick.yaml"
-    recipe.write_text(f"backbone: {tiny_backbone}\nbatch_size: 4\nworkers: 0\nmethod: vpt\nvisual: {{epochs: 2}}")
+    recipe.write_text(
+        f"backbone: {tiny_backbone}\npretrained: random\nbatch_size: 4\nworkers: 0\nmethod: vpt\nvisual: {{epochs: 2}}"
+    )
     return ["--data", str(domain), "--output-dir", str(tmp_path / "run"), "--recipe", str(recipe), "--device", "cpu"]
 
 

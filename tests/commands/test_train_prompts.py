@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from opendas_plugin.commands.train_prompts import main, read_run
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import TrainingError
 from opendas_plugin.eval.predict import predict
@@ -33,7 +34,8 @@ NAMES = ("acc", "w_f1", "b_f1", "n_f1")
 def flags(domain: Path, tiny_backbone: str, tmp_path: Path) -> list[str]:
     recipe = tmp_path / "quick.yaml"
     recipe.write_text(
-        f"backbone: {tiny_backbone}\nbatch_size: 4\nworkers: 0\nvisual: {{epochs: 2}}\ntext: {{epochs: 2}}"
+        f"backbone: {tiny_backbone}\npretrained: random\nbatch_size: 4\nworkers: 0\n"
+        f"visual: {{epochs: 2}}\ntext: {{epochs: 2}}"
     )
     return ["--data", str(domain), "--output-dir", str(tmp_path / "run"), "--recipe", str(recipe), "--device", "cpu"]
 
@@ -113,6 +115,51 @@ def test_a_run_that_broke_off_is_resumed_to_the_same_adapter(flags, tmp_path, mo
     assert "give --resume" in capsys.readouterr().err
     assert main([*flags, "--resume", "--seed", "1"]) == 1
     assert "seed = 0, now it is 1" in capsys.readouterr().err
+
+
+def test_open_crops_are_chosen_once_and_written_down(flags, domain, tmp_path, monkeypatch, caplog, capsys) -> None:
+    caplog.set_level("INFO")
+    recipe = tmp_path / "quick.yaml"
+    recipe.write_text(f"base: clip\nmethod: vpt\n{recipe.read_text()}")
+    assert main(flags) == 0
+    run = tmp_path / "run"
+    first = caplog.messages[0]
+    assert first.startswith("device cpu, backbone test-tiny with random weights of seed 0, recipe ")
+    assert first.endswith("quick.yaml (from clip), method vpt")
+    choice = read(run / "crops.json")
+    rows = {
+        json.dumps({k: v for k, v in row.items() if k != "accuracy"}): row["accuracy"] for row in choice["accuracies"]
+    }
+    assert len(rows) == 8
+    assert rows[json.dumps(choice["chosen"])] == max(rows.values())
+    assert "crops chosen by plain CLIP's accuracy on 12 training segments: " in caplog.text
+    used = read(run / "adapter" / "adapter_config.json")["crop_policy"]
+    assert used == choice["chosen"] == read(run / "run.json")["config"]["config"]["crops"]
+    assert read(run / "before" / "summary.json")["crop"] == used
+    table = capsys.readouterr().out.splitlines()
+    crops = f"{used['background']} {used['expand']:g} {used['resize']}"
+    assert table[0] == f"backbone test-tiny with random weights of seed 0, crops {crops}"
+
+    monkeypatch.setattr(training, "choose_crops", lambda *_, **__: pytest.fail("chosen anew"))
+    (run / "checkpoint.safetensors").unlink()
+    whole = (run / "adapter" / "adapter.safetensors").read_bytes()
+    assert main([*flags, "--resume"]) == 0, "what was chosen is read again, even where nothing else is left"
+    assert (run / "adapter" / "adapter.safetensors").read_bytes() == whole
+    assert read_run([*flags, "--auto-crops"]).config.auto_crops
+    named = read_run([*flags, "--crops.background", "mean"]).config
+    assert (named.auto_crops, named.crops) == (False, CropPolicy("mean")), "crops that are named are not chosen"
+    assert main([*flags, "--auto-crops", "--crops.background", "mean"]) == 2
+    assert "--crops has no effect beside --auto-crops" in capsys.readouterr().err
+
+
+def test_the_default_recipe_is_said(domain, tiny_backbone) -> None:
+    office = read_run(["--data", str(domain)])
+    assert (office.recipe, office.config) == ("office", read_recipe("office"))
+    clip = read_run(["--data", str(domain), "--backbone", "ViT-B-32", "--pretrained", "openai"])
+    assert (clip.recipe, clip.config.backbone, clip.config.auto_crops) == ("clip", "ViT-B-32", True)
+    assert read_run(["--data", "d", "--backbone=ViT-B-32", "--pretrained", "openai"]).recipe == "clip"
+    named = read_run(["--data", "d", "--backbone", "ViT-B-32", "--pretrained", "openai", "--recipe", "office"])
+    assert (named.recipe, named.config.crops) == ("office", office.config.crops)
 
 
 def turn(path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval import plots
 from opendas_plugin.eval.comparison import (
@@ -61,6 +62,19 @@ def test_the_tables_hold_what_the_papers_do_and_mark_what_is_quoted() -> None:
     assert "*" not in base_and_novel_table([VPT], "rooms", quoted=False).markdown()
     assert accuracy_table([VPT], "rooms").rows[0] == ("vpt", "786,432", Figure(50.0, 0.0), Figure.of([40.0, 42.0]))
     assert [row[0] for row in difference_table([PLAIN, VPT, OURS], VPT, "rooms").rows] == ["zero_shot", "opendas"]
+
+
+def test_rows_with_other_crops_than_the_first_are_marked() -> None:
+    def row(title: str, crops: CropPolicy) -> System:
+        return System(title, 1, {0: {**score(30.0, 29.0, 31.0), "crop": crops.to_dict()}})
+
+    usual, other = row("zero_shot", CropPolicy("mean", 0.3)), row("opendas@paper", CropPolicy())
+    for table in (base_and_novel_table([usual, other], "x", quoted=False), accuracy_table([usual, other], "x")):
+        assert [line[0] for line in table.rows] == ["zero_shot", "opendas@paper (keep 0.1 squash crops)"]
+        assert "other ones than zero_shot (mean 0.3 squash)" in table.notes[0]
+    table = difference_table([usual, other], other, "x")
+    assert [line[0] for line in table.rows] == ["zero_shot (mean 0.3 squash crops)"]
+    assert difference_table([usual, usual], usual, "x").notes == ()
 
 
 def test_the_table_of_pipelines_takes_what_each_was_scored_by() -> None:

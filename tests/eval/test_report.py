@@ -116,6 +116,24 @@ def test_table_shows_percent_and_a_dash_for_what_was_not_scored():
     assert row.split() == ["zero-shot", "50.0", "41.3", "41.3", "-", "30.0", "-", "12"]
 
 
+def test_rows_with_other_crops_are_marked_and_equal_ones_said_once():
+    scores = {
+        "acc": 1.0,
+        "w_f1": 1.0,
+        "b_f1": 1.0,
+        "n_f1": None,
+        "macro_f1": 1.0,
+        "harmonic_f1": None,
+        "n_segments": 12,
+    }
+    mean, keep = ({**scores, "backbone": "X", "crop": CropPolicy(kind, 0.3).to_dict()} for kind in ("mean", "keep"))
+    caption, _, first, _ = format_table({"before": mean, "after": mean}).splitlines()
+    assert (caption, first.split()[0]) == ("backbone X, crops mean 0.3 squash", "before")
+    caption, _, first, second = format_table({"before": keep, "after": mean}).splitlines()
+    assert caption == "backbone X"
+    assert first.startswith("before (keep 0.3 squash crops)") and second.startswith("after (mean 0.3 squash crops)")
+
+
 def test_evaluation_writes_the_report_of_what_the_model_predicts(domain, tiny_backbone, tmp_path):
     blocks = load_domain(domain)
     clip = OpenDASCLIP.from_backbone(tiny_backbone)

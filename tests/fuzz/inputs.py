@@ -15,13 +15,13 @@ from PIL import Image
 from tests.commands.class_maps import LABELS, PREDICTED, save_json, save_maps
 from tests.commands.instances import NAMES as CLASSES_3D
 from tests.commands.instances import TRUTH, Files
-from tests.conftest import make_domain
+from tests.conftest import RANDOM, make_domain
 from tests.fuzz import oracles
 from tests.readers.test_coco import ANNOTATIONS, BLOB, HEIGHT, WIDTH
 from tests.readers.test_voc import LISTS, save
 from tests.train.conftest import RELATED
 
-MODEL = ["--backbone", "test-tiny", "--device", "cpu", "--workers", "0"]
+MODEL = ["--backbone", "test-tiny", *RANDOM, "--device", "cpu", "--workers", "0"]
 Figures = Callable[[Path], Any]
 
 
@@ -243,7 +243,8 @@ def make_features(folder: Path) -> None:
 
 def make_training(folder: Path) -> None:
     make_domain(folder)
-    recipe = "backbone: test-tiny\nworkers: 0\nbatch_size: 4\nprompts:\n  visual_tokens: 2\n  text_tokens: 2\n"
+    recipe = "backbone: test-tiny\npretrained: random\nworkers: 0\nbatch_size: 4\n"
+    recipe += "prompts:\n  visual_tokens: 2\n  text_tokens: 2\n"
     recipe += (
         "visual:\n  epochs: 1\n  lr_scale: 2.0\ntext:\n  epochs: 1\ntriplet:\n  enabled: true\n  mining: hardest\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.conftest import RANDOM
 from tests.data.layouts import make_ade20k, make_kitti360
 from tests.fuzz import oracles, oracles3d
 from tests.fuzz.inputs import (
@@ -115,8 +116,8 @@ TARGETS = {
     ),
     "instance3d features": Target(
         make_features, "evaluate",
-        (*INSTANCE3D, "--protocol", "scannet", "--features", "in/features", "--backbone", "test-tiny", "--device",
-         "cpu"),
+        (*INSTANCE3D, "--protocol", "scannet", "--features", "in/features", "--backbone", "test-tiny", *RANDOM,
+         "--device", "cpu"),
         summary_of(*INSTANCES), None,
     ),
     "training": Target(

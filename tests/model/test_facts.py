@@ -16,6 +16,7 @@ from opendas_plugin.crops import CropPolicy, PixelFormat
 from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.errors import AdapterError, BackboneError, ConfigError
 from opendas_plugin.labeller import Labeller
+from opendas_plugin.model import downloads
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.model.openai_format import save_openai_clip
@@ -36,6 +37,7 @@ def tag(monkeypatch, weights, tiny_backbone) -> str:
     """The tag of these weights in open_clip's table."""
     entry = {"url": f"https://host/{weights.name}", "hf_hub": "team/half/", **HALF}
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, tiny_backbone, {"half": entry})
+    monkeypatch.setattr(downloads, "unreachable", lambda address: None)
     monkeypatch.setattr(open_clip, "download_pretrained", lambda tag, **options: str(weights))
     return "half"
 
@@ -149,6 +151,7 @@ def test_openais_format_cannot_hold_other_pixels(tmp_path, monkeypatch):
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "ViT-B-32", {"half": entry})
     state = OpenDASCLIP.from_backbone("ViT-B-32").model.state_dict()
     torch.save(state, tmp_path / "w.pt")
+    monkeypatch.setattr(downloads, "unreachable", lambda address: None)
     monkeypatch.setattr(open_clip, "download_pretrained", lambda tag, **options: str(tmp_path / "w.pt"))
     with pytest.raises(BackboneError, match="lacks OpenAI's pixel mean"):
         save_openai_clip("ViT-B-32", tmp_path / "out.pt", "half")

@@ -37,11 +37,21 @@ def files(folder: Path) -> dict[str, bytes]:
 def adapted(domain, tiny_backbone, tmp_path_factory):
     """A run by the function."""
     folder = tmp_path_factory.mktemp("adapted") / "run"
-    return opendas.adapt(domain, folder, backbone=tiny_backbone, device="cpu", **QUICK)
+    return opendas.adapt(domain, folder, backbone=tiny_backbone, pretrained="random", device="cpu", **QUICK)
 
 
 def test_adapt_and_the_command_make_the_same_adapter_and_scores(adapted, domain, tiny_backbone, tmp_path):
-    flags = ["--data", str(domain), "--output-dir", str(tmp_path / "run"), "--backbone", tiny_backbone, *FLAGS]
+    flags = [
+        "--data",
+        str(domain),
+        "--output-dir",
+        str(tmp_path / "run"),
+        "--backbone",
+        tiny_backbone,
+        "--pretrained",
+        "random",
+        *FLAGS,
+    ]
     assert train_main(flags) == 0
     assert files(adapted.folder) == files(tmp_path / "run")
     assert adapted.adapter == adapted.folder / "adapter"
@@ -59,7 +69,7 @@ def test_evaluate_and_the_command_write_the_same_report(adapted, domain, tmp_pat
 
 
 def test_adapt_goes_on_from_an_adapter(adapted, domain, tiny_backbone, tmp_path):
-    settings = {**QUICK, "backbone": tiny_backbone, "device": "cpu"}
+    settings = {**QUICK, "recipe": "office", "backbone": tiny_backbone, "pretrained": "random", "device": "cpu"}
     still = {"visual": {"epochs": 1}, "text": {"epochs": 1}, "optimiser": {"lr": 1e-12, "warmup_epochs": 0}}
     again = opendas.adapt(domain, tmp_path / "again", start=adapted.adapter, **{**settings, **still})
     assert [*again.scores] == ["before", "start", "after_visual", "after"]
@@ -88,7 +98,13 @@ def test_adapt_goes_on_from_an_adapter(adapted, domain, tiny_backbone, tmp_path)
 def test_adapt_cannot_go_on_from_another_kind_of_adapter(adapted, domain, tiny_backbone, tmp_path, settings, says):
     with pytest.raises(OpenDASError, match=says):
         opendas.adapt(
-            domain, tmp_path, backbone=tiny_backbone, start=str(adapted.adapter), device="cpu", **{**QUICK, **settings}
+            domain,
+            tmp_path,
+            backbone=tiny_backbone,
+            pretrained="random",
+            start=str(adapted.adapter),
+            device="cpu",
+            **{**QUICK, **settings},
         )
 
 

@@ -38,7 +38,7 @@ def inputs(domain, tiny_backbone, tmp_path):
     write_room(tmp_path / "room")
     return {
         "evaluate_classification": (
-            evaluate.main, "classification", {"data": domain, "backbone": tiny_backbone, **CPU}
+            evaluate.main, "classification", {"data": domain, "backbone": tiny_backbone, "pretrained": "random", **CPU}
         ),
         "evaluate_semantic": (
             evaluate.main, "semantic",
@@ -47,7 +47,8 @@ def inputs(domain, tiny_backbone, tmp_path):
         "evaluate_semantic of masks": (
             evaluate.main, "semantic",
             {"masks": tmp_path / "masks.json", "images": domain, "vocabulary": domain / "vocabulary.json",
-             "ground_truth": labels, "protocol": "detectron2", "backbone": tiny_backbone, **CPU},
+             "ground_truth": labels, "protocol": "detectron2", "backbone": tiny_backbone, "pretrained": "random",
+             **CPU},
         ),
         "evaluate_instance3d": (
             evaluate.main, "instance3d",

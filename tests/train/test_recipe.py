@@ -44,7 +44,9 @@ def test_a_built_in_recipe_holds_only_what_differs(path: Path) -> None:
 
     def check(values: dict, config: dict, defaults: dict) -> None:
         for name, value in values.items():
-            if isinstance(value, dict):
+            if (name, value) == ("crops", "auto"):
+                assert config["auto_crops"] and not defaults["auto_crops"]
+            elif isinstance(value, dict):
                 check(value, config[name], defaults[name])
             else:
                 assert config[name] != defaults[name] or name == "scale", f"{name} is the default"
@@ -116,11 +118,33 @@ def test_a_recipe_may_start_from_another(tmp_path: Path) -> None:
 def test_a_recipe_without_a_base_says_where_it_starts(tmp_path: Path, caplog, text: str, said: bool) -> None:
     caplog.set_level("INFO")
     config = recipe(tmp_path, f"{text}batch_size: 8\nmethod: opendas")
-    assert ("starts from the plain defaults, not from the recipe office" in caplog.text) == said
+    assert ("mine.yaml says no base, so it starts from the plain defaults" in caplog.text) == said
     if "office" not in text:
         assert config == dataclasses.replace(TrainConfig(), batch_size=8)
     read_recipe("office")
     assert "office.yaml" not in caplog.text
+
+
+def test_crops_are_left_open_by_the_word_auto_until_a_layer_above_names_some(tmp_path: Path) -> None:
+    clip = read_recipe("clip")
+    assert clip.auto_crops and not read_recipe("office").auto_crops and not read_recipe("paper").auto_crops
+    assert (clip.augmentation, clip.triplet) == (Augmentation(), TripletConfig()), "the published losses without views"
+    assert (clip.visual.consistency, clip.text.consistency) == (10, 25)
+    mine = recipe(tmp_path, "base: clip\nvisual: {epochs: 2}")
+    assert mine == dataclasses.replace(clip, visual=dataclasses.replace(clip.visual, epochs=2))
+    named = recipe(tmp_path, "base: clip\ncrops: {expand: 0.2}")
+    assert (named.auto_crops, named.crops.expand, named.crops.background) == (False, 0.2, "keep")
+    assert recipe(tmp_path, "base: office\ncrops: auto").auto_crops
+    assert not read_recipe("clip", changes={"crops": {"background": "mean"}}).auto_crops
+    assert read_recipe("office", changes={"crops": "auto"}).auto_crops
+
+
+def test_the_default_recipe_follows_the_backbone() -> None:
+    assert read_recipe() == read_recipe("office") == read_recipe(None, changes={"backbone": "office-tiny"})
+    weights = {"backbone": "ViT-B-32", "pretrained": "openai"}
+    assert read_recipe(None, changes=weights) == dataclasses.replace(read_recipe("clip"), **weights)
+    assert read_recipe(None, "vpt", weights).visual.consistency == 10
+    assert read_recipe("office", changes=weights).crops == read_recipe("office").crops, "what is named is taken"
 
 
 def test_bases_that_cannot_be_used_are_named(tmp_path: Path) -> None:
