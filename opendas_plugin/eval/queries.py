@@ -12,7 +12,7 @@ from PIL import Image
 
 from opendas_plugin.classifier import TextClassifier
 from opendas_plugin.scenes.agreement import require_agreement
-from opendas_plugin.scenes.mask_features import sparse_masks
+from opendas_plugin.scenes.mask_arrays import sparse_masks
 from opendas_plugin.scenes.views import Projector, Views
 
 BEST = np.array([(230, 40, 40), (240, 130, 30), (240, 210, 50)])

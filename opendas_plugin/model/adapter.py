@@ -18,6 +18,8 @@ from opendas_plugin.files import atomic_file, atomic_folder, read_json, write_js
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.bounds import shortened
 
+PREFIX = "opendas:"
+"""What the name of an adapter begins with where names of plain CLIPs are expected, and may begin with elsewhere."""
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter.safetensors"
 MAX_CONFIG = 32 << 20
@@ -139,16 +141,17 @@ def find_folder(path_or_id: str | Path, **hub_options: Any) -> Path:
     """Returns a local adapter folder, fetched from the Hugging Face Hub where no such folder is here.
 
     Args:
-        path_or_id: a folder, or a hub id such as ``name/adapter``.
+        path_or_id: a folder, or a hub id such as ``name/adapter``; ``opendas:`` before it is left out.
         hub_options: ``revision``, ``cache_dir``, ``token``, ``local_files_only``, ``force_download``.
 
     Raises:
         MissingFileError: there is neither.
     """
+    path_or_id = str(path_or_id).removeprefix(PREFIX)
     if Path(path_or_id).is_dir():
         return Path(path_or_id)
     try:
-        return Path(snapshot_download(str(path_or_id), allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], **hub_options))
+        return Path(snapshot_download(path_or_id, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], **hub_options))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".:")
         raise MissingFileError(

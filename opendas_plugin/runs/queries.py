@@ -17,7 +17,8 @@ from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.scenes.feature_records import check_pair, scene_inputs
 from opendas_plugin.scenes.folder import find_cloud, open_scene
-from opendas_plugin.scenes.mask_features import read_features, read_masks, sparse_masks
+from opendas_plugin.scenes.mask_arrays import read_masks, sparse_masks
+from opendas_plugin.scenes.mask_features import read_features
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from opendas_plugin.scenes.views import Intrinsics
 

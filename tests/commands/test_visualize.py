@@ -10,7 +10,8 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.scenes.feature_records import describe
 from opendas_plugin.scenes.feature_source import FeatureSource
-from opendas_plugin.scenes.mask_features import save_features, sparse_masks
+from opendas_plugin.scenes.mask_arrays import sparse_masks
+from opendas_plugin.scenes.mask_features import save_features
 from opendas_plugin.scenes.pointcloud import read_ply
 from tests.integrations.openmask3d.scenes import SIZE, write_room
 

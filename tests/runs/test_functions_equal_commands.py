@@ -107,7 +107,8 @@ def test_query_and_its_command_find_the_same(tmp_path, capsys):
     from opendas_plugin.model.adapted_clip import OpenDASCLIP
     from opendas_plugin.scenes.feature_records import describe
     from opendas_plugin.scenes.feature_source import FeatureSource
-    from opendas_plugin.scenes.mask_features import save_features, sparse_masks
+    from opendas_plugin.scenes.mask_arrays import sparse_masks
+    from opendas_plugin.scenes.mask_features import save_features
 
     scene = write_room(tmp_path / "room")
     clip = OpenDASCLIP.from_backbone("office-tiny")

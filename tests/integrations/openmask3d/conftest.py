@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from opendas_plugin.model.openai_format import save_openai_clip
-from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.scenes.mask_arrays import save_masks
 from opendas_plugin.scenes.pointcloud import write_ply
 from tests.integrations.openmask3d.scenes import make_scene
 from tests.integrations.ovseg.conftest import adapted, clip_state

@@ -213,7 +213,7 @@ def one_error(log):
     ],
 )
 def test_bad_input_is_one_sentence_before_the_work(room, tmp_path, override, message):
-    from opendas_plugin.scenes.mask_features import save_masks
+    from opendas_plugin.scenes.mask_arrays import save_masks
 
     save_masks(room / "none_masks.pt", np.zeros((3020, 0)))
     (room / "damaged.pt").write_bytes(b"PK")
