@@ -18,7 +18,7 @@ from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.agreement import find_fault
 from opendas_plugin.scenes.folder import find_cloud, open_scene
-from opendas_plugin.scenes.mask_features import read_masks, sparse_masks
+from opendas_plugin.scenes.mask_arrays import read_masks, sparse_masks
 from opendas_plugin.scenes.pointcloud import read_ply
 from opendas_plugin.scenes.views import Intrinsics, Projector
 

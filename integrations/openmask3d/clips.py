@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from opendas_plugin.model.checkpoint import is_torchscript, read_state
+from opendas_plugin.model.loading import clip_name
 from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class ClipLoader:
 
     def __call__(self, name: str, device: str | torch.device = "", *args: Any, **kwargs: Any) -> Any:
         """As ``clip.load``: the model, and the preprocessing of a PIL image. An adapter is read once, not a scene."""
-        name = self.always or name
+        name = clip_name(self.always or name)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         key = (name, str(device))
         if self._kept is None or self._kept[0] != key:

@@ -18,20 +18,15 @@ from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.files import atomic_folder
 from opendas_plugin.model.devices import pick_device
-from opendas_plugin.model.loading import load
+from opendas_plugin.model.loading import clip_name, load
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.agreement import require_agreement
 from opendas_plugin.scenes.feature_records import describe, scene_inputs
 from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene, read_intrinsic
-from opendas_plugin.scenes.mask_features import (
-    finished_features,
-    read_masks,
-    save_features,
-    save_masks,
-    sparse_masks,
-)
+from opendas_plugin.scenes.mask_arrays import read_masks, save_masks, sparse_masks
+from opendas_plugin.scenes.mask_features import finished_features, save_features
 from opendas_plugin.scenes.pointcloud import fuse, geometric_masks, read_ply, write_ply
 from opendas_plugin.scenes.views import Intrinsics, Projector, Views
 
@@ -50,7 +45,8 @@ class Features(Run[str]):
     output: Path
     """The .npy file to write; a .json of the same stem says what computed it."""
     clip: str = "office-tiny"
-    """opendas:ADAPTER, MODEL/TAG such as ViT-L-14/openai, a file in OpenAI's format, or office-tiny."""
+    """opendas:ADAPTER (a folder needs no opendas:), MODEL/TAG such as ViT-L-14/openai, a file in OpenAI's format, or
+    office-tiny."""
     predictor: Kind = "boxes"
     """What finds a mask in a picture; boxes: no network, the box around its visible points."""
     sam_type: str = "vit_h"
@@ -80,7 +76,7 @@ class Features(Run[str]):
         """See :meth:`Run.check`."""
         if self.output.suffix != ".npy":
             raise ConfigError(f"`output` should be a .npy file, got {self.output}")
-        if self.crops == "adapter" and not self.clip.startswith(PREFIX):
+        if self.crops == "adapter" and not clip_name(self.clip).startswith(PREFIX):
             raise ConfigError("`crops` adapter needs `clip` opendas:ADAPTER")
 
     def unused(self) -> Mapping[str, str]:
@@ -94,7 +90,7 @@ class Features(Run[str]):
         extraction = Extraction(views, points, read_masks(self.masks), self.how, force=self.force)
         device = pick_device(self.device)
         model, preprocess = load(self.clip, device)
-        source = FeatureSource(self.clip, model)
+        source = FeatureSource(clip_name(self.clip), model)
         names = ("crops", "predictor", "seed", "intrinsics", "depth_scale", "every", "sam_type")
         settings = asdict(self.how) | {name: getattr(self, name) for name in names}
         described = describe(source, extraction.projector.masks, settings)

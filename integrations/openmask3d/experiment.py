@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from integrations.openmask3d.features import Extraction, FeatureSettings, Policy
 from integrations.openmask3d.surfaces import fill_regions
 from opendas_plugin.commands.common import command_line, parse
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.errors import ConfigError
+from opendas_plugin.errors import ConfigError, OpenDASError
 from opendas_plugin.eval.instance_files import Classes, read_classes, read_names, read_truth
 from opendas_plugin.eval.instance_report import ScoredScene, evaluate_instances
 from opendas_plugin.eval.mask_names import FEATURES, MASKS, NamedScenes
@@ -36,7 +37,8 @@ from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.feature_records import describe, scene_inputs
 from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene
-from opendas_plugin.scenes.mask_features import finished_features, read_masks, save_features
+from opendas_plugin.scenes.mask_arrays import read_masks
+from opendas_plugin.scenes.mask_features import finished_features, save_features
 from opendas_plugin.scenes.pointcloud import read_ply
 from opendas_plugin.scenes.proposals3d import check_scene
 from opendas_plugin.vocabulary import Vocabulary
@@ -77,16 +79,23 @@ class Experiment(Run[str]):
         """Computes the features and scores them; returns the table."""
         contestants, policy = load_contestants(self)
         scenes = read_names(self.masks / "scenes.txt")
+        about = f"{len(scenes)} scenes of {self.data}, masks of {self.masks}, {policy}"
+        clips = {one.title: str(one) for one in contestants}
+        legend = "\n".join([about, *(f"{title}: {clip}" for title, clip in clips.items())])
+        logger.info("%s", legend)
         require_writable(self.output)
         for scene in tqdm(scenes, desc="features", unit="scene", disable=None):
             for kind in KINDS:
-                compute_features(self, scene, kind, contestants, policy)
+                with named(f"{scene}, {kind}"):
+                    compute_features(self, scene, kind, contestants, policy)
         summaries = {
             contestant.title: {kind: score(self, scenes, kind, contestant) for kind in KINDS}
             for contestant in contestants
         }
-        table = format_summaries(summaries)
-        write_json(self.output / "summary.json", {"crop": policy.to_dict(), "scenes": len(scenes), **summaries})
+        table = f"{legend}\n\n{format_summaries(summaries)}"
+        write_json(
+            self.output / "summary.json", {"crop": policy.to_dict(), "scenes": len(scenes), "clips": clips, **summaries}
+        )
         write_text(self.output / "table.txt", table + "\n")
         record.write(self.output)
         return table
@@ -101,6 +110,23 @@ class Contestant:
     clip: OpenDASCLIP
     source: FeatureSource
     template: str
+
+    def __str__(self) -> str:
+        backbone, adapter = self.clip.backbone.title, self.source.adapter
+        return backbone if adapter is None else f"{adapter} ({self.clip.config.method}) on {backbone}"
+
+
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """Says what an error is about.
+
+    Raises:
+        OpenDASError: as it comes, with ``what`` before it.
+    """
+    try:
+        yield
+    except OpenDASError as error:
+        raise type(error)(f"{what}: {error}") from error
 
 
 def experiment(argv: Sequence[str]) -> None:
@@ -125,7 +151,7 @@ def load_contestants(options: Experiment) -> tuple[list[Contestant], CropPolicy]
     source = FeatureSource(first.backbone.name, plain)
     found = [Contestant("plain CLIP", options.output / "plain", plain, source, template)]
     for number, (adapter, clip) in enumerate(zip(options.adapters, clips, strict=True), 1):
-        source = FeatureSource(f"{PREFIX}{adapter}", clip)
+        source = FeatureSource(f"{PREFIX}{adapter.removeprefix(PREFIX)}", clip)
         found.append(Contestant(f"adapter {number}", options.output / f"adapter{number}", clip, source, template))
     return found, (first.config.crop_policy or CropPolicy()).at(first.image_size)
 
@@ -184,10 +210,10 @@ def score(options: Experiment, scenes: Sequence[str], kind: str, contestant: Con
     clip = contestant.clip
     texts = Vocabulary(classes.names, template=contestant.template).texts()
     classifier, folder = clip.classifier(clip.tokenize(texts)), contestant.folder / kind
-    named = NamedScenes(options.masks / kind, folder, contestant.source, classifier, classes)
+    names = NamedScenes(options.masks / kind, folder, contestant.source, classifier, classes)
     oracle = OracleScores(classes, novel) if kind == "oracle" else None
     summary = evaluate_instances(
-        _scenes(options, scenes, named, classes, oracle),
+        _scenes(options, scenes, names, classes, oracle),
         scored,
         folder,
         protocol="scannet",
@@ -195,7 +221,7 @@ def score(options: Experiment, scenes: Sequence[str], kind: str, contestant: Con
         about={"adapter": contestant.source.adapter, "masks": kind, "template": contestant.template},
         oracle=oracle,
     )
-    named.write_predictions(folder)
+    names.write_predictions(folder)
     return summary
 
 
@@ -222,11 +248,12 @@ def _figures(summary: Mapping[str, Mapping[str, Any]]) -> NDArray[np.float64]:
 
 
 def _scenes(
-    options: Experiment, scenes: Sequence[str], named: NamedScenes, classes: Classes, oracle: OracleScores | None
+    options: Experiment, scenes: Sequence[str], names: NamedScenes, classes: Classes, oracle: OracleScores | None
 ) -> Iterator[ScoredScene]:
     for scene in scenes:
-        truth = read_truth(options.data / "ground_truth" / f"{scene}.txt")
-        masks = named.read(scene, len(truth))
-        if oracle is not None:
-            oracle.add(masks, truth)
+        with named(f"{names.source}, {scene}"):
+            truth = read_truth(options.data / "ground_truth" / f"{scene}.txt")
+            masks = names.read(scene, len(truth))
+            if oracle is not None:
+                oracle.add(masks, truth)
         yield ScoredScene(scene, truth, masks.instances(classes.ids))

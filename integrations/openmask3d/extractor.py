@@ -17,12 +17,15 @@ from integrations.openmask3d.clips import ClipLoader
 from integrations.openmask3d.features import Crop, Extraction, FeatureSettings, LevelCrops, PolicyCrops
 from integrations.openmask3d.predictors import Predictor
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.errors import ConfigError
+from opendas_plugin.errors import ConfigError, MissingFileError, OpenDASError
 from opendas_plugin.files import read_json
+from opendas_plugin.model.loading import clip_name
 from opendas_plugin.scenes.feature_records import describe, record_path, scene_inputs
 from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 from opendas_plugin.scenes.folder import check_numbering, find_views
+from opendas_plugin.scenes.mask_arrays import sparse_masks
 from opendas_plugin.scenes.mask_features import finished_features
+from opendas_plugin.scenes.views import Intrinsics, Views
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +71,8 @@ def read_overrides(arguments: Sequence[str]) -> Overrides:
     Raises:
         ConfigError: an unknown name, or a value that cannot be.
     """
-    adapted = any(f"={PREFIX}" in argument for argument in arguments)
+    adapted = any(clip_name(value).startswith(PREFIX) for value in _clips(arguments))
+    given: set[str] = set()
     found = Overrides(extractor="ours" if adapted else "host")
     known = [field.name for field in fields(Overrides)]
     for argument in arguments:
@@ -81,10 +85,78 @@ def read_overrides(arguments: Sequence[str]) -> Overrides:
         if value not in _CHOICES.get(name, (value,)) or (name not in _CHOICES and not value.isdecimal()):
             raise ConfigError(f"expected {' or '.join(_CHOICES.get(name, ['a whole number']))} for {key}, got {value}")
         read: Any = value == "true" if name in ("resume", "force") else value if name in _CHOICES else int(value)
-        found = replace(found, **{name: read})
+        found, given = replace(found, **{name: read}), {*given, name}
+    if found.extractor == "host" and (idle := sorted(given - {"extractor", "seed"})):
+        raise ConfigError(
+            f"+opendas.{idle[0]} has no effect in OpenMask3D's own extractor; leave it out, or add "
+            "+opendas.extractor=ours"
+        )
     if found.crops == "adapter" and not adapted:
         raise ConfigError("+opendas.crops=adapter needs an adapter: external.clip_model=opendas:FOLDER")
     return found
+
+
+def _clips(arguments: Sequence[str]) -> list[str]:
+    """The values of ``external.clip_model=``."""
+    parts = [argument.lstrip("+").partition("=") for argument in arguments]
+    return [value for key, _, value in parts if key == "external.clip_model"]
+
+
+def require_sam(overrides: Overrides, checkpoint: str) -> None:
+    """Looks for SAM's weights before the work starts.
+
+    Raises:
+        MissingFileError: they are needed and not there.
+    """
+    if overrides.predictor == "sam" and not Path(checkpoint).is_file():
+        ours = " +opendas.extractor=ours" if overrides.extractor == "host" else ""
+        raise MissingFileError(
+            f"no weights of SAM at {checkpoint} (external.sam_checkpoint); download them, or choose "
+            f"+opendas.predictor=boxes{ours}, the box around the visible points, which needs none"
+        )
+
+
+def read_views(host: Mapping[str, Any], scaling: Intrinsics) -> Views:
+    """The pictures of the scene that ``FeaturesExtractor`` is given.
+
+    Raises:
+        MissingFileError, DataError: a file is missing, or cannot be used.
+    """
+    camera, images = host["camera"], host["images"]
+    return find_views(
+        [str(i) for i in images.indices],
+        poses=Path(camera.poses_path),
+        colour=Path(images.images_path),
+        colour_suffix=images.extension,
+        depth=Path(camera.depths_path),
+        depth_suffix=camera.extension_depth,
+        intrinsic=camera.intrinsic,
+        intrinsic_size=tuple(camera.intrinsic_original_resolution),
+        depth_scale=float(camera.depth_scale),
+        scaling=scaling,
+    )
+
+
+def describe_host(
+    source: FeatureSource, host: Mapping[str, Any], how: Mapping[str, Any], seed: int | None
+) -> dict[str, Any]:
+    """The record of features that OpenMask3D's own extractor computes.
+
+    Args:
+        source: the CLIP.
+        host: the arguments of ``FeaturesExtractor`` by name.
+        how: those of its ``extract_features``.
+        seed: of the points that SAM is given.
+    """
+    masks, points = host["masks"].masks, host["pointcloud"].points
+    settings = {key: value for key, value in how.items() if key not in ("out_folder", "save_crops")}
+    described = describe(source, sparse_masks(masks, len(masks)), {"extractor": "host", "seed": seed, **settings})
+    try:
+        views = read_views(host, "upstream")
+        described["inputs"] = scene_inputs(views, points, sam=host["sam_checkpoint"]).record()
+    except OpenDASError as error:  # OpenMask3D goes on with it all the same
+        logger.warning("the features' record will not say which pictures, poses and cloud they are of: %s", error)
+    return described
 
 
 class Extractor:
@@ -102,20 +174,9 @@ class Extractor:
             host: the arguments of ``FeaturesExtractor`` by name.
         """
         self.overrides, self.host = overrides, host
-        camera, images = host["camera"], host["images"]
-        check_numbering(camera.poses_path)
-        self.views = find_views(
-            [str(i) for i in images.indices],
-            poses=Path(camera.poses_path),
-            colour=Path(images.images_path),
-            colour_suffix=images.extension,
-            depth=Path(camera.depths_path),
-            depth_suffix=camera.extension_depth,
-            intrinsic=camera.intrinsic,
-            intrinsic_size=tuple(camera.intrinsic_original_resolution),
-            depth_scale=float(camera.depth_scale),
-            scaling=overrides.intrinsics,
-        )
+        check_numbering(host["camera"].poses_path)
+        require_sam(overrides, host["sam_checkpoint"])
+        self.views = read_views(host, overrides.intrinsics)
         self.load_sam = functools.partial(load_sam, host["device"], host["sam_model_type"], host["sam_checkpoint"])
         self.model, self.preprocess = clips(host["clip_model"], host["device"])
         self.clip = clips.loaded or FeatureSource(host["clip_model"], self.model)

@@ -26,7 +26,7 @@ from integrations.openmask3d.regions import Region, draw_points, find_regions, g
 from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, PixelFormat, crop
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.scenes.agreement import require_agreement
-from opendas_plugin.scenes.mask_features import sparse_masks
+from opendas_plugin.scenes.mask_arrays import sparse_masks
 from opendas_plugin.scenes.views import Projector, Views, best_views
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,11 @@ class Extraction:
         if unseen:
             share = 100 * unseen / counts.shape[1]
             logger.warning(
-                "%d of %d masks are seen in no picture (%.0f%%): their features are 0", unseen, counts.shape[1], share
+                "%d of %d masks are seen in no picture (%.0f%%) of %s: their features are 0",
+                unseen,
+                counts.shape[1],
+                share,
+                self.projector.views.colour[0].parent,
             )
         best = best_views(counts, self.settings.top_k)
         draws = draw_points(best, counts, self.settings.rounds, self.settings.points, rng)

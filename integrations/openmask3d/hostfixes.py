@@ -13,25 +13,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from opendas_plugin.scenes.mask_features import safe_kinds
+from opendas_plugin.scenes.mask_arrays import read_values
 
 logger = logging.getLogger(__name__)
 _told: set[str] = set()
 
 
 def fix_libraries() -> None:
-    """Mends what torch and numpy have changed since."""
-    allowed = torch.serialization.get_safe_globals()
-    missing = [kind for kind in safe_kinds() if kind not in allowed]
-    if missing:
-        torch.serialization.add_safe_globals(missing)  # masks stay readable; all other pickled code stays refused
-        tell("torch.load refuses OpenMask3D's mask files: numpy arrays are allowed, nothing else")
+    """Mends what numpy has changed since."""
     if not hasattr(np, "in1d"):
         setattr(np, "in1d", lambda first, second, **options: np.isin(np.ravel(first), second, **options))  # noqa: B010
         tell(f"numpy {np.__version__} lacks np.in1d: set to np.isin")
+
+
+def read_host_masks(path: str | Path) -> NDArray[Any]:
+    """A mask file as OpenMask3D's code goes on with it: an array of numpy's (N, M), whatever kind of file it is.
+
+    Raises:
+        MissingFileError, DataError: see :func:`~opendas_plugin.scenes.mask_arrays.read_values`.
+    """
+    tell("torch.load refuses OpenMask3D's mask files, numpy arrays: they are read for it, and other kinds too")
+    masks = read_values(path)
+    return masks if isinstance(masks, np.ndarray) else (masks > 0).toarray().astype(np.float16)
 
 
 def make_folder(path: str | Path) -> None:

@@ -15,18 +15,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from integrations.openmask3d import hostfixes
 from integrations.openmask3d.clips import ClipLoader
-from integrations.openmask3d.extractor import Extractor, Overrides, random_state, read_overrides
+from integrations.openmask3d.extractor import (
+    Extractor,
+    Overrides,
+    describe_host,
+    random_state,
+    read_overrides,
+    require_sam,
+)
+from integrations.openmask3d.hostfiles import HostFiles
 from opendas_plugin.errors import MissingDependencyError
-from opendas_plugin.scenes.feature_records import check_pair, describe
 from opendas_plugin.scenes.feature_source import FeatureSource
-from opendas_plugin.scenes.mask_features import save_features, sparse_masks
 
-FEATURES = "_openmask3d_features.npy"
 logger = logging.getLogger("integrations.openmask3d")
 
 
@@ -57,24 +61,22 @@ def install(
     clip.load = clips
     if host_fixes:
         hostfixes.fix_libraries()
-    np.load = _checking_load(np.load, clips)
+    files = HostFiles(clips, host_fixes=host_fixes)
     if features:
-        _install_features(clips, overrides, host_fixes)
+        _install_features(clips, overrides, files)
     return clips
 
 
-def _install_features(clips: ClipLoader, overrides: Overrides, host_fixes: bool) -> None:
+def _install_features(clips: ClipLoader, overrides: Overrides, files: HostFiles) -> None:
     _import("segment_anything", "segment-anything")
     load = importlib.import_module("openmask3d.data.load")
     host: Any = importlib.import_module("openmask3d.mask_features_computation.features_extractor")
-    described: dict[str, Any] = {}
-    if host_fixes:
+    if files.host_fixes:
         host.run_sam = hostfixes.accept_empty_masks(host.run_sam)
     if overrides.extractor == "ours":
         load.Images.load_images = lambda images, indices: _Undecoded(images, indices)
-    _remember_path(load.InstanceMasks3D)
-    _replace_extractor(host, overrides, clips, described, host_fixes)
-    np.save = _recording_save(np.save, described)
+    _read_masks(load.InstanceMasks3D, files.host_fixes)
+    _replace_extractor(host, overrides, clips, files)
 
 
 class _Undecoded(Sequence[Any]):
@@ -90,20 +92,23 @@ class _Undecoded(Sequence[Any]):
         return Image.open(self.paths[index]).convert("RGB")
 
 
-def _remember_path(kind: type) -> None:
+def _read_masks(kind: type, host_fixes: bool) -> None:
+    """Reads masks of every form, and keeps their path, of which the features' name is made."""
     construct: Callable[..., None] = kind.__init__  # type: ignore[misc]
 
     @functools.wraps(construct)
     def construct_with_path(self: Any, masks_path: str) -> None:
-        construct(self, masks_path)
+        if host_fixes:
+            self.masks = hostfixes.read_host_masks(masks_path)
+            self.num_masks = self.masks.shape[1]
+        else:
+            construct(self, masks_path)
         self.opendas_path = masks_path
 
     kind.__init__ = construct_with_path  # type: ignore[misc]
 
 
-def _replace_extractor(
-    host: Any, overrides: Overrides, clips: ClipLoader, described: dict[str, Any], host_fixes: bool
-) -> None:
+def _replace_extractor(host: Any, overrides: Overrides, clips: ClipLoader, files: HostFiles) -> None:
     kind = host.FeaturesExtractor
     construct, extract = kind.__init__, kind.extract_features
     load_sam = functools.lru_cache(maxsize=1)(host.initialize_sam_model)  # one SAM for all scenes
@@ -112,56 +117,31 @@ def _replace_extractor(
     @functools.wraps(construct)
     def construct_ours(self: Any, *args: Any, **kwargs: Any) -> None:
         arguments = names.bind(self, *args, **kwargs).arguments
+        files.described.clear()
         if overrides.extractor == "host":
+            require_sam(overrides, arguments["sam_checkpoint"])
             construct(self, *args, **kwargs)
-            masks = arguments["masks"].masks
-            source = clips.loaded or FeatureSource(arguments["clip_model"], self.clip_model)
-            settings = {"extractor": "host", "seed": overrides.seed}
-            described.update(describe(source, sparse_masks(masks, len(masks)), settings))
+            self.opendas_host = arguments
         else:
             self.opendas = Extractor(overrides, clips, load_sam, arguments)
 
     @functools.wraps(extract)
     def extract_ours(self: Any, *args: Any, **kwargs: Any) -> Any:
         bound = inspect.signature(extract).bind(self, *args, **kwargs)
-        if host_fixes:
+        bound.arguments.pop("self")
+        if files.host_fixes:
             hostfixes.make_folder(bound.arguments["out_folder"])
         if overrides.extractor == "host":
             if overrides.seed is not None:
                 random_state(None).seed(overrides.seed)
+            source = clips.loaded or FeatureSource(self.opendas_host["clip_model"], self.clip_model)
+            files.described.update(describe_host(source, self.opendas_host, bound.arguments, overrides.seed))
             return extract(self, *args, **kwargs)
-        bound.arguments.pop("self")
         features = self.opendas.extract(**bound.arguments)
-        described.update(self.opendas.described)
+        files.described.update(self.opendas.described)
         return features
 
     kind.__init__, kind.extract_features = construct_ours, extract_ours
-
-
-def _recording_save(save: Callable[..., None], described: dict[str, Any]) -> Callable[..., None]:
-    """``np.save`` that writes features whole or not at all, with their record; other files as before."""
-
-    @functools.wraps(save)
-    def save_recorded(file: Any, array: Any, *args: Any, **kwargs: Any) -> None:
-        if described and isinstance(file, str | Path) and str(file).endswith(FEATURES):
-            save_features(file, array, described)
-        else:
-            save(file, array, *args, **kwargs)
-
-    return save_recorded
-
-
-def _checking_load(load: Callable[..., Any], clips: ClipLoader) -> Callable[..., Any]:
-    """``np.load`` that refuses mask features of another CLIP than the texts'; other files as before."""
-
-    @functools.wraps(load)
-    def load_checked(file: Any, *args: Any, **kwargs: Any) -> Any:
-        array = load(file, *args, **kwargs)
-        if clips.loaded is not None and isinstance(file, str | Path) and str(file).endswith("features.npy"):
-            check_pair(file, array, clips.loaded)
-        return array
-
-    return load_checked
 
 
 def _import(name: str, package: str) -> Any:

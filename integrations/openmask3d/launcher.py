@@ -101,14 +101,14 @@ def find_root(script: Path) -> Path:
 
 def _with_template(path: Path, arguments: Sequence[str], clip_model: str | None) -> list[str]:
     """The evaluation's arguments with the adapter's text template, unless one is given."""
-    from opendas_plugin.scenes.feature_source import PREFIX
+    from opendas_plugin.model.adapter import PREFIX, find_folder, read_config
+    from opendas_plugin.model.loading import clip_name
 
     given = any(argument.split("=")[0] == "--sentence_structure" for argument in arguments)
-    if given or clip_model is None or not clip_model.startswith(PREFIX) or not path.name.startswith("run_eval"):
+    adapted = clip_model is not None and clip_name(clip_model).startswith(PREFIX)
+    if given or clip_model is None or not adapted or not path.name.startswith("run_eval"):
         return list(arguments)
-    from opendas_plugin.model.adapter import find_folder, read_config
-
-    template = read_config(find_folder(clip_model.removeprefix(PREFIX))).template
+    template = read_config(find_folder(clip_model)).template
     logger.info("texts are those of the adapter's template %r; --sentence_structure changes it", template)
     return [*arguments, "--sentence_structure", template]
 

@@ -53,7 +53,8 @@ def run_command(command: Callable[[list[str]], None], argv: Sequence[str] | None
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("opendas_plugin").setLevel(logging.INFO)  # open_clip's own remarks are no concern of a user
+    for ours in ("opendas_plugin", "integrations"):  # open_clip's own remarks are no concern of a user
+        logging.getLogger(ours).setLevel(logging.INFO)
     try:
         command(arguments)
         sys.stdout.flush()

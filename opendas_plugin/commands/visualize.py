@@ -18,5 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def visualize(argv: Sequence[str]) -> None:
     """Reads the sub-command from ``argv``, runs it and prints what was found."""
     run = parse_subcommand({"query": Query}, argv, prog=PROGRAM, description="Shows what an adapter sees.")
-    for match in run(command_line(PROGRAM, argv)):
-        print(f"mask {match.mask:4d}   cosine {match.cosine:.4f}   {match.points} points")
+    for found in run(command_line(PROGRAM, argv)):
+        print('"{}": cosines of the masks from {:.4f} to {:.4f}'.format(found.text, *found.span))
+        for match in found.best:
+            print(f"  {match.rank}. mask {match.mask:4d}   cosine {match.cosine:.4f}   {match.points} points")

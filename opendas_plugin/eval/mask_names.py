@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.instance3d import Instance
@@ -17,7 +18,7 @@ from opendas_plugin.eval.instance_files import Classes
 from opendas_plugin.files import write_text
 from opendas_plugin.scenes.feature_records import check_pair
 from opendas_plugin.scenes.feature_source import FeatureSource
-from opendas_plugin.scenes.mask_features import read_array, read_masks, sparse_masks
+from opendas_plugin.scenes.mask_arrays import read_array, read_masks, sparse_masks
 
 MASKS, FEATURES = "{}_masks.pt", "{}_openmask3d_features.npy"
 """OpenMask3D's names for a scene's files."""
@@ -31,12 +32,12 @@ class NamedMasks:
     """The masks of a scene and what their features say of the names.
 
     Attributes:
-        masks: (N, M), above 0 where a point belongs to a mask.
+        masks: bool (N, M), which points belong to which mask.
         seen: (S,) the masks with a feature; the others were seen in no picture.
         cosines: (S, C) of their features with the names' texts.
     """
 
-    masks: NDArray
+    masks: sparse.csc_matrix
     seen: NDArray[np.int64]
     cosines: NDArray[np.float32]
 
@@ -47,7 +48,12 @@ class NamedMasks:
             class_ids: the id of each name.
         """
         for column, best in zip(self.seen.tolist(), self.cosines.argmax(axis=1).tolist(), strict=True):
-            yield Instance(np.flatnonzero(self.masks[:, column] > 0), class_ids[best], 1.0)
+            yield Instance(self.points(column), class_ids[best], 1.0)
+
+    def points(self, column: int) -> NDArray[np.int64]:
+        """The points of one mask, in order."""
+        start, end = self.masks.indptr[column : column + 2]
+        return np.sort(self.masks.indices[start:end]).astype(np.int64)
 
     def true_numbers(self, truth: NDArray[np.int64]) -> NDArray[np.int64]:
         """The ground truth's number of each seen mask, (S,), which has to be exactly that instance.
@@ -57,9 +63,9 @@ class NamedMasks:
         """
         numbers = []
         for column in self.seen.tolist():
-            inside = self.masks[:, column] > 0
+            inside = self.points(column)
             covered = np.unique(truth[inside])
-            if len(covered) != 1 or covered[0] == 0 or (truth == covered[0]).sum() != inside.sum():
+            if len(covered) != 1 or covered[0] == 0 or (truth == covered[0]).sum() != len(inside):
                 raise DataError(f"mask {column} is not one instance of the ground truth; leave `oracle` out")
             numbers.append(int(covered[0]))
         return np.array(numbers, dtype=np.int64)
@@ -96,8 +102,8 @@ class NamedScenes:
         for path in (masks_path, features_path):
             if not path.is_file():
                 raise MissingFileError(f"{path} does not exist; compute the masks and features of every scene first")
-        masks, features = np.asarray(read_masks(masks_path)), read_array(features_path, "compute it")
-        if masks.ndim != 2 or masks.shape[0] != points:
+        masks, features = read_masks(masks_path), read_array(features_path, "compute it")
+        if masks.shape[0] != points:
             raise DataError(f"{masks_path} has the shape {masks.shape}, but the ground truth has {points} points")
         if len(features) != masks.shape[1]:
             raise DataError(f"{features_path} has {len(features)} features for the {masks.shape[1]} masks of {scene}")
@@ -113,7 +119,7 @@ class NamedScenes:
         write_text(output / "predictions.jsonl", "".join(f"{line}\n" for line in self.lines))
 
 
-def name_masks(masks: NDArray, features: NDArray, classifier: Classifier) -> NamedMasks:
+def name_masks(masks: sparse.spmatrix, features: NDArray, classifier: Classifier) -> NamedMasks:
     """Compares features (M, D) with the names; a row of zeros is a mask (N, M) that no picture shows.
 
     Raises:
@@ -124,4 +130,4 @@ def name_masks(masks: NDArray, features: NDArray, classifier: Classifier) -> Nam
     seen = np.flatnonzero(features.any(axis=1))
     with torch.no_grad():
         cosines = classifier(torch.from_numpy(features[seen]).float())
-    return NamedMasks(masks, seen, cosines.cpu().numpy())
+    return NamedMasks(masks.tocsc(), seen, cosines.cpu().numpy())

@@ -1,109 +1,110 @@
-"""A text against the masks of a scene: which fit best, and what they look like."""
+"""Texts against the masks of a scene: how well each fits, and in which colours they are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from scipy import sparse
 
 from opendas_plugin.classifier import TextClassifier
-from opendas_plugin.scenes.agreement import require_agreement
-from opendas_plugin.scenes.mask_features import sparse_masks
-from opendas_plugin.scenes.views import Projector, Views
 
-BEST = np.array([(230, 40, 40), (240, 130, 30), (240, 210, 50)])
-"""RGB of the first, the second, and all further masks."""
-_THRESHOLD = 0.2  # metres between a visible point and the depth map's surface, as OpenMask3D has it
+BEST = np.array([(213, 94, 0), (0, 114, 178), (240, 228, 66), (204, 121, 167), (86, 180, 233), (0, 0, 0)], np.uint8)
+"""RGB of the first to the fifth mask, and of all further ones: those five of Okabe and Ito's colours (2008) that stay
+furthest apart for whoever sees no red, no green or no blue."""
+_RAMP = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], np.float64)
+"""RGB from the lowest to the highest cosine: matplotlib's viridis."""
+_NO_MASK = 225
 
 
 @dataclass(frozen=True)
 class Match:
-    """A mask that fits a text: its column, the cosine of its feature and the text's, and its points, if counted."""
+    """A mask that fits a text: its rank from 1, its column, the cosine of both features, and its number of points."""
 
+    rank: int
     mask: int
     cosine: float
-    points: int = 0
+    points: int
 
 
-def best_masks(text: TextClassifier, features: NDArray, count: int) -> list[Match]:
-    """The ``count`` masks whose features (M, D) are nearest to the one text, best first; those without one never."""
-    seen = np.flatnonzero(features.any(axis=1))
-    cosines = text.cosines(torch.from_numpy(features[seen]))[:, 0].numpy()
-    order = np.argsort(-cosines, kind="stable")[:count]
-    return [Match(int(seen[i]), float(cosines[i])) for i in order]
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a scene's masks say to one text.
+
+    Attributes:
+        text: what was asked.
+        best: the masks that fit best, best first.
+        cosines: (M,) of all masks; NaN for those without a feature.
+    """
+
+    text: str
+    best: Sequence[Match]
+    cosines: NDArray[np.float64]
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The lowest and the highest cosine."""
+        return float(np.nanmin(self.cosines)), float(np.nanmax(self.cosines))
+
+
+def answer(texts: TextClassifier, features: NDArray, masks: sparse.csr_matrix, count: int) -> list[Answer]:
+    """For each text the ``count`` masks whose features (M, D) are nearest to it; those without one are never found.
+
+    Args:
+        texts: T texts.
+        features: (M, D), 0 for a mask that no picture shows.
+        masks: (N, M), of which the points are counted.
+        count: how many.
+    """
+    seen, sizes = np.flatnonzero(features.any(axis=1)), np.asarray(masks.getnnz(axis=0))
+    found = texts.cosines(torch.from_numpy(features[seen])).numpy().astype(np.float64)
+    answers = []
+    for column, text in enumerate(texts.classes):
+        cosines = np.full(len(features), np.nan)
+        cosines[seen] = found[:, column]
+        order = seen[np.argsort(-found[:, column], kind="stable")[:count]]
+        best = [Match(rank, int(m), float(cosines[m]), int(sizes[m])) for rank, m in enumerate(order, 1)]
+        answers.append(Answer(text, best, cosines))
+    return answers
+
+
+def colour_of(rank: int) -> tuple[int, int, int]:
+    """RGB of the mask of a rank, which counts from 1."""
+    red, green, blue = BEST[min(rank, len(BEST)) - 1].tolist()
+    return red, green, blue
 
 
 def colour_masks(colours: NDArray[np.uint8], masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Colours (N, 3) with masks (N, K), best first, painted over, and all else halfway to grey."""
+    """Colours (N, 3) with masks (N, K), best first, painted over, and all else halfway to a light grey."""
     grey = colours.mean(axis=1, keepdims=True)
-    painted = (0.35 * colours + 0.35 * grey + 70).astype(np.uint8)
-    for rank in reversed(range(masks.shape[1])):
-        painted[masks[:, rank]] = BEST[min(rank, len(BEST) - 1)]
+    painted = (0.2 * colours + 0.3 * grey + 110).astype(np.uint8)
+    for place in reversed(range(masks.shape[1])):
+        painted[masks[:, place]] = colour_of(place + 1)
     return painted
 
 
-def picture_matches(
-    views: Views,
-    points: NDArray,
-    colours: NDArray[np.uint8],
-    masks: NDArray[np.bool_],
-    order: Iterable[int],
-    *,
-    force: bool = False,
-) -> Image.Image:
-    """Draws each mask (N, K), best first, in a row: the picture that shows most of it, and the cloud from there.
+def heat(masks: sparse.csr_matrix, found: Answer) -> NDArray[np.uint8]:
+    """A colour (N, 3) for each point: the highest cosine of its masks; light grey where it has none with a feature.
 
     Args:
-        views: the scene's pictures.
-        points: (N, 3), metres.
-        colours: (N, 3), by :func:`colour_masks`.
-        masks: as there.
-        order: the pictures to choose from, perhaps with a progress bar.
-        force: go on where the points do not fit the depth maps.
-
-    Raises:
-        DataError: they do not.
+        masks: (N, M).
+        found: the answer to a text.
     """
-    projector = Projector(views, points, sparse_masks(masks, len(points)), _THRESHOLD)
-    best = projector.counts(order).argmax(axis=0)
-    require_agreement(projector, force=force)
-    height, width = views.size
-    sheet = Image.new("RGB", (2 * width, height * masks.shape[1]))
-    for rank, view in enumerate(best.tolist()):
-        photo = np.array(Image.fromarray(views.read_colour(view)).resize((width, height), Image.Resampling.BILINEAR))
-        owners, pixels = projector.mask_pixels(projector.visible(view))
-        tint = _thickened(pixels[owners == rank], (height, width))
-        photo[tint] = (0.4 * photo[tint] + 0.6 * BEST[min(rank, len(BEST) - 1)]).astype(np.uint8)
-        sheet.paste(Image.fromarray(photo), (0, rank * height))
-        sheet.paste(Image.fromarray(splat(projector, view, colours)), (width, rank * height))
-    return sheet
+    pairs = masks.tocoo()
+    known = np.isfinite(found.cosines[pairs.col])
+    best = np.full(masks.shape[0], -np.inf)
+    np.maximum.at(best, pairs.row[known], found.cosines[pairs.col[known]])
+    colours = np.full((len(best), 3), _NO_MASK, dtype=np.uint8)
+    low, high = found.span
+    inside = np.isfinite(best)
+    colours[inside] = ramp((best[inside] - low) / max(high - low, 1e-9))
+    return colours
 
 
-def splat(projector: Projector, view: int, colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The cloud as a picture's camera sees it, (H, W, 3): a square of 3 x 3 pixels a point, the near ones on top."""
-    height, width = projector.views.size
-    image = np.full((height, width, 3), 255, dtype=np.uint8)
-    x, y, z = projector.views.scaled_intrinsic @ projector.extrinsics[view] @ projector.homogeneous.T
-    front = np.flatnonzero(z > 0.05)
-    front = front[np.argsort(-z[front], kind="stable")]
-    column, row = (x[front] / z[front]), (y[front] / z[front])
-    inside = (column >= 1) & (row >= 1) & (column < width - 1) & (row < height - 1)
-    front, column, row = front[inside], column[inside].astype(int), row[inside].astype(int)
-    nearest = np.full((height, width), -1)
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            np.maximum.at(nearest, (row + down, column + right), np.arange(len(front)))  # later is nearer
-    image[nearest >= 0] = colours[front[nearest[nearest >= 0]]]
-    return image
-
-
-def _thickened(pixels: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Pixels (row * width + column) and those right beside them, bool (H, W)."""
-    mask = np.zeros(size, dtype=bool)
-    mask.flat[pixels] = True
-    padded = np.pad(mask, 1)
-    return np.logical_or.reduce([padded[i : i + size[0], j : j + size[1]] for i in range(3) for j in range(3)])
+def ramp(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Colours (n, 3) of values (n,) from 0 to 1."""
+    at = np.linspace(0, 1, len(_RAMP))
+    return np.stack([np.interp(values, at, channel) for channel in _RAMP.T], axis=-1).round().astype(np.uint8)

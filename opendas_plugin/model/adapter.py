@@ -20,6 +20,8 @@ from opendas_plugin.model.bounds import shortened
 from opendas_plugin.model.downloads import unreachable
 from opendas_plugin.model.naming import CONFIG_FILE, no_adapter
 
+PREFIX = "opendas:"
+"""What the name of an adapter begins with where names of plain CLIPs are expected, and may begin with elsewhere."""
 WEIGHTS_FILE = "adapter.safetensors"
 MAX_CONFIG = 32 << 20
 
@@ -140,20 +142,21 @@ def find_folder(path_or_id: str | Path, **hub_options: Any) -> Path:
     """Returns a local adapter folder, fetched from the Hugging Face Hub where no such folder is here.
 
     Args:
-        path_or_id: a folder, or a hub id such as ``name/adapter``.
+        path_or_id: a folder, or a hub id such as ``name/adapter``; ``opendas:`` before it is left out.
         hub_options: ``revision``, ``cache_dir``, ``token``, ``local_files_only``, ``force_download``.
 
     Raises:
         MissingFileError: there is neither.
     """
-    if (reason := no_adapter(str(path_or_id))) is not None:
+    path_or_id = str(path_or_id).removeprefix(PREFIX)
+    if (reason := no_adapter(path_or_id)) is not None:
         raise MissingFileError(reason)
     if Path(path_or_id).is_dir():
         return Path(path_or_id)
     silent = unreachable(constants.ENDPOINT)  # what was fetched before is still here
     options = {**hub_options, "local_files_only": True} if silent else hub_options
     try:
-        return Path(snapshot_download(str(path_or_id), allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], **options))
+        return Path(snapshot_download(path_or_id, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE], **options))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = silent or str(error).splitlines()[0].rstrip(".:")
         raise MissingFileError(

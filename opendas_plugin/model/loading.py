@@ -10,10 +10,11 @@ import torch
 
 from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.adapter import PREFIX
 from opendas_plugin.model.interfaces import OpenAIView
 from opendas_plugin.model.naming import OFFICE_TINY, RANDOM, is_model, similar, tags
 
-ADAPTER = "opendas:"
+ADAPTER = PREFIX
 """What the name of an adapter begins with where names of plain CLIPs are expected."""
 _OPENAI_NAMES = {  # what clip.available_models() lists, under open_clip's names
     "ViT-B/32": "ViT-B-32",
@@ -26,6 +27,12 @@ _OPENAI_NAMES = {  # what clip.available_models() lists, under open_clip's names
     "RN50x16": "RN50x16",
     "RN50x64": "RN50x64",
 }
+
+
+def clip_name(name: str | Path) -> str:
+    """The name of a CLIP with ``opendas:`` before a folder, which is an adapter's; any other name as it is."""
+    name = str(name)
+    return f"{PREFIX}{name}" if not name.startswith(PREFIX) and Path(name).is_dir() else name
 
 
 def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIView, Callable[..., torch.Tensor]]:
@@ -43,9 +50,9 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIVi
     Returns:
         the model, float32, with OpenAI's ``forward``, and its transform of a PIL image into pixels (3, S, S).
     """
-    name = str(name)
-    if name.startswith(ADAPTER) or Path(name).is_dir():
-        clip = OpenDASCLIP.from_pretrained(name.removeprefix(ADAPTER), device=device)
+    name = clip_name(name)
+    if name.startswith(PREFIX):
+        clip = OpenDASCLIP.from_pretrained(name, device=device)
         if clip.is_conditional:
             raise AdapterError(
                 f"{name}: the {clip.config.method} adapter has no text features of its own, since they depend on the "
@@ -71,8 +78,8 @@ def load_clip(name: str | Path, device: str | torch.device = "cpu") -> OpenDASCL
     is_adapter = Path(text).is_dir() or (
         "/" in text and not Path(text).is_file() and text not in _OPENAI_NAMES and model not in open_clip.list_models()
     )
-    if text.startswith(ADAPTER) or is_adapter:
-        return OpenDASCLIP.from_pretrained(text.removeprefix(ADAPTER), device=device)
+    if text.startswith(PREFIX) or is_adapter:
+        return OpenDASCLIP.from_pretrained(text, device=device)
     return OpenDASCLIP.from_backbone(*_backbone(text), device=device)
 
 

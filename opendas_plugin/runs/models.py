@@ -70,7 +70,8 @@ class ClipRun(Run[Result]):
 
     def source(self, clip: OpenDASCLIP) -> FeatureSource:
         """The model as the source of 3D features, by the name that their record knows it by."""
-        return FeatureSource(f"{PREFIX}{self.adapter}" if self.adapter else clip.backbone.name, clip)
+        adapter = (self.adapter or "").removeprefix(PREFIX)
+        return FeatureSource(f"{PREFIX}{adapter}" if adapter else clip.backbone.name, clip)
 
 
 @dataclass(frozen=True)

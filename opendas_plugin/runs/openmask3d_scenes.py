@@ -35,7 +35,8 @@ class OpenMask3D(Run[dict[Path, int | None]]):
     scenes: Path
     """File with the scenes, one a line."""
     proposals: Path | None = None
-    """Folder with class-agnostic masks: <scene>.npy (points, masks), or <scene>.txt in ScanNet++'s format."""
+    """Folder with class-agnostic masks (points, masks): <scene>.npy, .npz or _masks.pt, or <scene>.txt in ScanNet++'s
+    format."""
     source: Source = "iphone"
     """The phone's pictures, or the dslr's, straightened."""
     every: int = 20
@@ -86,9 +87,9 @@ class OpenMask3D(Run[dict[Path, int | None]]):
 
     def _write(self, scene: ScanNetPPScene, is_there: bool) -> int | None:
         if self.proposals is not None:
-            array = self.proposals / f"{scene.name}.npy"
-            masks = self.output / "masks" / f"{scene.name}_masks.pt"
-            export_masks(scene, masks, array if array.is_file() else self.proposals)
+            files = [self.proposals / f"{scene.name}{ending}" for ending in (".npy", ".npz", "_masks.pt")]
+            found = next((file for file in files if file.is_file()), self.proposals)
+            export_masks(scene, self.output / "masks" / f"{scene.name}_masks.pt", found)
         if is_there:
             return None
         with atomic_folder(self.output / scene.name) as temporary:

@@ -1,34 +1,40 @@
-"""A free text asked of a 3D scene."""
+"""Free texts asked of a 3D scene."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import KW_ONLY, asdict, dataclass, replace
+import re
+from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from opendas_plugin.classifier import TextClassifier
 from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.eval.queries import Match, best_masks, colour_masks, picture_matches
+from opendas_plugin.eval.queries import Answer, answer, colour_masks, heat
+from opendas_plugin.eval.query_pictures import draw_answer
 from opendas_plugin.files import atomic_file, write_json
 from opendas_plugin.runs.models import ClipRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
+from opendas_plugin.scenes.agreement import require_agreement
 from opendas_plugin.scenes.feature_records import check_pair, scene_inputs
 from opendas_plugin.scenes.folder import find_cloud, open_scene
-from opendas_plugin.scenes.mask_features import read_features, read_masks, sparse_masks
+from opendas_plugin.scenes.mask_arrays import read_masks, sparse_masks
+from opendas_plugin.scenes.mask_features import read_features
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
-from opendas_plugin.scenes.views import Intrinsics
+from opendas_plugin.scenes.views import Intrinsics, Projector
 
 logger = logging.getLogger(__name__)
+_THRESHOLD = 0.2  # metres between a visible point and the depth map's surface, as OpenMask3D has it
 
 
 @dataclass(frozen=True)
-class Query(ClipRun[list[Match]]):
-    """Finds the masks of a scene that fit a text, and writes a coloured cloud, a picture and their scores.
+class Query(ClipRun[list[Answer]]):
+    """Finds the masks of a scene that fit a text, and writes coloured clouds, a picture and their scores.
 
-    The result is the masks, best first.
+    Several texts are asked at once, each with a folder of its own in the output. The result is an answer a text.
     """
 
     _: KW_ONLY
@@ -36,14 +42,14 @@ class Query(ClipRun[list[Match]]):
     """Folder with color/, depth/, pose/, intrinsic/ and one .ply, as OpenMask3D reads it."""
     features: Path
     """The masks' features, a .npy file with its .json beside, computed by the same model."""
-    text: str
-    """What to look for, as a whole text: "a photo of a desk.", or just "a door frame"."""
+    text: tuple[str, ...]
+    """What to look for, as whole texts: "a photo of a desk.", or just "a desk"."""
     output: Path
-    """Folder for query.ply, query.png, query.json and run.json."""
+    """Folder for query.png, query.ply (the best masks), heat.ply (all masks by cosine), query.json and run.json."""
     masks: Path | None = None
     """Mask file; default: the one *_masks.pt in the scene's folder."""
     best: int = 5
-    """How many masks are coloured; the first three are in the picture."""
+    """How many masks are coloured; the first five have a colour and a row in the picture each."""
     depth_scale: float = 1000.0
     """What a metre is in the depth maps."""
     every: int = 1
@@ -53,15 +59,24 @@ class Query(ClipRun[list[Match]]):
     force: bool = False
     """Go on although the points do not fit the depth maps; `opendas-openmask3d check` shows what is wrong."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given: Any = self.text
+        if isinstance(given, str):
+            object.__setattr__(self, "text", (given,))
+
     def check(self) -> None:
         """See :meth:`Run.check`."""
         if self.best < 1:
             raise ConfigError(f"`best` must be 1 or more, got {self.best}")
+        for text in self.text or ("",):
+            if not text.strip():
+                raise ConfigError(f"`text` must say what to look for, such as 'a desk'; got {text!r}")
         super().check()
         if self.masks is None:
             self.mask_file()
 
-    def work(self, record: RunRecord) -> list[Match]:
+    def work(self, record: RunRecord) -> list[Answer]:
         """Looks, writes what was found and returns it."""
         self.say()
         views = open_scene(self.scene, self.depth_scale, every=self.every, scaling=self.intrinsics)
@@ -71,27 +86,41 @@ class Query(ClipRun[list[Match]]):
         clip = self.clip()
         check_pair(self.features, features, self.source(clip), masks, scene_inputs(views, points))
         unseen = int((~features.any(axis=1)).sum())
+        if unseen == len(features):
+            raise DataError(f"{self.features} holds zeros alone: no picture shows any mask")
         if unseen:
             share = 100 * unseen / len(features)
             logger.warning(
                 "%d of %d masks (%.0f%%) are seen in no picture and never found", unseen, len(features), share
             )
-        found = best_masks(TextClassifier(clip, [self.text], "{}"), features, self.best)
-        if not found:
-            raise DataError(f"{self.features} holds zeros alone: no picture shows any mask")
-        chosen = masks[:, [match.mask for match in found]].toarray()
-        painted = colour_masks(colours, chosen)
-        order = tqdm(range(len(views)), desc="pictures", unit="picture", disable=None)
-        picture = picture_matches(views, points, painted, chosen[:, :3], order, force=self.force)
-        with atomic_file(self.output / "query.png") as temporary:
-            picture.save(temporary, "PNG")
-        write_ply(self.output / "query.ply", points, painted)
-        sizes = chosen.sum(axis=0).tolist()
-        found = [replace(match, points=size) for match, size in zip(found, sizes, strict=True)]
-        rows = [asdict(match) for match in found]
-        write_json(self.output / "query.json", {"text": self.text, "best": rows})
+        answers = answer(TextClassifier(clip, self.text, "{}"), features, masks, self.best)
+        chosen = sorted({match.mask for found in answers for match in found.best})
+        projector = Projector(views, points, masks[:, chosen], _THRESHOLD)
+        counts = projector.counts(tqdm(range(len(views)), desc="pictures", unit="picture", disable=None))
+        require_agreement(projector, force=self.force)
+        columns = {mask: column for column, mask in enumerate(chosen)}
+        best_view = {mask: int(counts[:, column].argmax()) for mask, column in columns.items()}
+        for folder, found in zip(self.folders(), answers, strict=True):
+            painted = colour_masks(colours, masks[:, [match.mask for match in found.best]].toarray())
+            heated = heat(masks, found)
+            picture = draw_answer(projector, best_view, columns, found, painted, heated)
+            with atomic_file(folder / "query.png") as temporary:
+                picture.save(temporary, "PNG")
+            write_ply(folder / "query.ply", points, painted)
+            write_ply(folder / "heat.ply", points, heated)
+            rows = [asdict(match) for match in found.best]
+            low, high = found.span
+            about = {"text": found.text, "lowest_cosine": low, "highest_cosine": high}
+            write_json(folder / "query.json", {**about, "best": rows})
         record.write(self.output)
-        return found
+        return answers
+
+    def folders(self) -> list[Path]:
+        """The folder of each text's files: the output itself where there is one text alone."""
+        if len(self.text) == 1:
+            return [self.output]
+        words = [re.sub(r"\W+", "_", text).strip("_")[:60] for text in self.text]
+        return [self.output / f"{number}_{word}" for number, word in enumerate(words, 1)]
 
     def mask_file(self) -> Path:
         """The mask file: the given one, or the only one of the scene's folder.

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from opendas_plugin.crops import CropPolicy
+from opendas_plugin.model.adapter import PREFIX
 from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.model.config import Interpolation
 
-PREFIX = "opendas:"
 _ACTIVATIONS = ("GELU", "QuickGELU")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 
 from opendas_plugin.data.images import IMAGE_SUFFIXES, read_upright
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.files import find_files, read_lines
+from opendas_plugin.files import read_lines
 from opendas_plugin.scenes.views import Intrinsics, Views
+
+log = logging.getLogger(__name__)
 
 
 def find_frames(folder: str | Path) -> list[tuple[int, Path]]:
@@ -24,7 +27,8 @@ def find_frames(folder: str | Path) -> list[tuple[int, Path]]:
         DataError: two files of one number.
     """
     folder = Path(folder)
-    frames = sorted((int(path.stem), path) for path in folder.glob("*.txt") if path.stem.isdecimal())
+    files = folder.iterdir() if folder.is_dir() else ()
+    frames = sorted((int(p.stem), p) for p in files if p.stem.isdecimal() and p.suffix.lower() == ".txt")
     if not frames:
         raise MissingFileError(f"{folder} holds no poses; expected 4x4 camera-to-world matrices as 0.txt, 1.txt and on")
     for (number, path), (following, other) in itertools.pairwise(frames):
@@ -106,7 +110,7 @@ def find_views(
     *,
     poses: Path,
     colour: Path,
-    colour_suffix: str,
+    colour_suffix: str | None,
     depth: Path,
     depth_suffix: str,
     intrinsic: NDArray,
@@ -116,18 +120,20 @@ def find_views(
 ) -> Views:
     """The pictures of the named frames, ``<folder>/<name><suffix>`` each, every file of which is there.
 
+    Suffixes may be in upper case. A colour picture without the given suffix may have another; None: any. How many
+    frames have no pose (lost tracking, so that they show nothing) is logged.
+
     Raises:
         MissingFileError: a picture is missing.
-        DataError: a pose cannot be used, or a metre is nothing in the depth maps.
+        DataError: a pose cannot be used, no frame has one, two files are of one picture, or a metre is nothing in the
+            depth maps.
     """
     if not 0 < depth_scale < np.inf:
         raise DataError(f"depth_scale must be above 0, got {depth_scale}; 1000 is for depth maps in millimetres")
-    colours, depths = ([folder / f"{name}{suffix}" for name in names]
-                       for folder, suffix in ((colour, colour_suffix), (depth, depth_suffix)))  # fmt: skip
-    for path in (*colours, *depths):
-        if not path.is_file():
-            raise MissingFileError(f"{path} does not exist; every pose needs a colour picture and a depth map")
-    matrices = np.array([read_pose(poses / f"{name}.txt") for name in names]).reshape(-1, 4, 4)
+    colours = find_pictures(colour, names, colour_suffix, IMAGE_SUFFIXES)
+    depths = find_pictures(depth, names, depth_suffix)
+    matrices = np.array([read_pose(path) for path in find_pictures(poses, names, ".txt")]).reshape(-1, 4, 4)
+    _tell_lost(poses, names, matrices)
     return Views(colours, depths, matrices, intrinsic, intrinsic_size, depth_scale, scaling)
 
 
@@ -142,12 +148,11 @@ def open_scene(folder: Path, depth_scale: float = 1000.0, *, every: int = 1, sca
     if every < 1:
         raise DataError(f"every must be 1 or more, got {every}")
     names = [path.stem for _, path in find_frames(folder / "pose")][::every]
-    suffix = _colour_suffix(folder / "color", names)
     views = find_views(
         names,
         poses=folder / "pose",
         colour=folder / "color",
-        colour_suffix=suffix,
+        colour_suffix=None,
         depth=folder / "depth",
         depth_suffix=".png",
         intrinsic=read_intrinsic(folder / "intrinsic" / "intrinsic_color.txt"),
@@ -159,10 +164,49 @@ def open_scene(folder: Path, depth_scale: float = 1000.0, *, every: int = 1, sca
     return replace(views, intrinsic_size=(height, width))
 
 
-def _colour_suffix(folder: Path, names: Sequence[str]) -> str:
-    """The ending of the colour pictures, of which each frame must have one."""
-    pictures = find_files(folder, IMAGE_SUFFIXES) if folder.is_dir() else {}
-    return pictures[names[0]].suffix if names[0] in pictures else ".jpg"
+def find_pictures(folder: Path, names: Sequence[str], suffix: str | None, others: Sequence[str] = ()) -> list[Path]:
+    """The files ``<name><suffix>`` of a folder, or those that have another suffix, or one in other case.
+
+    Args:
+        folder: where.
+        names: of the frames.
+        suffix: with its dot; None: any of the others, of which there may be one a frame.
+        others: suffixes that will do.
+
+    Raises:
+        MissingFileError: a frame has no file.
+        DataError: a frame has several.
+    """
+    endings = [ending.lower() for ending in (suffix, *others) if ending is not None]
+    there: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        there.setdefault(path.name.lower(), []).append(path)
+    found = []
+    for name in names:
+        exact = folder / f"{name}{suffix or endings[0]}"
+        same = [path for ending in dict.fromkeys(endings) for path in there.get(f"{name}{ending}".lower(), ())]
+        if suffix is not None and exact in same:
+            same = [exact]
+        if not same or not same[0].is_file():
+            raise MissingFileError(f"{exact} does not exist; every pose needs a colour picture and a depth map")
+        if len(same) > 1:
+            raise DataError(f"{same[0]} and {same[1].name} are both of frame {name}; keep one of them")
+        found.append(same[0])
+    return found
+
+
+def _tell_lost(poses: Path, names: Sequence[str], matrices: NDArray[np.float64]) -> None:
+    """Says how many frames have no pose."""
+    lost = [name for name, matrix in zip(names, matrices, strict=True) if not np.isfinite(matrix).all()]
+    if lost and len(lost) == len(names):
+        raise DataError(f"none of the {len(names)} matrices in {poses} is a pose: all hold infinite or missing values")
+    if lost:
+        log.warning(
+            "%d of %d pictures have no pose (infinite values: lost tracking) and show nothing: %s",
+            len(lost),
+            len(names),
+            ", ".join(lost[:5]) + (" and on" if len(lost) > 5 else ""),
+        )
 
 
 def find_cloud(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from opendas_plugin.errors import DataError
-from opendas_plugin.scenes.mask_features import read_array, save_masks
+from opendas_plugin.scenes.mask_arrays import read_masks, save_masks
 from opendas_plugin.scenes.mask_files import read_listing, read_rle
 from opendas_plugin.scenes.raycast import load_mesh
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source
@@ -78,8 +78,8 @@ def read_proposals(path: Path, scene: str, points: int) -> NDArray[np.bool_]:
     """Class-agnostic masks (points, masks).
 
     Args:
-        path: a NumPy file (points, masks) that is not 0 inside; or a folder of predictions in ScanNet++'s format, whose
-            ``<scene>.txt`` has lines ``mask_file class_id score`` and mask files hold run-length codes.
+        path: a mask file as :func:`~.mask_arrays.read_masks` takes it; or a folder of predictions in ScanNet++'s
+            format, whose ``<scene>.txt`` has lines ``mask_file class_id score`` and mask files hold run-length codes.
         scene: the scene's id.
         points: of the scene.
 
@@ -91,10 +91,10 @@ def read_proposals(path: Path, scene: str, points: int) -> NDArray[np.bool_]:
         if not masks:
             raise DataError(f"{path / f'{scene}.txt'} lists no mask; give proposals for this scene")
         return np.stack(masks, axis=1)
-    array = read_array(path, "give a NumPy file or a folder of predictions")
-    if array.ndim != 2 or array.shape[0] != points or not array.shape[1] or array.dtype.kind not in "biuf":
-        raise DataError(f"{path}: expected masks of shape ({points}, masks), got {array.dtype} {array.shape}")
-    return array != 0
+    array = read_masks(path)
+    if array.shape[0] != points or not array.shape[1]:
+        raise DataError(f"{path}: expected masks of shape ({points}, masks), got {array.shape}")
+    return array.toarray()
 
 
 def _listed(folder: Path, scene: str, points: int) -> Iterator[NDArray[np.bool_]]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from opendas_plugin.data.proposals import Mask, best_iou, describe
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import read_json, write_json, write_text
-from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.scenes.mask_arrays import save_masks
 from opendas_plugin.scenes.mask_files import read_integers
 from opendas_plugin.scenes.pointcloud import geometric_masks, read_ply
 from opendas_plugin.stamps import Inputs

@@ -15,7 +15,8 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.scenes.feature_records import describe
 from opendas_plugin.scenes.feature_source import FeatureSource
-from opendas_plugin.scenes.mask_features import save_features, save_masks
+from opendas_plugin.scenes.mask_arrays import save_masks
+from opendas_plugin.scenes.mask_features import save_features
 from opendas_plugin.vocabulary import Vocabulary
 from tests.commands.instances import Files
 from tests.conftest import RANDOM

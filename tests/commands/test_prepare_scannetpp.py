@@ -9,7 +9,7 @@ import pytest
 
 from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.data.domain import load_domain
-from opendas_plugin.scenes.mask_features import read_masks
+from opendas_plugin.scenes.mask_arrays import read_masks
 from opendas_plugin.scenes.raycast import load_mesh
 from tests.scenes.scannetpp_rooms import offices
 

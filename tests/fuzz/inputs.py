@@ -227,7 +227,8 @@ def make_features(folder: Path) -> None:
     from opendas_plugin.model.adapted_clip import OpenDASCLIP
     from opendas_plugin.scenes.feature_records import describe
     from opendas_plugin.scenes.feature_source import FeatureSource
-    from opendas_plugin.scenes.mask_features import save_features, save_masks, sparse_masks
+    from opendas_plugin.scenes.mask_arrays import save_masks, sparse_masks
+    from opendas_plugin.scenes.mask_features import save_features
 
     files = Files(folder, "scannet")
     shutil.rmtree(folder / "removed")

@@ -108,7 +108,8 @@ def test_query_and_its_command_find_the_same(tmp_path, capsys):
     from opendas_plugin.model.adapted_clip import OpenDASCLIP
     from opendas_plugin.scenes.feature_records import describe
     from opendas_plugin.scenes.feature_source import FeatureSource
-    from opendas_plugin.scenes.mask_features import save_features, sparse_masks
+    from opendas_plugin.scenes.mask_arrays import sparse_masks
+    from opendas_plugin.scenes.mask_features import save_features
 
     scene = write_room(tmp_path / "room")
     clip = OpenDASCLIP.from_backbone("office-tiny")
@@ -120,5 +121,6 @@ def test_query_and_its_command_find_the_same(tmp_path, capsys):
     flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     assert visualize.main(["query", *flags, "--output", str(tmp_path / "b")]) == 0
     assert files(tmp_path / "a") == files(tmp_path / "b")
-    assert len(capsys.readouterr().out.splitlines()) == len(found)
-    assert json.loads((tmp_path / "a" / "query.json").read_text())["best"][0]["mask"] == found[0].mask
+    (answer,) = found
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(answer.best)
+    assert json.loads((tmp_path / "a" / "query.json").read_text())["best"][0]["mask"] == answer.best[0].mask

@@ -12,8 +12,9 @@ from opendas_plugin.errors import DataError
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.scenes.colmap import read_views
 from opendas_plugin.scenes.folder import read_intrinsic, read_pose
-from opendas_plugin.scenes.mask_features import read_array, read_features
-from opendas_plugin.scenes.mask_features import read_masks as read_mask_file
+from opendas_plugin.scenes.mask_arrays import read_array
+from opendas_plugin.scenes.mask_arrays import read_masks as read_mask_file
+from opendas_plugin.scenes.mask_features import read_features
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from opendas_plugin.scenes.scannetpp import (
     ScanNetPPScene,

@@ -48,6 +48,32 @@ def test_frames_are_in_the_order_of_their_numbers(folder):
     assert [number for number, _ in find_frames(folder / "pose")] == [9, 10, 11, 100]
 
 
+def test_suffixes_may_be_in_upper_case_or_others(folder):
+    for kind, number, suffix in (
+        ("color", 0, ".JPG"),
+        ("color", 1, ".jpeg"),
+        ("depth", 2, ".PNG"),
+        ("pose", 3, ".TXT"),
+    ):
+        (path,) = (folder / kind).glob(f"{number}.*")
+        path.rename(path.with_suffix(suffix))
+    views = open_scene(folder)
+    assert [path.name for path in views.colour] == ["0.JPG", "1.jpeg", "2.jpg", "3.jpg"]
+    assert views.depth[2].name == "2.PNG"
+    assert len(views) == 4
+    (folder / "color" / "2.JPG").write_bytes((folder / "color" / "2.jpg").read_bytes())
+    damaged(folder, r"2\.JPG and 2\.jpg are both of frame 2")
+
+
+def test_pictures_without_a_pose_are_counted(folder, caplog):
+    np.savetxt(folder / "pose" / "2.txt", np.full((4, 4), -np.inf))
+    open_scene(folder)
+    assert "1 of 4 pictures have no pose (infinite values: lost tracking) and show nothing: 2" in caplog.text
+    for number in range(4):
+        np.savetxt(folder / "pose" / f"{number}.txt", np.full((4, 4), -np.inf))
+    damaged(folder, "none of the 4 matrices in .* is a pose")
+
+
 def damaged(folder, message, kind=DataError):
     with pytest.raises(kind, match=message) as error:
         open_scene(folder)

@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import DataError, MissingFileError
@@ -11,14 +10,8 @@ from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.model.loading import load
 from opendas_plugin.scenes.feature_records import check_pair, describe
 from opendas_plugin.scenes.feature_source import FeatureSource
-from opendas_plugin.scenes.mask_features import (
-    finished_features,
-    read_features,
-    read_masks,
-    save_features,
-    save_masks,
-    sparse_masks,
-)
+from opendas_plugin.scenes.mask_arrays import sparse_masks
+from opendas_plugin.scenes.mask_features import finished_features, read_features, save_features
 from opendas_plugin.stamps import Inputs
 
 MASKS = np.array([[1, 0], [1, 1], [0, 0]], dtype=np.float16)
@@ -33,38 +26,6 @@ def clips(tiny_backbone, tmp_path):
     sources = {name: f"opendas:{tmp_path / name}" for name in ("identity", "learnt")}
     plain = FeatureSource(tiny_backbone, OpenDASCLIP.from_backbone(tiny_backbone))
     return {"plain": plain} | {name: FeatureSource(source, load(source)[0]) for name, source in sources.items()}
-
-
-@pytest.mark.parametrize("masks", [MASKS, MASKS[:, :0]], ids=["some", "none"])
-def test_masks_come_back_as_openmask3d_writes_them(tmp_path, masks):
-    save_masks(tmp_path / "room_masks.pt", masks)
-    torch.save(masks, tmp_path / "theirs_masks.pt")
-    for name in ("room_masks.pt", "theirs_masks.pt"):
-        read = read_masks(tmp_path / name)
-        assert read.dtype == np.float16
-        np.testing.assert_array_equal(read, masks)
-    with pytest.raises(Exception, match=r"[Ww]eights"):
-        torch.load(tmp_path / "room_masks.pt")  # the permission ends with the call
-
-
-def test_masks_may_be_tensors_or_numpys_own_files(tmp_path):
-    torch.save(torch.from_numpy(MASKS), tmp_path / "masks.pt")
-    np.save(tmp_path / "masks.npy", MASKS)
-    for name in ("masks.pt", "masks.npy"):
-        np.testing.assert_array_equal(np.asarray(read_masks(tmp_path / name)), MASKS)
-
-
-class Evil:
-    def __reduce__(self):
-        return print, ("run",)
-
-
-@pytest.mark.parametrize(("content", "message"), [(Evil(), "it asks for print"), ({"a": 1}, "holds a dict")])
-def test_other_contents_are_refused_and_not_run(tmp_path, content, message, capsys):
-    torch.save(content, tmp_path / "masks.pt")
-    with pytest.raises(DataError, match=message):
-        read_masks(tmp_path / "masks.pt")
-    assert capsys.readouterr().out == ""
 
 
 def test_features_are_whole_and_known_by_what_computed_them(tmp_path, clips):

@@ -10,7 +10,7 @@ import pytest
 from opendas_plugin.data.proposals import best_iou
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.scenes import proposals3d
-from opendas_plugin.scenes.mask_features import read_masks
+from opendas_plugin.scenes.mask_arrays import read_masks
 from opendas_plugin.scenes.pointcloud import write_ply
 from opendas_plugin.scenes.proposals3d import check_scene, erode, merge, split, spoil, write_proposals_3d
 
@@ -70,8 +70,7 @@ def test_the_files_are_openmask3ds_and_their_quality_is_stated(data, room, tmp_p
     _, instances = room
     quality = write_proposals_3d(data, ["office_test_000"], tmp_path / "out", seed=2)
     proposals, oracle = (
-        np.asarray(read_masks(tmp_path / "out" / kind / "office_test_000_masks.pt")) > 0
-        for kind in ("proposals", "oracle")
+        read_masks(tmp_path / "out" / kind / "office_test_000_masks.pt").toarray() for kind in ("proposals", "oracle")
     )
     assert oracle.shape == (len(instances), 4)
     assert [best_iou(mask, instances) for mask in oracle.T] == [1] * 4
@@ -103,13 +102,13 @@ def test_finished_scenes_are_kept_and_no_scene_depends_on_others(data, tmp_path)
     assert both["all"]["masks"] > quality["all"]["masks"]
     write_proposals_3d(data, [first], tmp_path / "afresh")
     for path, afresh in zip(files(first), files(first, tmp_path / "afresh"), strict=True):
-        np.testing.assert_array_equal(read_masks(path), read_masks(afresh))
+        np.testing.assert_array_equal(read_masks(path).toarray(), read_masks(afresh).toarray())
     assert files(first)[0].read_bytes() != files(second)[0].read_bytes()  # another name, other chances
 
     truth = data / "ground_truth" / f"{second}.txt"
     truth.write_text(truth.read_text().replace("2002", "0"))
     write_proposals_3d(data, [second], out)
-    assert np.asarray(read_masks(files(second)[1])).shape[1] == 3
+    assert read_masks(files(second)[1]).shape[1] == 3
     before = times(first)
     write_proposals_3d(data, [first], out, seed=1)
     assert times(first) != before
@@ -128,10 +127,10 @@ def regions(monkeypatch):
 def test_masks_that_were_written_over_are_made_again(data, tmp_path, caplog, regions):
     write_proposals_3d(data, ["office_test_000"], tmp_path / "out")
     path = tmp_path / "out" / "oracle" / "office_test_000_masks.pt"
-    whole = read_masks(path)
+    whole = read_masks(path).toarray()
     path.write_bytes(path.read_bytes() + b"x")
     write_proposals_3d(data, ["office_test_000"], tmp_path / "out")
-    np.testing.assert_array_equal(read_masks(path), whole)
+    np.testing.assert_array_equal(read_masks(path).toarray(), whole)
     assert "made again: oracle has changed" in caplog.text
 
 

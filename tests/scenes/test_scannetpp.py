@@ -14,7 +14,7 @@ from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.instance_files import read_classes, read_truth
 from opendas_plugin.scenes.camera import Camera
 from opendas_plugin.scenes.colmap import read_views
-from opendas_plugin.scenes.mask_features import read_masks
+from opendas_plugin.scenes.mask_arrays import read_masks
 from opendas_plugin.scenes.openmask3d_layout import export_masks, export_scene, read_proposals
 from opendas_plugin.scenes.raycast import RayCaster, load_mesh
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Thing, choose_offices, class_names, read_things

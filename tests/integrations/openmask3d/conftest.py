@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from opendas_plugin import methods
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.openai_format import save_openai_clip
-from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.scenes.mask_arrays import save_masks
 from opendas_plugin.scenes.pointcloud import write_ply
 from tests.integrations.openmask3d.scenes import make_scene
 from tests.integrations.ovseg.conftest import adapted, clip_state
@@ -60,6 +62,25 @@ def scans(room, tmp_path_factory):
         shutil.copy(room / "room.ply", folder / "scans" / scene / f"{scene}_vh_clean_2.ply")
         save_masks(folder / "masks" / f"{scene}_masks.pt", own)
     return folder
+
+
+METHODS = tuple(name for name in methods.registry.BUILT_IN if name not in ("zero_shot", "cocoop"))
+"""All methods whose adapters a pipeline can keep; CoCoOp's texts depend on the picture."""
+
+WEIGHTS = ("opendas_plus", "lora", "ln_bias", "wise_ft_image", "wise_ft_text")
+"""Those whose adapters are plain CLIP with other weights."""
+
+
+def adapter_of(method, clip_file, folder):
+    """Saves an adapter of a method, moved away from where it starts; returns its CLIP."""
+    found = methods.get(method)
+    clip = OpenDASCLIP.from_backbone(str(clip_file), prompts=found.prompts, weights=found.weights)
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in clip.prompt_parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    clip.save_pretrained(folder, method=method)
+    return clip
 
 
 def launch(*arguments, expect=0):

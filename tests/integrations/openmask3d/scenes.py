@@ -11,7 +11,7 @@ from PIL import Image
 from torchvision import transforms
 
 from opendas_plugin.office.geometry import box, merge
-from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.scenes.mask_arrays import save_masks
 from opendas_plugin.scenes.pointcloud import write_ply
 from opendas_plugin.scenes.raycast import RayCaster
 from opendas_plugin.scenes.views import Views

@@ -14,7 +14,7 @@ from integrations.openmask3d.launcher import main
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
-from opendas_plugin.scenes.mask_features import read_masks
+from opendas_plugin.scenes.mask_arrays import read_masks
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from tests.integrations.openmask3d import upstream
 from tests.integrations.openmask3d.scenes import INTRINSIC, write_room

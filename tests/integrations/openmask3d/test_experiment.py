@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from integrations.openmask3d.surfaces import fill_regions
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
-from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.scenes.mask_arrays import save_masks
 from opendas_plugin.scenes.pointcloud import write_ply
 from opendas_plugin.vocabulary import Vocabulary
 from tests.integrations.openmask3d.scenes import COLOURS, make_scene
@@ -92,7 +93,9 @@ def test_one_command_gives_plain_clip_adapters_and_their_spread(room, adapters, 
     assert run(room, adapters, tmp_path / "out") == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
-    assert [line.split("  ")[0] for line in lines[1:]] == ["plain CLIP", "adapter 1", "adapter 2", "2 adapters"]
+    assert lines[0].startswith(f"1 scenes of {room[0] / 'data'}")
+    assert lines[2] == f"adapter 1: {adapters[0]} (opendas) on test-tiny with random weights of seed 0"
+    assert [line.split("  ")[0] for line in lines[6:]] == ["plain CLIP", "adapter 1", "adapter 2", "2 adapters"]
     assert (tmp_path / "out" / "table.txt").read_text() == out
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     for clip in ("plain CLIP", "adapter 1"):
@@ -113,6 +116,13 @@ def test_finished_features_are_kept_and_give_the_same_table(room, adapters, tmp_
     assert run(room, adapters, tmp_path / "out") == 0
     assert capsys.readouterr().out == first
     assert [path.stat().st_mtime_ns for path in files] == before
+
+
+def test_an_error_names_the_scene_and_the_masks(room, adapters, tmp_path, capsys):
+    folder = shutil.copytree(room[0], tmp_path / "domain")
+    save_masks(folder / "masks" / "proposals" / "room_masks.pt", room[1].masks[:, 4:])
+    assert run((folder, None), adapters, tmp_path / "out") == 1
+    assert "room, proposals: no mask is seen in any picture" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_adapters_that_cannot_be_compared_are_one_line(room, adapters, tiny_backbone, tmp_path, capsys):

@@ -51,7 +51,10 @@ def test_it_imports_hydra_alone_and_reads_on_python_3_8():
     tree = ast.parse(FILE.read_text(encoding="utf-8"), feature_version=(3, 8))
     modules = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
     assert {module.partition(".")[0] for module in modules} == {"hydra"}
-    assert [name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names] == ["sys"]
+    assert [name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names] == [
+        "pathlib",
+        "sys",
+    ]
 
 
 def test_hydra_plugins_is_a_namespace():

@@ -7,7 +7,9 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
+from opendas_plugin.scenes.mask_arrays import save_masks
 from tests.integrations.openmask3d.conftest import (
     CHECKOUT,
     EVALUATION,
@@ -213,8 +215,6 @@ def one_error(log):
     ],
 )
 def test_bad_input_is_one_sentence_before_the_work(room, tmp_path, override, message):
-    from opendas_plugin.scenes.mask_features import save_masks
-
     save_masks(room / "none_masks.pt", np.zeros((3020, 0)))
     (room / "damaged.pt").write_bytes(b"PK")
     (room / "padded").mkdir(exist_ok=True)
@@ -232,3 +232,86 @@ def test_bad_usage(room, tmp_path):
     (tmp_path / "script.py").write_text("")
     assert "lies in no checkout of OpenMask3D" in launch(tmp_path / "script.py", expect=1)
     assert "external.clip_model=NAME" in launch("--clip-model", "x", FEATURES, expect=2)
+
+
+def test_a_missing_sam_is_one_sentence_that_names_the_boxes(room, tmp_path):
+    none = f"external.sam_checkpoint={tmp_path / 'none.pth'}"
+    log = launch(FEATURES, *scene_arguments(room, tmp_path, f"opendas:{room / 'both'}", none), expect=1)
+    assert "choose +opendas.predictor=boxes, the box" in one_error(log)
+    log = launch(FEATURES, *scene_arguments(room, tmp_path, room / "clip.pt", none), expect=1)
+    assert "choose +opendas.predictor=boxes +opendas.extractor=ours" in one_error(log)
+    more = (none, "+opendas.predictor=boxes", "+opendas.extractor=ours")
+    launch(FEATURES, *scene_arguments(room, tmp_path, room / "clip.pt", *more))
+    assert read(tmp_path).any()
+
+
+@pytest.mark.parametrize("override", ["predictor=boxes", "crops=upstream", "resume=true", "batch_size=3"])
+def test_an_override_without_effect_is_refused(room, tmp_path, override):
+    log = launch(FEATURES, *scene_arguments(room, tmp_path, room / "clip.pt", f"+opendas.{override}"), expect=1)
+    assert f"+opendas.{override.partition('=')[0]} has no effect in OpenMask3D's own extractor" in one_error(log)
+
+
+def test_an_adapters_folder_needs_no_opendas_before_it(room, runs, tmp_path):
+    launch(FEATURES, *scene_arguments(room, tmp_path, room / "both", "+opendas.seed=0"))
+    np.testing.assert_array_equal(read(tmp_path), read(runs[0] / "both"))
+    _, output = evaluate(runs, room, "both", "--clip-model", room / "both")
+    assert np.load(output)["sentence"] == "a {} in an office"
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [lambda m: m.to_sparse().bfloat16(), lambda m: (m.bool(), torch.ones(5))],
+    ids=["sparse", "with scores"],
+)
+def test_masks_of_every_kind_give_the_same_features_and_evaluation(room, runs, tmp_path, masks):
+    folder = tmp_path / "other"
+    folder.mkdir()
+    numpys = torch.from_numpy(torch.load(room / "room_masks.pt", weights_only=False).astype(np.float32))
+    torch.save(masks(numpys), folder / "room_masks.pt")
+    path = f"data.masks.masks_path={folder / 'room_masks.pt'}"
+    for clip in ("plain", "both"):
+        name = room / "clip.pt" if clip == "plain" else f"opendas:{room / 'both'}"
+        launch(FEATURES, *scene_arguments(room, tmp_path / clip, name, "+opendas.seed=0", path))
+        np.testing.assert_array_equal(read(tmp_path / clip), read(runs[0] / clip))
+    _, output = evaluate(runs, folder, "plain", "--clip-model", room / "clip.pt")
+    assert np.isfinite(np.load(output)["scores"]).all()
+
+
+def test_the_hosts_own_features_know_their_scene_as_ours_do(room, runs):
+    records = [
+        json.loads((runs[0] / name / "room_openmask3d_features.json").read_text())["inputs"]
+        for name in ("plain", "both")
+    ]
+    assert {"color/0.jpg", "depth/5.png", "sam"} <= records[0]["files"].keys()
+    assert records[0] == records[1]
+    record = json.loads((runs[0] / "plain" / "room_openmask3d_features.json").read_text())
+    assert record["settings"]["topk"] == 3
+
+
+def test_the_evaluation_refuses_features_of_other_masks(room, runs, tmp_path):
+    masks = torch.load(room / "room_masks.pt", weights_only=False)
+    save_masks(tmp_path / "room_masks.pt", masks[:, ::-1])
+    for features, clip in (("plain", room / "clip.pt"), ("both", room / "both")):
+        log, _ = evaluate(runs, tmp_path, features, "--clip-model", clip, expect=1)
+        assert "holds the features of other masks" in one_error(log)
+
+
+def test_pictures_may_end_in_upper_case_and_lose_their_poses(room, runs, tmp_path):
+    scene = tmp_path / "scene"
+    for name in ("color", "depth", "pose"):
+        shutil.copytree(room / name, scene / name)
+    for path in (scene / "color").iterdir():
+        path.rename(path.with_suffix(".JPG"))
+    places = (
+        f"data.images.images_path={scene / 'color'}",
+        f"data.depths.depths_path={scene / 'depth'}",
+        f"data.camera.poses_path={scene / 'pose'}",
+    )
+    arguments = scene_arguments(room, tmp_path, f"opendas:{room / 'both'}", "+opendas.seed=0", *places)
+    launch(FEATURES, *arguments)
+    np.testing.assert_array_equal(read(tmp_path), read(runs[0] / "both"))
+    np.savetxt(scene / "pose" / "1.txt", np.full((4, 4), -np.inf))
+    assert "1 of 6 pictures have no pose (infinite values: lost tracking) and show nothing: 1" in launch(
+        FEATURES, *arguments
+    )
+    assert np.abs(read(tmp_path) - read(runs[0] / "both")).max() > 1e-3

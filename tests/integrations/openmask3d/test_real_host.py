@@ -6,7 +6,9 @@ if it is not the one that runs the tests.
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,12 +21,16 @@ from opendas_plugin.model.openai_format import save_openai_clip
 from tests.integrations.openmask3d.conftest import (
     EVALUATION,
     FEATURES,
+    METHODS,
     ROOT,
     SCANNET200,
+    WEIGHTS,
+    adapter_of,
     read,
     scans_arguments,
     scene_arguments,
 )
+from tests.integrations.openmask3d.test_methods import by_hand
 from tests.integrations.ovseg.conftest import adapted, clip_state
 
 OPENMASK3D = Path(os.environ.get("OPENMASK3D_ROOT", "/nonexistent"))
@@ -149,6 +155,18 @@ def arguments(room, output, clip, *more, scans=None):
     return scene_arguments(room, output, clip, *more)
 
 
+def evaluation(room, output, classes=(4, 5, 7)):
+    """The flags of an evaluation of the room, of which it writes ground truth, the boxes' classes, and list."""
+    masks = torch.load(room / "room_masks.pt", weights_only=False)[:, :3] > 0
+    truth = np.full(len(masks), 2001)  # all else; the first class, chair, must be there
+    for number, (mask, class_id) in enumerate(zip(masks.T, classes, strict=True), 1):
+        truth[mask] = 1000 * class_id + number
+    np.savetxt(output / "room.txt", truth, fmt="%d")
+    (output / "scenes.txt").write_text("room\n")
+    flags = ["--gt_dir", output, "--mask_pred_dir", room, "--mask_features_dir", output]
+    return [*flags, "--scene_list_file", output / "scenes.txt"]
+
+
 def unchanged():
     done = subprocess.run(["git", "status", "--short"], cwd=OPENMASK3D, capture_output=True, text=True, check=True)
     return done.stdout == ""
@@ -210,13 +228,54 @@ def test_texts_of_the_hosts_200_sentences(room, tmp_path):
 def test_the_hosts_evaluation_runs_and_refuses_mixed_pairs(room, tmp_path):
     overrides = arguments(room, tmp_path, f"opendas:{room / 'both'}", "+opendas.predictor=boxes")
     run(room, "-m", "integrations.openmask3d", FEATURES, *overrides)
-    masks = torch.load(room / "room_masks.pt", weights_only=False) > 0
-    truth = np.select(list(masks.T), [2001, 4002, 5003, 7004, 8005])  # the first class, chair, must be there
-    np.savetxt(tmp_path / "room.txt", truth, fmt="%d")
-    (tmp_path / "scenes.txt").write_text("room\n")
-    flags = ["--gt_dir", tmp_path, "--mask_pred_dir", room, "--mask_features_dir", tmp_path]
-    flags += ["--scene_list_file", tmp_path / "scenes.txt"]
-    program = ["-m", "integrations.openmask3d", EVALUATION, *flags, "--clip-model"]
+    program = ["-m", "integrations.openmask3d", EVALUATION, *evaluation(room, tmp_path), "--clip-model"]
     assert "average" in run(room, *program, f"opendas:{room / 'both'}")
     assert "must come from the same CLIP" in run(room, *program, f"opendas:{room / 'identity'}", expect=1)
     assert unchanged()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_adapters_of_every_method(room, tmp_path, method):
+    """Features are the means over the crops that were kept, by hand; texts those of the adapted CLIP."""
+    clip = adapter_of(method, room / "wide_state.pt", tmp_path / "adapter").eval()
+    name = f"opendas:{tmp_path / 'adapter'}"
+    more = ("+opendas.seed=0", "output.save_crops=true")
+    run(room, "-m", "integrations.openmask3d", FEATURES, *arguments(room, tmp_path, name, *more))
+    np.testing.assert_allclose(read(tmp_path)[:4], by_hand(clip, tmp_path / "crops"), atol=1e-5, rtol=0)
+    run(room, "-c", READ_TEXTS, OPENMASK3D, tmp_path / "texts.npy", name)
+    (texts,) = np.load(tmp_path / "texts.npy")
+    with torch.no_grad():
+        chair = clip.encode_text(clip.tokenize(["a chair in a scene"]), normalize=True).numpy()[0]
+    np.testing.assert_allclose(np.abs(texts - chair).max(axis=1).min(), 0, atol=1e-5)
+    if method in WEIGHTS:
+        torch.save({**torch.load(room / "wide_state.pt"), **clip.merged_weights()}, tmp_path / "merged.pt")
+        (tmp_path / "stock").mkdir()
+        stock = arguments(room, tmp_path / "stock", tmp_path / "merged.pt")
+        run(room, "-c", RUN_STOCK, FEATURES, *stock, TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1")
+        np.testing.assert_allclose(read(tmp_path), read(tmp_path / "stock"), atol=2e-4, rtol=0)  # half precision
+    named = read(tmp_path)[:3] @ texts.T
+    program = ["-m", "integrations.openmask3d", EVALUATION]
+    flags = evaluation(room, tmp_path, [class_ids()[place] for place in named.argmax(axis=1)])
+    flags += ["--sentence_structure", "a {} in a scene"]
+    table = scores(run(room, *program, *flags, "--clip-model", name))
+    assert float(table["average"][2]) > 0.3, "the truth has the names that the features say, by hand"
+    refused = run(room, *program, *flags, "--clip-model", room / "wide_state.pt", expect=1)
+    assert "must come from the same CLIP" in refused
+    if method in WEIGHTS:
+        flags += ["--mask_features_dir", tmp_path / "stock"]
+        assert scores(run(room, *program, *flags, "--clip-model", tmp_path / "merged.pt")) == table
+    assert unchanged()
+
+
+def class_ids():
+    """The ids of ScanNet200's classes in the host's order."""
+    text = (OPENMASK3D / "openmask3d" / "evaluation" / "scannet_constants.py").read_text()
+    (values,) = [ast.literal_eval(n.value) for n in ast.parse(text).body
+                 if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "VALID_CLASS_IDS_200"]  # fmt: skip
+    return values
+
+
+def scores(output):
+    """The rows of the host's tables: name -> figures."""
+    rows = [line.split(":", 1) for line in output.splitlines() if re.match(r"[\w ]+:( +[\d.na]+)+ *$", line)]
+    return {name.strip(): figures.split() for name, figures in rows if name.strip() != "what"}
