@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-HERE = ("evaluate.py", "inputs.py")
+HERE = ("convert.py", "evaluate.py", "inputs.py")
 """What runs in the environment of opendas_plugin instead."""
 SOURCES = [path for path in (ROOT / "integrations" / "ovseg").rglob("*.py") if path.name not in HERE]
 ALLOWED = {"torch", "numpy", "safetensors"}

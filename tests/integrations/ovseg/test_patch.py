@@ -190,7 +190,8 @@ def test_other_weights_of_the_same_architecture_are_one_warning(host, other_clip
     [
         ({"width": 128}, "visual width"),
         ({"text_width": 128}, "text width"),
-        ({"layers": 2}, "layers"),
+        ({"layers": 2}, "visual layers"),
+        ({"text_layers": 3}, "text layers"),
     ],
 )
 def test_an_adapter_of_another_architecture_is_refused(host, adapter, tmp_path, difference, message):
@@ -199,7 +200,7 @@ def test_an_adapter_of_another_architecture_is_refused(host, adapter, tmp_path, 
     before = segment(model, make_inputs())
     with pytest.raises(OVSegError, match=message) as error:
         patch(model, adapter)
-    assert "CLIP_MODEL_NAME" in str(error.value)
+    assert "or the OVSeg model that has the adapter's" in str(error.value)
     assert torch.equal(segment(model, make_inputs()), before)
 
 
@@ -242,6 +243,13 @@ def test_text_too_long_for_the_learnt_tokens_is_named(model, adapter, host):
     ids = host.clip.tokenize("There is a " + "desk " * 70)
     with patch(model, adapter), pytest.raises(OVSegError, match="79 tokens"):
         model.clip_adapter.clip_model.encode_text(ids)
+
+
+@pytest.mark.parametrize("words", [70, 90])
+def test_the_class_whose_text_is_too_long_is_named(model, adapter, words):
+    name = ("very " * words) + "long desk"
+    with patch(model, adapter), pytest.raises(OVSegError, match=f"the class '{name}'"):
+        model.clip_adapter.get_text_features(["wall", name, "office chair"])
 
 
 def test_where_learnt_text_tokens_stand_is_logged(model, adapter, caplog):
