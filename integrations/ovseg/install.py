@@ -74,7 +74,7 @@ def install(settings: Installation, *, told: bool = False) -> None:
         from integrations.ovseg import datasets
 
         datasets.register(settings.dataset)
-    if settings.base is None:
+    if settings.base is None and (settings.host_fixes or settings.backend == "opendas"):
         _refuse_overwriting()
     if settings.backend == "opendas" and settings.adapter is not None:
         _install_adapter(settings, settings.adapter)

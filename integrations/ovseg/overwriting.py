@@ -39,10 +39,9 @@ class NamedFile:
             if is_openais(Path(self.file)):
                 return
             raise OVSegError(
-                f"MODEL.CLIP_ADAPTER.CLIP_MODEL_NAME names {self.file}, but MODEL.WEIGHTS holds another CLIP, which "
-                "overwrites it, so that the file has no effect: give an adapter as --opendas-adapter, which is merged "
-                "after the checkpoint is loaded; or say which CLIP you mean by --opendas-base weights (the "
-                "checkpoint's, as OVSeg does) or, with an adapter, --opendas-base clip (the file's)"
+                f"MODEL.WEIGHTS holds a CLIP that overwrites the one of {self.file} (MODEL.CLIP_ADAPTER."
+                "CLIP_MODEL_NAME), which then has no effect: give what was learnt as --opendas-adapter, or say which "
+                "CLIP is meant by --opendas-base weights (the checkpoint's) or, with an adapter, clip (the file's)"
             )
 
 
