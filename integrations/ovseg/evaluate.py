@@ -23,9 +23,9 @@ from integrations.ovseg import datasets, hook
 from integrations.ovseg.adapter import FILES, read_adapter
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.finding import find_adapter, find_root
+from integrations.ovseg.flags import add_adapter_flags
 from integrations.ovseg.inputs import run_inputs
 from integrations.ovseg.install import Installation, install
-from integrations.ovseg.launcher import add_adapter_flags
 from opendas_plugin.commands.common import command_line, run_command
 from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError
 from opendas_plugin.eval.label_maps import Labelling, check_label_maps

@@ -18,6 +18,7 @@ from pathlib import Path
 from integrations.ovseg import hook
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.finding import find_adapter, find_root
+from integrations.ovseg.flags import add_adapter_flags
 from integrations.ovseg.install import Installation, install
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
@@ -138,22 +139,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_adapter_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say how an adapter is used; each is None where it is not given."""
-    texts = {
-        "base": "the CLIP that the adapter sits on: the one inside MODEL.WEIGHTS (default), or the one that "
-        "MODEL.CLIP_ADAPTER.CLIP_MODEL_NAME names, restored after loading",
-        "text": "who reads what was learnt of texts: the MaskFormer and the CLIP branch (default), or CLIP's alone",
-        "chunk": "regions in one batch of the visual tower; 0: all (default: 10 on a CPU, all on a GPU)",
-        "cache": "where text features are kept for later runs; 'off': nowhere (default: the user's cache folder)",
-    }
-    add = parser.add_argument
-    add("--opendas-base", choices=("weights", "clip"), help=texts["base"])
-    add("--opendas-text", choices=("both", "clip"), help=texts["text"])
-    add("--opendas-chunk", type=_chunk, metavar="N", help=texts["chunk"])
-    add("--opendas-cache", metavar="DIR", help=texts["cache"])
-
-
 def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: Sequence[str]) -> None:
     unknown = [flag for flag in rest if re.match(r"--(opendas|clip-backend|ovseg)", flag)]
     if unknown:
@@ -166,12 +151,6 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace, r
     idle += ["base clip"] if options.opendas_base == "clip" else []
     if idle:
         parser.error(f"--opendas-{idle[0]} has no effect with the stock backend; add --clip-backend opendas")
-
-
-def _chunk(value: str) -> int:
-    if not value.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, got {value!r}")
-    return int(value)
 
 
 def _cache_folder(value: str) -> Path | None:

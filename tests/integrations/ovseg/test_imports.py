@@ -46,8 +46,8 @@ def test_it_works_where_opendas_plugin_and_open_clip_are_not_installed():
 import sys
 for name in {blocked}: sys.modules[name] = None
 import integrations.ovseg
-from integrations.ovseg import adapter, cache, errors, finding, hook, hostfixes, install, launcher, model, patching
-from integrations.ovseg import readers, regions, tokens
+from integrations.ovseg import adapter, cache, errors, finding, fitting, flags, hook, hostfixes, install, launcher
+from integrations.ovseg import model, overwriting, patching, readers, regions, texts, tokens, watching, weights
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 

@@ -66,7 +66,7 @@ def test_the_result_is_that_of_the_merged_model_put_in_by_hand_with_the_hosts_ma
         result = segment(model, inputs)
         masked = model.clip_adapter.clip_model.visual(REGIONS, MASKS)
         for name, tensor in merged.clip_adapter.clip_model.state_dict().items():
-            assert torch.equal(handle.adapted.state_dict()[name], tensor), name
+            assert torch.equal(handle.watched.adapted.state_dict()[name], tensor), name
     torch.testing.assert_close(result, segment(merged, inputs), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(masked, merged.clip_adapter.clip_model.visual(REGIONS, MASKS), atol=1e-5, rtol=1e-5)
     assert (result - before).abs().max() > 1e-3
