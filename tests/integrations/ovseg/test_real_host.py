@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -281,14 +282,14 @@ def test_the_comparison_of_every_method_and_stale_files(adapters, toy, tmp_path)
             *command, "--config-file", CONFIG, *opts, paths=[ROOT], DETECTRON2_DATASETS=toy, XDG_CACHE_HOME=tmp_path
         )
         assert (out / "table.txt").read_text() in log
-        return log, (out / "table.txt").read_text()
+        return log, (out / "adapted" / "inference" / "sem_seg_predictions.json").read_text()
 
-    tables = set()
+    predictions = set()
     for number, method in enumerate(METHODS):
-        log, table = compare(method)
+        log, predicted = compare(method)
         assert ("OVSeg: the predictions are there" in log) == (number > 0)
-        tables.add(table)
-    assert len(tables) == len(METHODS)
+        predictions.add(predicted)
+    assert len(predictions) == len(METHODS)
     checkpoint = torch.load(weights)
     checkpoint["model"]["clip_adapter.non_object_embedding"].neg_()
     torch.save(checkpoint, weights)
@@ -314,3 +315,25 @@ def test_the_comparisons_scores_are_those_of_ovseg(adapter, toy, tmp_path, own):
         for key, theirs in {"miou": "mIoU", "macc": "mACC", "fwiou": "fwIoU", "pacc": "pACC"}.items():
             assert ours[name][key] == pytest.approx(ovsegs[theirs], abs=1e-9)
         assert ours[name]["pacc"] > 0
+
+
+@pytest.mark.slow
+def test_the_readmes_example_with_sam(adapters, clip_file, toy, tmp_path):
+    """As it stands there, with files of this test, a small random SAM, and its scores not looked at."""
+    readme = (ROOT / "integrations" / "ovseg" / "README.md").read_text()
+    (code,) = [part for part in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "segment_anything" in part]
+    picture = next((toy / "ADEChallengeData2016" / "images" / "validation").glob("*.jpg"))
+    sam = '["vit_b"](), points_per_side=2, pred_iou_thresh=-1e9, stability_score_thresh=-1.0, box_nms_thresh=2.0'
+    for old, new in {
+        '"ov-seg"': repr(str(OVSEG)),
+        '"ovseg_swinbase_vitL14_ft_mpt.pth"': repr(str(toy / "weights.pth")),
+        '"ViT-L/14"': repr(str(clip_file)),
+        '"photo.jpg"': repr(str(picture)),
+        '["vit_h"](checkpoint="sam_vit_h_4b8939.pth")': sam,
+        '"runs/mine/adapter"': repr(str(adapters["opendas_plus"])),
+    }.items():
+        assert code.count(old) == 1, old
+        code = code.replace(old, new)
+    (tmp_path / "example.py").write_text(code + "\nassert regions.shape == (int(valid.sum()), 3, 224, 224)\n")
+    printed = run(tmp_path / "example.py", paths=[ROOT])
+    assert set(printed.split()) & {"wall", "desk", "chair"}
