@@ -212,11 +212,16 @@ def _install_setup(settings: Installation) -> None:
             from integrations.ovseg import datasets
 
             datasets.require_used(settings.dataset, cfg)
-        adapter = settings.adapter if settings.backend == "opendas" else None
-        frozen = cfg.is_frozen()
+        adapter = str(settings.adapter or "") if settings.backend == "opendas" else ""
+        given, frozen = cfg.MODEL.CLIP_ADAPTER.PROMPT_CHECKPOINT, cfg.is_frozen()
+        if given not in ("", adapter):
+            LOGGER.warning(
+                "MODEL.CLIP_ADAPTER.PROMPT_CHECKPOINT %s has no effect, and is replaced in the record: this run has %s",
+                given, f"the adapter {adapter}" if adapter else "no adapter; give one as --opendas-adapter",
+            )  # fmt: skip
         cfg.defrost()
         # OVSeg declares it and never reads it; a configuration of an earlier run holds that run's
-        cfg.MODEL.CLIP_ADAPTER.PROMPT_CHECKPOINT = "" if adapter is None else str(adapter)
+        cfg.MODEL.CLIP_ADAPTER.PROMPT_CHECKPOINT = adapter
         if frozen:
             cfg.freeze()
         return setup(cfg, args)

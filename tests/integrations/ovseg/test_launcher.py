@@ -65,6 +65,7 @@ def test_backends(evaluate, identity, adapter, tmp_path):
     assert all(np.abs(behind[key] - stock[key]).max() > 0.01 for key in stock)
     assert (tmp_path / "behind" / "config.txt").read_text() == str(adapter)
     assert (tmp_path / "stock" / "config.txt").read_text() == ""
+    assert "PROMPT_CHECKPOINT /adapter/of/an/older/run has no effect" in done.stderr
     front = ["--clip-backend", "opendas", "--num-gpus", "2", "--opendas-adapter", adapter]
     two_workers, done = evaluate(front=front, name="two")
     assert equal(two_workers, behind)
