@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from opendas_plugin.model.checkpoint import is_torchscript, read_state
 from opendas_plugin.model.loading import clip_name
+from opendas_plugin.model.weight_file import is_torchscript, read_weights
 from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class ClipLoader:
 
     def _load_state_dict(self, path: Path, device: str | torch.device) -> Any:
         logger.info("host fix: clip.load cannot read state dicts by path (openai/CLIP #396): %s is read for it", path)
-        model = self.package.clip.build_model(read_state(path)).to(device)
+        model = self.package.clip.build_model(read_weights(path).tensors).to(device)
         if str(device) == "cpu":
             model.float()
         return model, self.package.clip._transform(model.visual.input_resolution)

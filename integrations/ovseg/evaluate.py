@@ -23,11 +23,12 @@ from integrations.ovseg import datasets, hook
 from integrations.ovseg.adapter import FILES, read_adapter
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.finding import find_adapter, find_root
+from integrations.ovseg.flags import add_adapter_flags
 from integrations.ovseg.inputs import run_inputs
 from integrations.ovseg.install import Installation, install
 from opendas_plugin.commands.common import command_line, run_command
 from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError
-from opendas_plugin.eval.label_maps import Labelling
+from opendas_plugin.eval.label_maps import Labelling, check_label_maps
 from opendas_plugin.eval.report import align
 from opendas_plugin.eval.semantic import Protocol
 from opendas_plugin.eval.semantic_report import COLUMNS, evaluate_semantic
@@ -39,6 +40,7 @@ from opendas_plugin.stamps import Inputs
 
 PROGRAM = "opendas-ovseg evaluate"
 ROWS = {"stock": "OVSeg", "adapted": "OVSeg with the adapter"}
+ADE20K = "ade20k_sem_seg_val"
 PREDICTIONS = "inference/sem_seg_predictions.json"
 
 logger = logging.getLogger("opendas_plugin.ovseg")
@@ -69,7 +71,7 @@ def evaluate(argv: Sequence[str]) -> None:
     Raises:
         OpenDASError: there is no checkout, dataset or adapter, or a run of OVSeg failed.
     """
-    options, rest = _parse(argv)
+    options, adapter_flags, rest = _parse(argv)
     record = RunRecord(vars(options), command=command_line(PROGRAM, argv))
     output = options.output.resolve()
     try:
@@ -79,19 +81,22 @@ def evaluate(argv: Sequence[str]) -> None:
         own = None if options.opendas_dataset is None else options.opendas_dataset.resolve()
         os.chdir(root)  # OVSeg's own paths are relative to its checkout
         install(Installation(root=root, dataset=own))
-        dataset = read_dataset(options.dataset if own is None else datasets.read(own)["name"])
+        dataset = read_dataset(options.dataset or ADE20K if own is None else datasets.read(own)["name"])
     except OVSegError as error:
         raise ConfigError(str(error)) from error
     except ModuleNotFoundError as error:
         raise MissingDependencyError(f"OVSeg needs {error.name}, which {sys.executable} lacks; install it") from error
 
+    if own is not None:
+        check_label_maps(dataset.labels, dataset.labelling)
     given = [*rest, "DATASETS.TEST", f'("{dataset.name}",)']
     given += [] if own is None else ["--opendas-dataset", str(own)]
-    flags = ["--clip-backend", "opendas", "--opendas-adapter", str(adapter)]
+    flags = ["--clip-backend", "opendas", "--opendas-adapter", str(adapter), *adapter_flags]
+    stock_flags = ["--opendas-base", "weights"] if "--opendas-base" in adapter_flags else []  # CLIP_MODEL_NAME is meant
     files = [] if own is None else [own]
-    for name, more in (("stock", []), ("adapted", flags)):
+    for name, more in (("stock", stock_flags), ("adapted", flags)):
         arguments = [*more, *given, "OUTPUT_DIR", str(output / name)]
-        files += [adapter / file for file in FILES] if more else []
+        files += [adapter / file for file in FILES] if name == "adapted" else []
         run(output / name, arguments, run_inputs(root, arguments, dataset.pictures, files))
 
     summaries = score(output, dataset, adapter, options.protocol)
@@ -233,26 +238,34 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str], list[str]]:
+    """Returns the settings, the flags for the run with the adapter, and the arguments for both runs."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage="%(prog)s --opendas-adapter A --output OUT [OUR FLAGS] [ARGUMENTS OF train_net.py]",
         description="Evaluates OVSeg with and without an adapter on one dataset, and writes one table with the "
-        "difference. All other arguments go to both runs: --config-file, --num-gpus N, the launcher's --opendas-text "
-        "and the like, and OVSeg's opts such as MODEL.WEIGHTS FILE.",
+        "difference. All other arguments go to both runs, such as --config-file, --num-gpus N, and OVSeg's opts "
+        "(MODEL.WEIGHTS FILE).",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("--opendas-adapter", metavar="PATH_OR_HUB_ID", required=True, help="the adapter")
     add("--output", metavar="DIR", type=Path, required=True, help="for the table and both runs")
-    add("--dataset", metavar="NAME", default="ade20k_sem_seg_val", help="as OVSeg has registered it")
+    add("--dataset", metavar="NAME", help=f"as OVSeg has registered it (default: {ADE20K})")
     add("--opendas-dataset", metavar="FILE", type=Path, help="JSON file of labelled images of yours, in its place")
     add("--protocol", choices=get_args(Protocol), default="ovseg", help="the rule of the mean")
     add("--ovseg-root", metavar="DIR", type=Path, default=Path(), help="the OVSeg checkout")
     add("--debug", action="store_true", help="show the traceback of an error")
+    add_adapter_flags(parser)
     options, rest = parser.parse_known_args(argv)
+    if options.dataset is not None and options.opendas_dataset is not None:
+        parser.error("--dataset has no effect beside --opendas-dataset; leave one of them out")
     owned = [text for text in rest if text.split("=")[0] in ("--clip-backend", "OUTPUT_DIR", "DATASETS.TEST")]
     if owned:
         parser.error(f"{owned[0]} is set by this command; use --output and --dataset")
-    return options, rest
+    flags: list[str] = []
+    for name in ("base", "text", "chunk", "cache"):
+        if (value := getattr(options, f"opendas_{name}")) is not None:
+            flags += [f"--opendas-{name}", str(value)]
+    return options, flags, rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,12 @@ def run_inputs(root: Path, arguments: Sequence[str], pictures: Iterable[Path], f
     code = [path for pattern in CODE for path in root.glob(pattern)]
     named = [Path(text) for text in dict.fromkeys(texts) if _is_file(text)]
     paths = [*files, *named, *_downloaded(texts), *_configs(texts), *code, *pictures]
-    values = {"arguments": list(arguments), "opendas-plugin": __version__, "torch": str(torch.__version__)}
+    values = {
+        "arguments": list(arguments),
+        "DETECTRON2_DATASETS": os.environ.get("DETECTRON2_DATASETS"),
+        "opendas-plugin": __version__,
+        "torch": str(torch.__version__),
+    }
     return Inputs({str(path): path for path in (path.absolute() for path in paths)}, values)
 
 
@@ -53,9 +59,16 @@ def _configs(texts: Iterable[str]) -> Iterator[Path]:
 
 def _read_config(path: Path) -> Mapping[str, Any]:
     with contextlib.suppress(OSError, ValueError, yaml.YAMLError):  # OVSeg says what is wrong with it
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # noqa: S506  (a safe loader)
         return content if isinstance(content, dict) else {}
     return {}
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads OVSeg's configurations, which have ``!!python/object/apply:eval`` in them: not followed, but left out."""
+
+
+_Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from integrations.ovseg import hook
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.finding import find_adapter, find_root
+from integrations.ovseg.flags import add_adapter_flags
 from integrations.ovseg.install import Installation, install
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
@@ -31,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from integrations.ovseg import evaluate  # it needs the whole package
 
         return evaluate.main(arguments[1:])
+    if arguments[:1] == ["convert"]:
+        from integrations.ovseg import convert  # likewise
+
+        return convert.main(arguments[1:])
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     asks_help = "-h" in rest or "--help" in rest
@@ -67,7 +72,7 @@ def run(script: str, arguments: Sequence[str], options: argparse.Namespace) -> i
         OVSegError: there is no checkout, no such script, no detectron2, or the adapter cannot be used.
     """
     adapter = None if options.opendas_adapter is None else find_adapter(options.opendas_adapter)
-    cache = _cache_folder(options.opendas_cache)
+    cache = _cache_folder(options.opendas_cache or "auto")
     dataset = None if options.opendas_dataset is None else Path(options.opendas_dataset).resolve()
     if options.ovseg_root is not None:  # as if it had been started there
         if not Path(options.ovseg_root).is_dir():
@@ -86,6 +91,7 @@ def run(script: str, arguments: Sequence[str], options: argparse.Namespace) -> i
         text=options.opendas_text,
         chunk=options.opendas_chunk,
         cache=cache,
+        cache_given=options.opendas_cache not in (None, "off"),
         dataset=dataset,
         host_fixes=not options.no_host_fixes,
     )
@@ -107,21 +113,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="opendas-ovseg",
         usage="%(prog)s [OUR FLAGS] SCRIPT [ARGUMENTS OF SCRIPT]\n       %(prog)s evaluate --help\n"
-        "       %(prog)s enable | disable | status",
+        "       %(prog)s convert --help\n       %(prog)s enable | disable | status",
         description="Runs a script of an OVSeg checkout (train_net.py, demo.py, tools/web_demo.py), unmodified, with "
-        "an OpenDAS adapter. Our flags may stand anywhere. `evaluate` scores OVSeg with and without one. `enable` lets "
-        "`python train_net.py --clip-backend ...` do the same in this environment, `disable` takes that back.",
+        "an OpenDAS adapter. Our flags may stand anywhere. `evaluate` scores OVSeg with and without one, `convert` "
+        "makes label maps for it. `enable` lets `python train_net.py --clip-backend ...` do the same in this "
+        "environment, `disable` takes that back.",
         add_help=False,  # --help is the script's too
         allow_abbrev=False,  # OVSeg's documentation abbreviates its own flags
     )
     texts = {
         "backend": "OVSeg's own CLIP (default), or CLIP with an adapter",
         "adapter": "the adapter; needed with --clip-backend opendas",
-        "base": "the CLIP that the adapter sits on: the one inside MODEL.WEIGHTS (default), or the one that "
-        "MODEL.CLIP_ADAPTER.CLIP_MODEL_NAME names, restored after loading",
-        "text": "who reads learnt text tokens: the MaskFormer branch and the CLIP branch (default), or CLIP's alone",
-        "chunk": "regions in one batch of the visual tower; 0: all (default: 10 on a CPU, all on a GPU)",
-        "cache": "where text features are kept for later runs; 'off': nowhere (default: the user's cache folder)",
         "dataset": "JSON file that describes labelled images of yours; OVSeg then knows them, for DATASETS.TEST",
         "root": "the checkout to run in, as if started there (default: the one of the script, or the current folder)",
         "fixes": "run OVSeg without the fixes for current libraries and for its crashes",
@@ -129,10 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--clip-backend", choices=("stock", "opendas"), help=texts["backend"])
     add("--opendas-adapter", metavar="PATH_OR_HUB_ID", help=texts["adapter"])
-    add("--opendas-base", choices=("weights", "clip"), default="weights", help=texts["base"])
-    add("--opendas-text", choices=("both", "clip"), default="both", help=texts["text"])
-    add("--opendas-chunk", type=_chunk, metavar="N", help=texts["chunk"])
-    add("--opendas-cache", metavar="DIR", default="auto", help=texts["cache"])
+    add_adapter_flags(parser)
     add("--opendas-dataset", metavar="FILE", help=texts["dataset"])
     add("--ovseg-root", metavar="DIR", help=texts["root"])
     add("--no-host-fixes", action="store_true", help=texts["fixes"])
@@ -146,14 +145,12 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace, r
         parser.error(f"unknown flag {unknown[0]}; see --help")
     if options.clip_backend == "opendas" and options.opendas_adapter is None:
         parser.error("--clip-backend opendas needs --opendas-adapter PATH_OR_HUB_ID")
-    if options.clip_backend is None and options.opendas_adapter is not None:
-        parser.error("--opendas-adapter has no effect with the stock backend; add --clip-backend opendas")
-
-
-def _chunk(value: str) -> int:
-    if not value.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, got {value!r}")
-    return int(value)
+    if options.clip_backend == "opendas":
+        return
+    idle = [name for name in ("adapter", "text", "chunk", "cache") if getattr(options, f"opendas_{name}") is not None]
+    idle += ["base clip"] if options.opendas_base == "clip" else []
+    if idle:
+        parser.error(f"--opendas-{idle[0]} has no effect with the stock backend; add --clip-backend opendas")
 
 
 def _cache_folder(value: str) -> Path | None:

@@ -39,7 +39,7 @@ class VisualReaders:
     def _read(self, i: int, block: Block, inputs: tuple[torch.Tensor]) -> None:
         x = inputs[0]  # (1 + patches, B, width)
         if i == 0:
-            tokens = self.visual.ln_pre(self.visual.opendas_tokens[0]).to(x.dtype)
+            tokens = self.visual.ln_pre(self.visual.opendas_tokens[0].to(x.device)).to(x.dtype)
             self.here.state = tokens[:, None].expand(-1, x.shape[1], -1)
         self.here.state = read(block, self.here.state, x)
 

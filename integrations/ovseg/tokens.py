@@ -15,6 +15,17 @@ from integrations.ovseg.model import Block, Clip, VisualTower
 from integrations.ovseg.perthread import PerThread
 
 
+class TooLongError(OVSegError):
+    """A text that does not fit the context; ``row`` is its number in the call, ``reason`` what it has."""
+
+    def __init__(self, row: int, reason: str) -> None:
+        super().__init__(f"text {row} {reason}; shorten it")
+        self.row, self.reason = row, reason
+
+    def __reduce__(self) -> tuple[type, tuple[int, str]]:
+        return TooLongError, (self.row, self.reason)
+
+
 class VisualTokens:
     """Learnt tokens beside class token and patches, in every block of the visual tower.
 
@@ -50,8 +61,9 @@ class VisualTokens:
             return None
         x, layers = inputs[0], self.visual.opendas_tokens  # (1 + patches, B, width)
         if i < len(layers):
-            tokens = self.visual.ln_pre(layers[0]) if i == 0 else layers[i]
-            tokens = tokens.to(x.dtype)[:, None].expand(-1, x.shape[1], -1)
+            tokens = layers[i].to(x.device)
+            tokens = self.visual.ln_pre(tokens) if i == 0 else tokens
+            tokens = tokens.to(x)[:, None].expand(-1, x.shape[1], -1)
         else:
             tokens = self.here.carried
         return (torch.cat([x, tokens]),)
@@ -66,7 +78,7 @@ class VisualTokens:
 
 
 class TextEncoder:
-    """The text tower of OVSeg's CLIP, with or without learnt tokens, and without its waste.
+    """The text tower of a CLIP of OVSeg's, with or without learnt tokens, and without its waste.
 
     Padding is not computed, and what all texts of a call begin with is computed once. Both are exact under the
     tower's causal mask, up to rounding (1e-6).
@@ -76,23 +88,24 @@ class TextEncoder:
         """Prepares for ``tokens`` (depth, n, width), which may stand for the token ids ``context`` (m,)."""
         self.clip_model = clip_model
         self.context = context
+        self.has_tokens = tokens is not None
         if tokens is not None:
             tokens = tokens.to(clip_model.positional_embedding.device)
             clip_model.register_buffer("opendas_tokens", tokens, persistent=False)
 
     def remove(self) -> None:
         """Takes the tokens out again."""
-        if hasattr(self.clip_model, "opendas_tokens"):
+        if self.has_tokens:
             del self.clip_model.opendas_tokens
 
-    def encode(self, ids: torch.Tensor, prompted: bool) -> torch.Tensor:
-        """Returns features (N, D) of token ids (N, L), with the learnt tokens where ``prompted``."""
+    def encode(self, ids: torch.Tensor) -> torch.Tensor:
+        """Returns features (N, D) of token ids (N, L)."""
         clip_model = self.clip_model
         layers: torch.Tensor | None = None
         ids = ids.cpu()
         ends = ids.argmax(dim=-1)
-        if prompted and hasattr(clip_model, "opendas_tokens"):
-            layers = clip_model.opendas_tokens.to(clip_model.dtype)
+        if self.has_tokens:
+            layers = clip_model.opendas_tokens.to(clip_model.text_projection.device, clip_model.dtype)
             ids, ends = self._place(ids, ends, layers.shape[1])
         length = int(ends.max()) + 1
         alike = (ids[:, :length] == ids[:1, :length]).all(dim=0)
@@ -135,10 +148,8 @@ class TextEncoder:
         limit = self.clip_model.context_length
         if int(new_ends.max()) >= limit:
             row = int(new_ends.argmax())
-            raise OVSegError(
-                f"text {row} of {len(ids)} has {int(new_ends[row]) + 1} tokens with {n} learnt tokens inserted, but "
-                f"the context holds {limit}; shorten the class name or the template"
-            )
+            raise TooLongError(row, f"has {int(new_ends[row]) + 1} tokens with {n} learnt tokens inserted, but the "
+                               f"context holds {limit}")  # fmt: skip
         places = torch.arange(int(new_ends.max()) + 1)
         source = torch.where(places > n, places - n + skipped[:, None], torch.zeros_like(places))
         return ids.gather(1, source.clamp(max=ids.shape[1] - 1)), new_ends

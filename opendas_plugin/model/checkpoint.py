@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -16,7 +14,6 @@ import open_clip
 import torch
 from open_clip.model import build_model_from_openai_state_dict
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
-from safetensors.torch import load_file
 
 from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.files import read_json
@@ -26,9 +23,9 @@ from opendas_plugin.model.facts import BackboneFacts
 from opendas_plugin.model.naming import OFFICE_TINY, RANDOM
 from opendas_plugin.model.openclip.plain import OpenCLIP, require_promptable, unpromptable
 from opendas_plugin.model.tower import TextTower
+from opendas_plugin.model.weight_file import read_weights
 
 _OFFICE_TINY_FOLDER = Path(__file__).parent / "tiny"
-_OPENAI_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # scalars that OpenAI's archives hold too
 
 
 def build_backbone(
@@ -42,10 +39,10 @@ def build_backbone(
     """Builds a frozen open_clip model in float32 and evaluation mode.
 
     Args:
-        name: open_clip's name of a model, the path of an OpenAI-format file (a JIT archive or a plain state dict of
-            any sizes), or ``office-tiny``.
-        pretrained: open_clip's tag (downloaded where it is not cached), a weight file, or None or ``random``: random
-            weights.
+        name: open_clip's name of a model, the path of an OpenAI-format file (a JIT archive, a state dict of any sizes,
+            or a checkpoint of OVSeg, whose CLIP it is), or ``office-tiny``.
+        pretrained: open_clip's tag (downloaded where it is not cached), a weight file (a checkpoint of OVSeg, too), or
+            None or ``random``: random weights.
         seed: seed of random weights; torch's own generator is left as it is.
         device: ``meta`` builds the shapes alone.
         facts: of an adapter on this backbone, for a weight file that does not say its own.
@@ -171,8 +168,8 @@ def _named_model(
         return _construct(config)
     tag = open_clip.get_pretrained_cfg(key, pretrained) or {}
     path = downloads.fetch(tag, name, pretrained) if tag else _weight_file(key, pretrained)
-    state = read_state(path)
-    if _OPENAI_EXTRAS[0] in state:
+    file = read_weights(path)
+    if file.is_openais:
         said = stated.Stated({}, True)
     else:
         said = stated.of_tag(tag) if tag else stated.of_file(key, path, facts)
@@ -180,7 +177,7 @@ def _named_model(
         config["quick_gelu"] = said.quick_gelu
     model = _construct(config, said.pixels)
     names = {_plain_name(key): key for key in model.state_dict()}
-    state = {names.get(_plain_name(k), k): value for k, value in state.items() if k not in _OPENAI_EXTRAS}
+    state = {names.get(_plain_name(k), k): value for k, value in file.tensors.items()}
     _load_state(model, state, path, name)
     return model
 
@@ -199,7 +196,8 @@ def _construct(config: dict[str, Any], preprocessing: Mapping[str, Any] | None =
 def _office_tiny() -> OpenCLIP:
     model = _construct(read_json(_OFFICE_TINY_FOLDER / "config.json"))
     path = _OFFICE_TINY_FOLDER / "weights.safetensors"
-    state = {key: value.float() if value.is_floating_point() else value for key, value in read_state(path).items()}
+    tensors = read_weights(path).tensors
+    state = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
     vocab_size, width = model.token_embedding.weight.shape
     table = rebuild_token_table(state.pop("token_rows"), state.pop("token_values"), vocab_size, width)
     _load_state(model, state | {"token_embedding.weight": table}, path, OFFICE_TINY)
@@ -207,10 +205,15 @@ def _office_tiny() -> OpenCLIP:
 
 
 def _openai_model(path: Path) -> OpenCLIP:
-    """Reads OpenAI's format as ``clip.load`` does: sizes from the tensors, QuickGELU, matrices rounded to half."""
-    state = read_state(path)
+    """Reads OpenAI's format as ``clip.load`` does: sizes from the tensors, QuickGELU, matrices rounded to half.
+
+    OVSeg loads the CLIP of its checkpoints as it is, so that is not rounded.
+    """
+    file = read_weights(path)
     try:
-        model = build_model_from_openai_state_dict(state, cast_dtype=None)
+        model = build_model_from_openai_state_dict(dict(file.tensors), cast_dtype=None)
+        if file.is_ovsegs:
+            model.float().load_state_dict(file.tensors)
     except (KeyError, IndexError, RuntimeError, ValueError, AssertionError, ZeroDivisionError) as error:
         raise BackboneError(
             f"{path} does not hold a CLIP in OpenAI's format ({_first_line(error)}); for open_clip's weights give the "
@@ -228,39 +231,6 @@ def _weight_file(name: str, pretrained: str) -> Path:
     raise MissingFileError(
         f"{pretrained} is neither a file nor a tag of {name} (tags: {naming.tags(name)}); check the path"
     )
-
-
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Reads tensors by name from safetensors, a TorchScript archive or a torch file; nothing else is unpickled.
-
-    Raises:
-        MissingFileError, BackboneError: it is not there, or cannot be read.
-    """
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; check the path")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        if is_torchscript(path):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # torch.jit is deprecated; OpenAI's files are not
-                return dict(torch.jit.load(path, map_location="cpu").state_dict())
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        state = state.get("state_dict", state)
-        return {key.removeprefix("module."): value for key, value in state.items() if isinstance(value, torch.Tensor)}
-    except Exception as error:  # a damaged file can fail at any point of its reader
-        raise BackboneError(
-            f"{path} could not be read as weights ({type(error).__name__}); expected safetensors, a TorchScript "
-            "archive or a plain dict of tensors"
-        ) from error
-
-
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is an archive of torch.jit, as OpenAI publishes its weights."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _load_state(model: OpenCLIP, state: Mapping[str, torch.Tensor], path: Path, name: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import json
 import pickle
 
@@ -10,6 +11,7 @@ import torch
 from open_clip.transformer import QuickGELU
 from safetensors.torch import save_file
 from torch import nn
+from torch.serialization import get_safe_globals
 
 from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.model import checkpoint
@@ -265,3 +267,52 @@ def test_an_adapter_on_office_tiny_fits_the_same_weights_in_openais_format(tmp_p
     images = pixels(loaded.model)
     with torch.no_grad():
         assert torch.equal(loaded.encode_image(images), clip.float().encode_image(images))
+
+
+class Anything:
+    """Some class of a training's own."""
+
+
+def ovsegs(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What a checkpoint of OVSeg holds: CLIP with mask tokens among other modules."""
+    clip = {**state, "visual.mask_embedding": torch.randn(3, 4, 8)}
+    return {**{f"clip_adapter.clip_model.{k}": v for k, v in clip.items()}, "sem_seg_head.weight": torch.ones(2)}
+
+
+@pytest.mark.parametrize("wrap", [lambda s: {"model": s}, lambda s: {"model": s, "iteration": 5}, lambda s: s])
+@pytest.mark.parametrize("named", [False, True])
+def test_the_clip_of_ovsegs_checkpoint_is_read_as_it_is_stored(tmp_path, tiny_backbone, wrap, named):
+    state = build_backbone(tiny_backbone, seed=3)[0].state_dict() if named else openai_state()
+    state = {key: value.float() + 1e-5 for key, value in state.items()}  # not of half precision
+    file = tmp_path / "ovseg.pth"
+    torch.save(wrap(ovsegs(state)), file)
+    model, _ = build_backbone(tiny_backbone, file) if named else build_backbone(str(file))
+    assert model.state_dict().keys() == state.keys()
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    assert has_quick_gelu(model)
+
+
+def test_mask_tokens_are_left_out_of_a_file_that_clip_load_rounds(tmp_path):
+    state = openai_state()
+    torch.save(state, tmp_path / "plain.pt")
+    torch.save({**state, "visual.mask_embedding": torch.randn(3, 4, 8)}, tmp_path / "masks.pt")
+    plain, masks = (build_backbone(str(tmp_path / name))[0] for name in ("plain.pt", "masks.pt"))
+    assert backbone_sha256(plain) == backbone_sha256(masks)
+
+
+def test_a_training_checkpoint_is_read_with_its_namespace_which_is_not_executed(tmp_path, monkeypatch):
+    state = openai_state()
+    arguments = argparse.Namespace(lr=0.1, name="run", nested=argparse.Namespace(epochs=5))
+    training = {"epoch": 3, "args": arguments, "loss": np.float64(0.5), "optimizer": {"state": {}}}
+    torch.save({**training, "state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "training.pt")
+    torch.save(state, tmp_path / "plain.pt")
+    monkeypatch.setattr(argparse.Namespace, "__init__", lambda *given, **named: pytest.fail("executed"))
+    plain, read = (build_backbone(str(tmp_path / name))[0] for name in ("plain.pt", "training.pt"))
+    assert backbone_sha256(read) == backbone_sha256(plain)
+    assert not any(isinstance(kind, type) and kind.__name__ == "Namespace" for kind in get_safe_globals())
+
+
+def test_a_training_checkpoint_with_another_class_is_refused(tmp_path):
+    torch.save({"args": Anything(), "state_dict": openai_state()}, tmp_path / "training.pt")
+    with pytest.raises(BackboneError, match="could not be read as weights"):
+        build_backbone(str(tmp_path / "training.pt"))

@@ -184,5 +184,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, message: str) -
 
 
 def test_a_missing_recipe_lists_the_built_in_ones() -> None:
-    with pytest.raises(MissingFileError, match=r"there is no recipe offfice; give a file or one of .*office, paper"):
+    with pytest.raises(
+        MissingFileError, match=r"there is no recipe offfice; give a file or one of .*office, ovseg, paper"
+    ):
         read_recipe("offfice")

@@ -13,7 +13,7 @@ import clip.model
 import numpy as np
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.engine import launch
+from detectron2.engine import default_setup, launch
 from detectron2.utils import comm
 
 from open_vocab_seg import OVSeg, OVSegDEMO, config
@@ -44,6 +44,7 @@ CALLED = {
     "MetadataCatalog.get": MetadataCatalog.get,
     "Metadata.set": MetadataCatalog.get("ade20k_sem_seg_val").set,
     "detectron2.engine.launch": launch,
+    "detectron2.engine.default_setup": default_setup,
     "detectron2.utils.comm.is_main_process": comm.is_main_process,
 }
 READ = (
@@ -107,11 +108,12 @@ def main(clip_file, out):
         "one valid mask": crash(built, image, mask[:1]),
         "result of _preprocess_image without a valid mask": len(built._preprocess_image(image, 0 * mask)),
     }
-    (regions, _), region_masks, valid = built._preprocess_image(image, mask, normalize=True)
+    (regions, unnormalised), region_masks, valid = built._preprocess_image(image, mask, normalize=True)
     logits, _, valid_flag = built(image, NAMES, mask, normalize=True)
     arrays = {
         "ids": clip.tokenize([template.format(name) for template in TEMPLATES for name in NAMES]),
         "regions": regions,
+        "unnormalised": unnormalised,
         "region_masks": region_masks,
         "valid": valid,
         "valid_flag": valid_flag,

@@ -9,14 +9,24 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.config import PromptConfig
+from opendas_plugin.model.config import PromptConfig, WeightConfig
 
 STAND_IN = Path(__file__).parents[2] / "hosts" / "ovseg"
 CHECKOUT = STAND_IN / "checkout"
 HOST_MODULES = ("open_vocab_seg", "clip", "detectron2")
 TEMPLATES = ["a photo of a {}.", "There is a {} in the scene", "a photo of a small {}."]
 NAMES = ["desk", "office chair", "wall", "fire extinguisher"]
+OVSEGS_CROPS = CropPolicy(background="mean", expand=0.0, resize="squash")
+WEIGHTS = {
+    "opendas_plus": WeightConfig(visual="norm_bias+low_rank_mlp_out", text="norm", rank=1),
+    "lora": WeightConfig(visual="low_rank", text="low_rank"),
+    "ln_bias": WeightConfig(visual="norm_bias", text="norm_bias"),
+    "wise_ft_image": WeightConfig(visual="all", mix=0.5),
+    "wise_ft_text": WeightConfig(text="all", mix=0.4),
+}
+"""The methods that learn weights, by what they learn."""
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +49,10 @@ def host():
 
 @pytest.fixture(scope="session")
 def clip_file(tmp_path_factory) -> Path:
-    """Random weights of a CLIP with 3 layers of width 64 in both towers, patches of 32, 224 pixels."""
+    """Random weights of a CLIP with 3 visual and 2 text layers of width 64, patches of 32, 224 pixels.
+
+    Its visual tower is deeper, as in ViT-L/14.
+    """
     path = tmp_path_factory.mktemp("clip") / "clip.pt"
     torch.save(clip_state(), path)
     return path
@@ -63,7 +76,7 @@ def learnt(clip_file):
 def adapter(tmp_path_factory, learnt) -> Path:
     """An adapter with learnt tokens in both towers."""
     folder = tmp_path_factory.mktemp("adapters") / "both"
-    learnt.save_pretrained(folder)
+    learnt.save_pretrained(folder, crop_policy=OVSEGS_CROPS)
     return folder
 
 
@@ -87,7 +100,7 @@ def inputs():
     return make_inputs()
 
 
-def clip_state(seed=0, width=64, layers=3, patch=32, text_width=64, embed_dim=48, size=224):
+def clip_state(seed=0, width=64, layers=3, text_layers=2, patch=32, text_width=64, embed_dim=48, size=224):
     """A CLIP's tensors in OpenAI's format."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -105,8 +118,8 @@ def clip_state(seed=0, width=64, layers=3, patch=32, text_width=64, embed_dim=48
         "logit_scale": torch.tensor(4.6),
     }
     norms = [("visual.ln_pre", width), ("visual.ln_post", width), ("ln_final", text_width)]
-    for tower, w in (("visual.", width), ("", text_width)):
-        for layer in range(layers):
+    for tower, w, depth in (("visual.", width, layers), ("", text_width, text_layers)):
+        for layer in range(depth):
             block = f"{tower}transformer.resblocks.{layer}."
             norms += [(block + "ln_1", w), (block + "ln_2", w)]
             matrices = {"attn.in_proj_": (3 * w, w), "attn.out_proj.": (w, w)}
@@ -118,24 +131,38 @@ def clip_state(seed=0, width=64, layers=3, patch=32, text_width=64, embed_dim=48
     return state
 
 
-def adapted(clip_file, **prompts) -> OpenDASCLIP:
-    """OpenDASCLIP on a file, its tokens moved away from where they start."""
-    clip = OpenDASCLIP.from_backbone(str(clip_file), prompts=PromptConfig(**prompts))
+def adapted(clip_file, weights=None, **prompts) -> OpenDASCLIP:
+    """OpenDASCLIP on a file, what it learnt moved away from where it starts."""
+    prompts = PromptConfig(**({"visual_tokens": 0, "text_tokens": 0, **prompts} if weights else prompts))
+    clip = OpenDASCLIP.from_backbone(str(clip_file), prompts=prompts, weights=weights)
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in clip.prompt_parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+            parameter.add_((0.1 if weights else 0.3) * torch.randn(parameter.shape, generator=generator))
     return clip
 
 
-def build(host, clip_file, kind="OVSeg", weight=0.7, **settings):
+def save(folder, clip_file, method, **prompts) -> Path:
+    """Writes an adapter of one of the methods of :data:`WEIGHTS`, of maple, or of tokens, learnt on OVSeg's crops."""
+    if method == "maple":
+        prompts = {"visual_tokens": 2, "text_tokens": 2, "form": "coupled", **prompts}
+    clip = adapted(clip_file, WEIGHTS.get(method), **prompts)
+    clip.save_pretrained(folder, method=method, crop_policy=OVSEGS_CROPS)
+    return folder
+
+
+def build(host, clip_file, kind="OVSeg", weight=0.7, ensemble=True, **settings):
     torch.manual_seed(0)
     templates = host.text.PredefinedPromptExtractor(TEMPLATES)
     settings = {"mask_prompt_depth": 2, "mask_prompt_fwd": True, **settings}
     clip_adapter = host.adapter.MaskFormerClipAdapter(str(clip_file), templates, **settings)
     with torch.no_grad():
         clip_adapter.clip_model.visual.mask_embedding.normal_()
-    return getattr(host.models, kind)(clip_adapter=clip_adapter, clip_ensemble_weight=weight).eval()
+    model = getattr(host.models, kind)(
+        clip_adapter=clip_adapter, clip_ensemble=ensemble, clip_ensemble_weight=weight
+    ).eval()
+    model.load_state_dict(model.state_dict())  # as from a checkpoint
+    return model
 
 
 def make_inputs(queries=6, empty=(3,), seed=0):

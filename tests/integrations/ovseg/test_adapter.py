@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import fields, replace
+from typing import get_args
 
 import pytest
 import torch
@@ -17,20 +18,22 @@ from integrations.ovseg.adapter import (
     FORMAT_VERSION,
     PROMPT_ADDED,
     PROMPT_FIELDS,
-    check_facts,
-    check_fits,
-    clip_sha256,
+    WEIGHT_FIELDS,
+    WEIGHT_KINDS,
     read_adapter,
 )
+from integrations.ovseg.fitting import check_facts, check_fits, clip_sha256
 from opendas_plugin.model import adapter_config as plugin
 from opendas_plugin.model.adapter import CONFIG_FILE, WEIGHTS_FILE, read_config
-from opendas_plugin.model.config import WeightConfig
+from opendas_plugin.model.config import CacheConfig, WeightConfig, WeightKind
 from tests.integrations.ovseg.conftest import adapted, clip_state
 
 
 def test_the_format_is_opendas_plugins():
     assert {*FIELDS, *ADDED} == {field.name for field in fields(plugin.AdapterConfig)}
     assert {*PROMPT_FIELDS, *PROMPT_ADDED} == {field.name for field in fields(plugin.PromptConfig)}
+    assert set(WEIGHT_FIELDS) == {field.name for field in fields(WeightConfig)}
+    assert set(WEIGHT_KINDS) == set(get_args(WeightKind))
     assert FORMAT_VERSION == plugin.FORMAT_VERSION
 
 
@@ -80,6 +83,7 @@ def change_tensors(folder, change):
         (lambda f: change_tensors(f, lambda t: t.pop("text_prompts.tokens")), "lacks text_prompts.tokens"),
         (lambda f: change_tensors(f, lambda t: t.update(lora=torch.zeros(1))), "holds lora"),
         (lambda f: change_config(f, lambda c: c["prompts"].update(visual_tokens=3)), "has shape"),
+        (lambda f: change_config(f, lambda c: c.update(weights={"visual": "lora"})), "weights is .*damaged"),
     ],
 )
 def test_a_damaged_adapter_is_one_sentence(adapter, tmp_path, damage, message):
@@ -94,10 +98,10 @@ def test_a_damaged_adapter_is_one_sentence(adapter, tmp_path, damage, message):
     ("prompts", "rest", "message"),
     [
         ({"form": "conditional", "visual_tokens": 0, "text_depth": 1}, {}, "has no text features of its own, since"),
-        ({}, {"weights": WeightConfig(text="low_rank")}, "has learnt weights, which are plain CLIP: export it"),
+        ({}, {"cache": CacheConfig(entries=3)}, "has stored features, which OVSeg cannot be given"),
     ],
 )
-def test_what_is_no_tokens_in_the_towers_is_refused(adapter, tmp_path, prompts, rest, message):
+def test_what_has_no_place_in_the_towers_is_refused(adapter, tmp_path, prompts, rest, message):
     shutil.copytree(adapter, tmp_path / "adapter")
     config = read_config(adapter)
     config = replace(config, prompts=replace(config.prompts, **prompts), **rest)
@@ -113,13 +117,19 @@ def test_what_format_2_added_may_say_nothing(adapter, tmp_path):
     assert torch.equal(read_adapter(tmp_path / "adapter").text, read_adapter(adapter).text)
 
 
+def test_the_folder_of_a_run_is_no_adapter_and_the_sentence_names_the_one_in_it(adapter, tmp_path):
+    shutil.copytree(adapter, tmp_path / "run" / "adapter")
+    with pytest.raises(OVSegError, match=rf"not an adapter; give {tmp_path}/run/adapter$"):
+        read_adapter(tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("backbone", "policy", "message"),
     [
         ("ViT-B-32-336", {}, "input size 336.*input size 224.*224 pixels"),
         ("ViT-B/32@336px", {}, "input size 336"),
         ("somewhere/clip.pt", {"size": 336}, "input size 336"),
-        ("ViT-B-16", {}, "patch size 16.*patch size 32.*CLIP_MODEL_NAME"),
+        ("ViT-B-16", {}, "patch size 16.*patch size 32.*use an adapter that was trained on this CLIP, or the OVSeg"),
     ],
 )
 def test_input_and_patch_size_must_fit(host, clip_file, adapter, tmp_path, backbone, policy, message):

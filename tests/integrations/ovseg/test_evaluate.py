@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from sklearn.metrics import jaccard_score, recall_score
 
-from integrations.ovseg import OVSegError, datasets, evaluate
+from integrations.ovseg import OVSegError, datasets, evaluate, launcher
 from integrations.ovseg.inputs import run_inputs
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.label_maps import Labelling
@@ -107,11 +109,13 @@ def runs(monkeypatch):
 def test_a_run_is_made_again_where_anything_it_reads_changed_and_says_what(runs, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DETECTRON2_DATASETS", raising=False)
     out = tmp_path / "adapted"
     names = ("dataset.json", "w.pth", "sub/base.yaml", "c.yaml", "in_base.pth", "clip.pt", "root/train_net.py", "0.jpg",
              "root/open_vocab_seg/config.py", ".cache/clip/ViT-B-16.pt", ".cache/clip/ViT-L-14.pt")  # fmt: skip
     contents = {
-        "c.yaml": "_BASE_: sub/base.yaml\nMODEL: {CLIP_ADAPTER: {CLIP_MODEL_NAME: clip.pt}}",
+        "c.yaml": "_BASE_: sub/base.yaml\nMODEL: {CLIP_ADAPTER: {CLIP_MODEL_NAME: clip.pt}}\n"
+        'MIN_SIZE_TRAIN: !!python/object/apply:eval ["[int(x) for x in range(5)]"]',  # as OVSeg's have it
         "sub/base.yaml": "MODEL: {WEIGHTS: in_base.pth, OTHER: ViT-L/14}",
         "root/open_vocab_seg/config.py": 'CLIP_MODEL_NAME = "ViT-B/16"',
     }
@@ -130,6 +134,8 @@ def test_a_run_is_made_again_where_anything_it_reads_changed_and_says_what(runs,
     assert made_again() and not made_again()
     assert made_again([*given, "TEST", "1"]) and "arguments" in caplog.text
     assert made_again() and not made_again()
+    monkeypatch.setenv("DETECTRON2_DATASETS", "/elsewhere")
+    assert made_again() and 'DETECTRON2_DATASETS was null, now "/elsewhere"' in caplog.text and not made_again()
     for name in names:
         caplog.clear()
         Path(name).write_text(contents.get(name, "x") + " ")
@@ -165,11 +171,41 @@ def test_names_that_the_adapter_was_not_trained_on_are_novel(adapter, tmp_path):
         (["--output", "x"], "--opendas-adapter"),
         (["--opendas-adapter", "x", "--output", "x", "OUTPUT_DIR", "y"], "OUTPUT_DIR is set by this command"),
         (["--opendas-adapter", "x", "--output", "x", "--clip-backend=stock"], "set by this command"),
+        (["--opendas-adapter", "x", "--output", "x", "--opendas-text", "none"], "invalid choice"),
+        (
+            ["--opendas-adapter", "x", "--output", "x", "--dataset", "ade20k", "--opendas-dataset", "y"],
+            "--dataset has no effect beside --opendas-dataset",
+        ),
     ],
 )
 def test_bad_usage_ends_with_2(arguments, message, capsys):
     assert evaluate.main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "stock", "adapted"),
+    [
+        (["--opendas-chunk=3", "--opendas-text", "clip"], [], ["--opendas-text", "clip", "--opendas-chunk", "3"]),
+        (["--opendas-base", "clip"], ["--opendas-base", "weights"], ["--opendas-base", "clip"]),
+    ],
+)
+def test_the_adapters_flags_go_to_its_run_alone(given, stock, adapted, host, adapter, tmp_path, monkeypatch):
+    runs = {}
+    dataset = evaluate.Dataset("mine", tmp_path, ("desk",), Labelling(*[LabelValues.places(1)] * 2))
+    monkeypatch.setattr(evaluate, "install", lambda settings: None)
+    monkeypatch.setattr(evaluate, "read_dataset", lambda name: dataset)
+    monkeypatch.setattr(evaluate, "run", lambda output, arguments, inputs: runs.update({output.name: arguments}))
+    monkeypatch.setattr(evaluate, "score", lambda *given: {})
+    monkeypatch.setattr(evaluate, "format_comparison", lambda summaries: "")
+    monkeypatch.setattr(evaluate, "_write_per_class", lambda output: None)
+    monkeypatch.setattr(evaluate, "write_json", lambda path, value: None)
+    monkeypatch.chdir(CHECKOUT)
+    evaluate.evaluate(["--opendas-adapter", str(adapter), "--output", str(tmp_path / "out"), *given, "--num-gpus", "2"])
+    common = ["--num-gpus", "2", "DATASETS.TEST", '("mine",)', "OUTPUT_DIR"]
+    assert runs["stock"] == [*stock, *common, str(tmp_path / "out" / "stock")]
+    opendas = ["--clip-backend", "opendas", "--opendas-adapter", str(adapter)]
+    assert runs["adapted"] == [*opendas, *adapted, *common, str(tmp_path / "out" / "adapted")]
 
 
 def test_missing_adapter_is_one_sentence(tmp_path, capsys):
@@ -221,6 +257,11 @@ def test_unknown_dataset_is_an_error_that_lists_those_known(catalogs):
     [
         ({"classes": "desk"}, "list of names"),
         ({"classes": []}, "list of names"),
+        ({"classes": ["desk,", "wall"]}, r"'desk,' is no name of a class; take the comma away"),
+        ({"classes": ["desk", " "]}, r"' ' is no name of a class"),
+        ({"classes": {"desk": 3, "wall": 7}}, r"counts classes from 0: python -m integrations.ovseg convert .*dataset"),
+        ({"ignore": [7, 9]}, "integrations.ovseg convert"),
+        ({"ignore": [7, "x"]}, "whole number"),
         ({"extra": 1}, "expected the fields"),
         ({"name": "ade20k_sem_seg_val"}, "already has a dataset"),
         ({"labels": "nowhere"}, "nowhere is not a folder with label PNGs"),
@@ -236,3 +277,41 @@ def test_a_wrong_description_is_one_sentence(catalogs, own, change, message):
 def test_a_missing_description_is_one_sentence(catalogs, tmp_path):
     with pytest.raises(OVSegError, match="could not be read"):
         datasets.register(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [(("mine",), ""), (("ade20k_sem_seg_val",), r"DATASETS.TEST is ade20k_sem_seg_val; add .*'\(.mine.,\)'")],
+)
+def test_an_own_dataset_that_the_configuration_does_not_name_is_refused(own, test, message):
+    cfg = SimpleNamespace(DATASETS=SimpleNamespace(TEST=test, TRAIN=()))
+    with pytest.raises(OVSegError, match=message) if message else contextlib.nullcontext():
+        datasets.require_used(own, cfg)
+
+
+def test_label_values_with_gaps_are_converted(own, catalogs, tmp_path, capsys):
+    values = np.array([40, 3, 17])  # of what is 0, 1, 2 in the maps
+    for path in (own.parent / "labels").iterdir():
+        labels = np.array(Image.open(path))
+        gaps = np.where(labels == 7, 0, values[labels.clip(max=2)]).astype(np.uint8)
+        gaps[5, :4] = 18  # another number of the third class
+        Image.fromarray(gaps).save(path)
+    described = json.loads(own.read_text())
+    gapped = {**described, "classes": {"desk": 40, "office chair": 3, "wall": [17, 18]}, "ignore": [0, 255]}
+    own.write_text(json.dumps(gapped))
+    output = tmp_path / "converted"
+    assert launcher.main(["convert", str(own), "--output", str(output)]) == 0
+    assert "2 label maps of 3 classes, 255 is ignored" in capsys.readouterr().out
+    for path in (own.parent / "labels").iterdir():
+        gaps, places = np.array(Image.open(path)), np.array(Image.open(output / "labels" / path.name))
+        expected = {40: 0, 3: 1, 17: 2, 18: 2, 0: 255}
+        assert np.array_equal(places, np.vectorize(expected.get)(gaps))
+    datasets.register(output / "dataset.json")
+    (record, _) = catalogs.DatasetCatalog.get("mine")
+    assert Path(record["file_name"]).resolve() == own.parent / "images" / "a.jpg"
+    assert evaluate.read_dataset("mine").names == tuple(CLASSES)
+    assert launcher.main(["convert", str(own), "--output", str(output)]) == 1  # what is there stays
+    assert "is not empty" in capsys.readouterr().err
+    own.write_text(json.dumps({**gapped, "ignore": 255}))
+    assert launcher.main(["convert", str(own), "--output", str(tmp_path / "again")]) == 1
+    assert "label" in capsys.readouterr().err and not (tmp_path / "again").exists()

@@ -19,7 +19,8 @@ def fixed(host, monkeypatch):
     for kind, names in (
         (host.adapter.ClipAdapter, ["__init__"]),
         (host.adapter.MaskFormerClipAdapter, ["_preprocess_image", "forward"]),
-        (host.models.OVSegDEMO, ["demo_inference"]),
+        (host.models.OVSeg, ["__init__"]),
+        (host.models.OVSegDEMO, ["demo_inference", "forward"]),
     ):
         for name in names:
             monkeypatch.setattr(kind, name, getattr(kind, name))
@@ -106,3 +107,72 @@ def test_numpy_aliases_are_set_where_they_are_missing(monkeypatch, tmp_path):
     for name in ("int", "float", "bool"):
         if name in vars(np):
             monkeypatch.setattr(np, name, getattr(np, name), raising=False)
+
+
+def test_the_demo_without_the_clip_branch_names_masks_by_the_other_one(fixed, clip_file):
+    model, inputs = build(fixed, clip_file, "OVSegDEMO", ensemble=False), make_inputs(queries=5, empty=())
+    with torch.no_grad():
+        text = model.clip_adapter.get_text_features(inputs["class_names"])
+    scores = (100 * torch.nn.functional.normalize(inputs["pred_logits"], dim=-1) @ text.T).softmax(dim=-1)[:, :-1]
+    expected = torch.zeros(4, 40, 52)
+    for query, mask in enumerate(inputs["pred_masks"].sigmoid() > 0.5):
+        if query in scores.argmax(dim=0):  # the queries that are the best for some class
+            expected += scores[query][:, None, None] * mask
+    torch.testing.assert_close(segment(model, inputs), expected)
+
+
+def test_one_name_alone_in_the_demo_without_the_clip_branch(fixed, clip_file):
+    model, inputs = build(fixed, clip_file, "OVSegDEMO", ensemble=False), make_inputs(queries=5, empty=())
+    inputs["class_names"] = ["desk"]
+    result = segment(model, inputs)
+    assert inputs["class_names"] == ["desk", "others"]
+    assert len(result.flatten(1).unique(dim=1).T) == 2  # one query's mask, and nothing
+
+
+@pytest.mark.parametrize(
+    ("typed", "read", "said"),
+    [
+        (["wall,", "desk"], ["wall", "desk"], "is read as ['wall', 'desk']"),
+        (["wall", " desk", ""], ["wall", "desk"], "is read as ['wall', 'desk']"),
+        (["wall", ","], ["wall", "others"], "is read as ['wall']"),
+        (["wall,desk", "lamp"], ["wall,desk", "lamp"], "'wall,desk' is one class name, with a comma in it"),
+        (["wall", "desk"], ["wall", "desk"], ""),
+    ],
+)
+def test_commas_in_the_demos_names(fixed, clip_file, caplog, typed, read, said):
+    model, inputs = build(fixed, clip_file, "OVSegDEMO"), make_inputs(empty=())
+    names = inputs["class_names"] = list(typed)
+    with caplog.at_level(logging.INFO, logger="integrations.ovseg"):
+        result = segment(model, inputs)
+    assert names == read and len(result) == len(read)  # the caller's own list, which the picture is labelled by
+    assert said in caplog.text and bool(said) == bool(caplog.records)
+    assert torch.equal(result, segment(model, {**inputs, "class_names": list(read)}))
+
+
+@pytest.mark.parametrize("kind", ["OVSeg", "OVSegDEMO"])
+def test_a_model_without_a_checkpoint_is_said_once(fixed, clip_file, caplog, kind):
+    template = build(fixed, clip_file, kind)
+    model = type(template)(clip_adapter=template.clip_adapter).eval()
+    backbone = {"clip_adapter.pixel_mean": template.clip_adapter.pixel_mean}
+    model.load_state_dict(backbone, strict=False)  # a checkpoint, but none of OVSeg's own
+    for _ in range(2):
+        segment(model, make_inputs(empty=()))
+    assert caplog.text.count("random weights") == 1 and "MODEL.WEIGHTS" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["OVSeg", "OVSegDEMO"])
+@pytest.mark.parametrize("inputs", [NO_MASK, ONE_MASK, SOME_MASKS], ids=["none", "one", "some"])
+def test_patch_brings_the_fixes_without_the_launcher(host, clip_file, adapter, kind, inputs):
+    model = build(host, clip_file, kind)
+    with patch(model, adapter):
+        assert segment(model, inputs).isfinite().all()
+    with pytest.raises((ValueError, IndexError)), patch(model, adapter, host_fixes=False):
+        segment(model, {**NO_MASK})
+
+
+def test_patch_brings_the_fix_of_the_demo_without_the_clip_branch(host, clip_file, adapter):
+    model = build(host, clip_file, "OVSegDEMO", ensemble=False)
+    with pytest.raises(UnboundLocalError):
+        segment(model, make_inputs())
+    with patch(model, adapter):
+        assert segment(model, make_inputs()).isfinite().all()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-HERE = ("evaluate.py", "inputs.py")
+HERE = ("convert.py", "evaluate.py", "inputs.py")
 """What runs in the environment of opendas_plugin instead."""
 SOURCES = [path for path in (ROOT / "integrations" / "ovseg").rglob("*.py") if path.name not in HERE]
 ALLOWED = {"torch", "numpy", "safetensors"}
@@ -46,8 +46,8 @@ def test_it_works_where_opendas_plugin_and_open_clip_are_not_installed():
 import sys
 for name in {blocked}: sys.modules[name] = None
 import integrations.ovseg
-from integrations.ovseg import adapter, cache, errors, finding, hook, hostfixes, install, launcher, model, patching
-from integrations.ovseg import readers, regions, tokens
+from integrations.ovseg import adapter, cache, errors, finding, fitting, flags, hook, hostfixes, install, launcher
+from integrations.ovseg import model, overwriting, patching, readers, regions, texts, tokens, watching, weights
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 

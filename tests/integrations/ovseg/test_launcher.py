@@ -52,7 +52,8 @@ def equal(a, b):
 
 
 def test_backends(evaluate, identity, adapter, tmp_path):
-    stock, done = evaluate(name="stock")
+    old_run = ["PROMPT_CHECKPOINT", "/adapter/of/an/older/run"]
+    stock, done = evaluate(name="stock", opts=old_run)
     assert sorted(stock) == ["0", "1"]
     assert "np.int" in done.stderr
     assert ("wandb is not installed" in done.stderr) == (_installed("wandb") is None)
@@ -60,9 +61,11 @@ def test_backends(evaluate, identity, adapter, tmp_path):
     assert f"script: {script} path: {script.parent}" in done.stdout
     identical, _ = evaluate("--clip-backend", "opendas", "--opendas-adapter", identity, name="identity")
     assert equal(stock, identical)
-    behind, done = evaluate("--clip-backend=opendas", f"--opendas-adapter={adapter}", name="behind")
+    behind, done = evaluate("--clip-backend=opendas", f"--opendas-adapter={adapter}", name="behind", opts=old_run)
     assert all(np.abs(behind[key] - stock[key]).max() > 0.01 for key in stock)
     assert (tmp_path / "behind" / "config.txt").read_text() == str(adapter)
+    assert (tmp_path / "stock" / "config.txt").read_text() == ""
+    assert "PROMPT_CHECKPOINT /adapter/of/an/older/run has no effect" in done.stderr
     front = ["--clip-backend", "opendas", "--num-gpus", "2", "--opendas-adapter", adapter]
     two_workers, done = evaluate(front=front, name="two")
     assert equal(two_workers, behind)
@@ -74,7 +77,7 @@ def test_base(host, evaluate, adapter, other_clip_file, tmp_path):
     torch.save(build(host, other_clip_file).state_dict(), tmp_path / "weights.pth")
     flags = ["--clip-backend", "opendas", "--opendas-adapter", adapter]
     weights = ["MODEL.WEIGHTS", tmp_path / "weights.pth"]
-    own, done = evaluate(*flags, opts=weights, name="weights")
+    own, done = evaluate(*flags, "--opendas-base=weights", opts=weights, name="weights")
     assert done.stderr.count("--opendas-base clip keeps") == 1
     kept, done = evaluate(*flags, "--opendas-base", "clip", opts=weights, name="clip")
     assert "--opendas-base" not in done.stderr
@@ -102,6 +105,11 @@ def test_script_of_another_folder(identity, tmp_path, clip_file):
         ([], 2, "usage"),
         (["train_net.py", "--clip-backend", "opendas"], 2, "--opendas-adapter"),
         (["train_net.py", "--opendas-adapter", "x"], 2, "--clip-backend opendas"),
+        (["train_net.py", "--clip-backend=stock", "--opendas-adapter", "x"], 2, "--opendas-adapter has no effect with"),
+        (["train_net.py", "--opendas-base", "clip"], 2, "--opendas-base clip has no effect with the stock backend"),
+        (["train_net.py", "--opendas-text", "both"], 2, "--opendas-text has no effect with the stock backend"),
+        (["train_net.py", "--opendas-chunk", "0"], 2, "--opendas-chunk has no effect with the stock backend"),
+        (["train_net.py", "--opendas-cache", "off"], 2, "--opendas-cache has no effect with the stock backend"),
         (["train_net.py", "--clip-backend", "magic"], 2, "invalid choice"),
         (["train_net.py", "--opendas-chunk", "-3"], 2, "chunk"),
         (["train_net.py", "--opendas-adaptor", "x"], 2, "unknown flag"),

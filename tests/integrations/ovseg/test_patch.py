@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from integrations.ovseg import OVSegError, patch
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.model.checkpoint import backbone_sha256
-from tests.integrations.ovseg.conftest import NAMES, adapted, build, clip_state, make_inputs, segment
+from tests.integrations.ovseg.conftest import NAMES, OVSEGS_CROPS, adapted, build, clip_state, make_inputs, segment
 
 REGIONS = torch.randn(5, 3, 224, 224, generator=torch.Generator().manual_seed(3))
 MASKS = (torch.rand(5, 1, 224, 224, generator=torch.Generator().manual_seed(4)) > 0.9).float()
@@ -190,7 +191,8 @@ def test_other_weights_of_the_same_architecture_are_one_warning(host, other_clip
     [
         ({"width": 128}, "visual width"),
         ({"text_width": 128}, "text width"),
-        ({"layers": 2}, "layers"),
+        ({"layers": 2}, "visual layers"),
+        ({"text_layers": 3}, "text layers"),
     ],
 )
 def test_an_adapter_of_another_architecture_is_refused(host, adapter, tmp_path, difference, message):
@@ -199,8 +201,79 @@ def test_an_adapter_of_another_architecture_is_refused(host, adapter, tmp_path, 
     before = segment(model, make_inputs())
     with pytest.raises(OVSegError, match=message) as error:
         patch(model, adapter)
-    assert "CLIP_MODEL_NAME" in str(error.value)
+    assert "or the OVSeg model that has the adapter's" in str(error.value)
     assert torch.equal(segment(model, make_inputs()), before)
+
+
+def test_maple_where_the_visual_tower_is_deeper(model, clip_file, tmp_path, host):
+    """As on ViT-L/14: text tokens of layers that only the visual tower has move the visual tokens alone."""
+    learnt = adapted(clip_file, visual_tokens=2, text_tokens=2, form="coupled")
+    learnt.save_pretrained(tmp_path / "adapter")
+    assert len(load_file(tmp_path / "adapter" / "adapter.safetensors")["text_prompts.tokens"]) == 3
+    clip = model.clip_adapter.clip_model
+    assert (len(clip.visual.transformer.resblocks), len(clip.transformer.resblocks)) == (3, 2)
+    ids = host.clip.tokenize(["a photo of a desk.", "desk"])
+    with patch(model, tmp_path / "adapter"), torch.no_grad():
+        torch.testing.assert_close(clip.visual(REGIONS, None), learnt.encode_image(REGIONS), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(clip.encode_text(ids), learnt.encode_text(ids), atol=1e-5, rtol=1e-5)
+
+
+def test_crops_other_than_ovsegs_are_one_warning_that_names_both(model, clip_file, tmp_path, caplog):
+    learnt = adapted(clip_file)
+    for name, policy in (("others", CropPolicy(expand=0.3, resize="center")), ("ovsegs", OVSEGS_CROPS)):
+        learnt.save_pretrained(tmp_path / name, crop_policy=policy)
+        with caplog.at_level(logging.WARNING), patch(model, tmp_path / name):
+            pass
+    (record,) = caplog.records
+    differences = "background keep and here mean, expand 0.3 and here 0.0, resize center and here squash"
+    assert f"({differences})" in record.getMessage() and "--recipe ovseg" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("settings", "difference"),
+    [
+        ({"mask_fill": "zero"}, r"background mean and here the colour [0.0, 0.0, 0.0]"),
+        ({"mask_expand_ratio": 1.5}, "expand 0.0 and here 0.5"),
+        ({"mask_matting": True}, "background mean and here mean, blended by the mask's probabilities"),
+    ],
+)
+def test_crops_are_compared_with_the_hosts_settings(host, clip_file, adapter, settings, difference, caplog):
+    with caplog.at_level(logging.WARNING), patch(build(host, clip_file, **settings), adapter):
+        pass
+    assert f"({difference})" in caplog.text
+
+
+def test_an_adapter_without_crops_is_said(model, clip_file, tmp_path, caplog):
+    adapted(clip_file).save_pretrained(tmp_path / "adapter")
+    with caplog.at_level(logging.WARNING), patch(model, tmp_path / "adapter"):
+        pass
+    assert "does not say which crops it was trained on" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("prompts", "text", "message"),
+    [
+        ({"text_tokens": 0}, "both", "has no effect: it learnt nothing for the texts"),
+        ({}, "clip", "has no effect: .*--opendas-text both"),
+        ({"visual_tokens": 0}, "clip", "has no effect: .*--opendas-text both"),
+        ({"visual_tokens": 3, "text_tokens": 3, "form": "read_only"}, "both", "has no effect: it learnt nothing for"),
+    ],
+)
+def test_an_adapter_for_a_branch_that_is_off_is_refused(host, clip_file, tmp_path, prompts, text, message):
+    adapted(clip_file, **prompts).save_pretrained(tmp_path / "adapter")
+    model = build(host, clip_file, ensemble=False)
+    before = segment(model, make_inputs())
+    with pytest.raises(OVSegError, match=message):
+        patch(model, tmp_path / "adapter", text=text)
+    assert torch.equal(segment(model, make_inputs()), before)
+
+
+def test_what_has_no_effect_while_a_branch_is_off_is_said(host, clip_file, adapter, caplog):
+    model = build(host, clip_file, ensemble=False)
+    before = segment(model, make_inputs())
+    with caplog.at_level(logging.WARNING), patch(model, adapter):
+        assert (segment(model, make_inputs()) - before).abs().max() > 1e-3
+    assert "CLIP_ENSEMBLE False), so that what the adapter learnt in the visual tower has no effect" in caplog.text
 
 
 def test_a_second_adapter_is_refused_until_the_first_is_undone(model, adapter):
@@ -242,6 +315,13 @@ def test_text_too_long_for_the_learnt_tokens_is_named(model, adapter, host):
     ids = host.clip.tokenize("There is a " + "desk " * 70)
     with patch(model, adapter), pytest.raises(OVSegError, match="79 tokens"):
         model.clip_adapter.clip_model.encode_text(ids)
+
+
+@pytest.mark.parametrize("words", [70, 90])
+def test_the_class_whose_text_is_too_long_is_named(model, adapter, words):
+    name = ("very " * words) + "long desk"
+    with patch(model, adapter), pytest.raises(OVSegError, match=f"the class '{name}'"):
+        model.clip_adapter.get_text_features(["wall", name, "office chair"])
 
 
 def test_where_learnt_text_tokens_stand_is_logged(model, adapter, caplog):

@@ -21,6 +21,7 @@ def test_regions_are_the_hosts_bit_for_bit(host, clip_file, identity, settings):
     with patch(clip_adapter, identity):
         regions, masks, valid = clip_adapter._preprocess_image(inputs["image"], mask)
     assert torch.equal(regions[0], expected[0])
+    assert torch.equal(regions[1], expected[1])
     assert torch.equal(masks, expected_masks)
     assert torch.equal(valid, expected_valid) and not valid[0]
 

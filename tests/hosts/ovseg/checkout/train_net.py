@@ -12,7 +12,7 @@ import pycocotools.mask as mask_util
 import torch
 import wandb  # noqa: F401  (upstream imports it here and uses it in training)
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.engine import launch
+from detectron2.engine import default_setup, launch
 from detectron2.utils import comm
 from PIL import Image
 
@@ -20,11 +20,29 @@ from open_vocab_seg import OVSeg, add_ovseg_config
 from open_vocab_seg.modeling.clip_adapter import MaskFormerClipAdapter, PredefinedPromptExtractor
 
 
+class Config(SimpleNamespace):
+    frozen = False
+
+    def is_frozen(self):
+        return self.frozen
+
+    def freeze(self):
+        self.frozen = True
+
+    def defrost(self):
+        self.frozen = False
+
+
 def main(args):
     torch.set_num_threads(1)
-    cfg = SimpleNamespace(MODEL=SimpleNamespace())
+    cfg = Config(MODEL=SimpleNamespace(), DATASETS=SimpleNamespace(TRAIN=(), TEST=()))
     add_ovseg_config(cfg)
     opts = dict(zip(args.opts[::2], args.opts[1::2]))
+    cfg.OUTPUT_DIR, cfg.DATASETS.TEST = opts["OUTPUT_DIR"], ast.literal_eval(opts.get("DATASETS.TEST", "()"))
+    if "PROMPT_CHECKPOINT" in opts:
+        cfg.MODEL.CLIP_ADAPTER.PROMPT_CHECKPOINT = opts["PROMPT_CHECKPOINT"]
+    cfg.freeze()
+    default_setup(cfg, args)
     torch.manual_seed(0)
     templates = PredefinedPromptExtractor(["a photo of a {}.", "There is a {} in the scene"])
     clip_adapter = MaskFormerClipAdapter(opts["CLIP_MODEL_NAME"], templates, mask_prompt_depth=2, mask_prompt_fwd=True)
@@ -40,8 +58,6 @@ def main(args):
         names = ["desk", "office chair", "wall"]
         outputs[str(number)] = segment(model, image, names, seed=number).numpy().astype(np.float)
     np.savez(os.path.join(opts["OUTPUT_DIR"], "predictions%d.npz" % comm.get_rank()), **outputs)
-    with open(os.path.join(opts["OUTPUT_DIR"], "config.txt"), "w") as file:
-        file.write(cfg.MODEL.CLIP_ADAPTER.PROMPT_CHECKPOINT)
 
 
 @torch.no_grad()

@@ -12,16 +12,21 @@ class OVSeg(nn.Module):
         super().__init__()
         self.clip_adapter: MaskFormerClipAdapter = clip_adapter
         self.clip_ensemble, self.clip_ensemble_weight = clip_ensemble, clip_ensemble_weight
+        self.sem_seg_head = nn.Linear(2, 2)  # upstream's makes the proposals
 
     def forward(self, batched_inputs):
         results = []
         for x in batched_inputs:
+            self._add_others(x["class_names"])
             text_features = self.clip_adapter.get_text_features(x["class_names"])
             embedded = self.clip_adapter.normalize_feature(x["pred_logits"])
             mask_cls = self.clip_adapter.get_sim_logits(text_features, embedded)
             r, regions = self.infer(mask_cls, x["pred_masks"], x["image"], x["class_names"])
             results.append({"sem_seg": r})
         return results
+
+    def _add_others(self, class_names):
+        pass
 
     def infer(self, *args):
         return self.semantic_inference(*args)
@@ -32,6 +37,8 @@ class OVSeg(nn.Module):
 
     def _ensemble(self, mask_cls, mask_pred, image, class_names):
         mask_cls, mask_pred = F.softmax(mask_cls, dim=-1)[..., :-1], mask_pred.sigmoid()
+        if not self.clip_ensemble:
+            return mask_cls, mask_pred, None, None
         clip_cls, regions, valid_flag = self.clip_adapter(image, class_names, mask_pred, normalize=True)
         if clip_cls is None:
             clip_cls = torch.empty(0, mask_cls.shape[-1] + 1)
@@ -45,13 +52,22 @@ class OVSeg(nn.Module):
 
 
 class OVSegDEMO(OVSeg):
+    def _add_others(self, class_names):
+        if len(class_names) == 1:
+            class_names.append("others")  # in the caller's list, as upstream
+
     def infer(self, *args):
         return self.demo_inference(*args)
 
     def demo_inference(self, mask_cls, mask_pred, image, class_names):
         mask_cls, mask_pred, valid_flag, regions = self._ensemble(mask_cls, mask_pred, image, class_names)
         bin_mask = mask_pred > self.clip_adapter.mask_thr
+        if not self.clip_ensemble:
+            raise UnboundLocalError("valid_flag")  # as upstream
         select_cls = torch.zeros(sum(valid_flag), mask_cls.shape[-1])  # too small where a query is invalid, as upstream
-        for idx in torch.argmax(mask_cls, dim=0):
+        select_mask = torch.argmax(mask_cls, dim=0)
+        if len(class_names) == 2 and class_names[-1] == "others":
+            select_mask = select_mask[:-1]
+        for idx in select_mask:
             select_cls[idx] = mask_cls[idx]
         return torch.einsum("qc,qhw->chw", select_cls, bin_mask.float()), regions
