@@ -22,7 +22,8 @@ from opendas_plugin.model.loading import ADAPTER
 from opendas_plugin.runs.calibration import fold_domains, judge
 from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.runs.training import Training, TrainingRun
+from opendas_plugin.runs.training import Training
+from opendas_plugin.runs.training_run import TrainingRun
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import join
 from opendas_plugin.train.recipe import default_recipe, describe, read_recipe

@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import logging
 import shutil
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,13 +27,12 @@ from opendas_plugin.files import read_json, write_json
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import Interpolation
-from opendas_plugin.model.naming import require_weights
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.meters import Stopwatch
-from opendas_plugin.runs.run import INLINE, Result, Run
 from opendas_plugin.runs.sources import learning_segments, mines_in_related_names, related_names, training_inputs
 from opendas_plugin.runs.starts import learnt_before, start_from
+from opendas_plugin.runs.training_run import TrainingRun
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
@@ -53,79 +50,6 @@ CHOICE = "crops.json"
 METRICS = ("acc", "w_f1", "b_f1", "n_f1", "harmonic_f1", "macro_f1", "n_segments")
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingRun(Run[Result]):
-    """What a training is told."""
-
-    data: Path
-    """Folder that opendas-prepare wrote."""
-    output_dir: Path | None = None
-    """Folder for the adapter, the log, the checkpoint and the scores; default: runs/ and the data's name."""
-    _: KW_ONLY
-    images_root: Path | None = None
-    """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
-    recipe: str = "office"
-    """Recipe file, or the name of a built-in one: clip (the default of all backbones but office-tiny), office (that of
-    office-tiny), paper, or one of docs/."""
-    start: str | None = None
-    """Adapter to go on from, a folder or hub id, such as after labels were corrected, which is scored as start;
-    default: a new one. Each stage learns as it does in a new one, so the first one without the other tower's part."""
-    negatives: Path | None = None
-    """File of related names; default: the domain's own, or names found offline by the text tower."""
-    proposals: Path | None = None
-    """JSON of masks without classes (as of opendas-evaluate) to learn from in place of the labelled ones; each gets the
-    name of the labelled segment that it overlaps most."""
-    proposal_images: Path | None = None
-    """Folder that the pictures of the proposals lie in."""
-    calibration_folds: int = 0
-    """Learn how much base names are preferred by training this many times without some of them; 0: do not. The constant
-    is stored in the adapter and used where an evaluation asks for it (calibrate)."""
-    crop_cache: Path | None = None
-    """Folder that keeps crops, ready for the model, so that later epochs and runs decode no picture; not for crops that
-    are augmented. 3 bytes a pixel of each crop."""
-    drop_novel: bool = False
-    """Leave out related names that equal novel names; the result has then used evaluation names, and says so."""
-    resume: bool = False
-    """Go on with the run in the output folder; starts one where there is none."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N; with torchrun each process takes its own GPU."""
-    config: TrainConfig = field(default_factory=TrainConfig, metadata=INLINE)
-    """The recipe, with what was changed in it."""
-
-    @property
-    def seed(self) -> int:
-        """Of the training."""
-        return self.config.seed
-
-    @property
-    def folder(self) -> Path:
-        """The output folder."""
-        return self.output_dir or Path("runs") / self.data.resolve().name
-
-    def check(self) -> None:
-        """See :meth:`Run.check`."""
-        methods.get(self.config.method)
-        require_weights(self.config.backbone, self.config.pretrained)
-        if (self.proposals is None) != (self.proposal_images is None):
-            raise ConfigError("`proposals` and `proposal_images` go together; give both or neither")
-        if self.start is not None and self.calibration_folds:
-            raise ConfigError(
-                "`calibration_folds` hold training names out, which the adapter of `start` has seen; leave one out"
-            )
-
-    def unused(self) -> Mapping[str, str]:
-        """See :meth:`Run.unused`."""
-        found = {}
-        if not mines_in_related_names(self.config):
-            mining = "for a method without a triplet loss that mines in related names (`triplet.mining` hardest does)"
-            found = {"negatives": mining, "drop_novel": mining}
-        if self.config.augmentation.kind != "none":
-            found["crop_cache"] = "where crops are augmented"
-        if self.config.auto_crops:
-            found["crops"] = "beside `auto_crops`, which chooses them"
-        return found
 
 
 class Training:
