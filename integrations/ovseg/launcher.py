@@ -22,6 +22,8 @@ from integrations.ovseg.flags import add_adapter_flags
 from integrations.ovseg.install import Installation, install
 
 DONE, FAILED, BAD_USAGE = 0, 1, 2
+PICTURE_SCRIPTS = ("demo.py", "web_demo.py")
+"""Scripts of OVSeg that know no datasets."""
 HOOK_COMMANDS = {"enable": hook.enable, "disable": hook.disable, "status": hook.status}
 
 
@@ -83,6 +85,10 @@ def run(script: str, arguments: Sequence[str], options: argparse.Namespace) -> i
     root = find_root(path)
     if not path.is_file():
         raise OVSegError(f"{path} does not exist; expected a script of OVSeg such as train_net.py")
+    if dataset is not None and path.name in PICTURE_SCRIPTS:
+        raise OVSegError(
+            f"--opendas-dataset has no effect in {path.name}, which takes pictures as they come; leave it out"
+        )
     settings = Installation(
         root=root,
         backend=options.clip_backend or "stock",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -99,6 +100,10 @@ class Patch:
         if self.host_fixes and hasattr(model, "demo_inference"):
             self._override(model, "demo_inference", self._segment_freely)
 
+    def regions_unread(self) -> AbstractContextManager[None]:
+        """Leaves un-normalised regions out inside the ``with`` block, as in OVSeg's models, where nobody reads them."""
+        return self._here.set(regions_are_read=False)
+
     def _attach(self, base: str, cache: TextCache | None) -> None:
         clip_adapter, clip_model, adapter = self.clip_adapter, self.clip_model, self.adapter
         if self.host_fixes:
@@ -135,7 +140,7 @@ class Patch:
 
     def _segment(self, *args: Any, **kwargs: Any) -> Any:
         """``forward`` of OVSeg's models."""
-        with self._here.set(regions_are_read=False):
+        with self.regions_unread():
             return type(self.model).forward(self.model, *args, **kwargs)
 
     def _segment_freely(self, *args: Any) -> Any:

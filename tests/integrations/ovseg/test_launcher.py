@@ -130,6 +130,14 @@ def test_mistakes_are_one_sentence(arguments, code, message, monkeypatch, capsys
         assert len(stderr.strip().splitlines()) == 1
 
 
+def test_a_dataset_for_the_demo_is_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / "open_vocab_seg").mkdir()
+    (tmp_path / "demo.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert launcher.main(["demo.py", "--opendas-dataset", "mine.json"]) == 1
+    assert "--opendas-dataset has no effect in demo.py" in capsys.readouterr().err
+
+
 def test_missing_checkout_is_one_sentence(tmp_path, monkeypatch, capsys):
     (tmp_path / "train_net.py").touch()
     monkeypatch.chdir(tmp_path)
