@@ -7,6 +7,7 @@ if it is not the one that runs the tests.
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -204,6 +205,10 @@ def test_sam_may_find_nothing(room, tmp_path):
         overrides = arguments(room, tmp_path / name, room / "wide_state.pt", *more)
         run(room, "-m", "integrations.openmask3d", FEATURES, *overrides)
     np.testing.assert_allclose(read(tmp_path / "ours"), read(tmp_path / "host"), atol=1e-6, rtol=0)
+    paths = [tmp_path / name / "room_openmask3d_features.json" for name in ("ours", "host")]
+    ours, host = (json.loads(path.read_text()) for path in paths)
+    assert {"color/0.jpg", "depth/0.png", "sam"} <= host["inputs"]["files"].keys()
+    assert host["inputs"] == ours["inputs"], "OpenMask3D's own extractor leaves the scene's stamps, too"
     assert unchanged()
 
 
