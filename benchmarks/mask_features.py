@@ -27,7 +27,7 @@ from torchvision import transforms
 
 from integrations.openmask3d.features import Extraction, FeatureSettings, LevelCrops
 from opendas_plugin.scenes.folder import open_scene
-from opendas_plugin.scenes.mask_features import save_masks
+from opendas_plugin.scenes.mask_arrays import save_masks
 
 ROOM = np.array([6.0, 5.0, 3.0])
 WIDTH = 768

@@ -24,7 +24,7 @@ from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.agreement import require_agreement
 from opendas_plugin.scenes.feature_records import describe, scene_inputs
 from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
-from opendas_plugin.scenes.folder import find_cloud, open_scene, read_intrinsic
+from opendas_plugin.scenes.folder import find_cloud, find_pictures, open_scene, read_intrinsic
 from opendas_plugin.scenes.mask_arrays import read_masks, save_masks, sparse_masks
 from opendas_plugin.scenes.mask_features import finished_features, save_features
 from opendas_plugin.scenes.pointcloud import fuse, geometric_masks, read_ply, write_ply
@@ -177,14 +177,14 @@ def copy_frames(options: MakeScene, stems: Sequence[str], folder: Path) -> Views
     """Copies the frames' files into OpenMask3D's layout, numbered from 0; returns the pictures there."""
     for name in ("color", "depth", "pose", "intrinsic"):
         (folder / name).mkdir()
-    suffix, kinds = Path(options.colour_suffix).suffix, ("colour", "depth", "pose")
-    for number, stem in enumerate(stems):
-        targets = f"color/{number}{suffix}", f"depth/{number}.png", f"pose/{number}.txt"
-        for kind, target in zip(kinds, targets, strict=True):
-            source = options.frames / f"{stem}{getattr(options, f'{kind}_suffix')}"
-            if not source.is_file():
-                raise MissingFileError(f"{source} does not exist; every pose needs a colour picture and a depth map")
-            shutil.copyfile(source, folder / target)
+    colour = Path(options.colour_suffix).suffix.lower()
+    for target, ending, suffix in (
+        ("color", colour, options.colour_suffix),
+        ("depth", ".png", options.depth_suffix),
+        ("pose", ".txt", options.pose_suffix),
+    ):
+        for number, source in enumerate(find_pictures(options.frames, stems, suffix)):
+            shutil.copyfile(source, folder / target / f"{number}{ending}")
     matrix = np.eye(4)
     matrix[:3, :3] = read_intrinsic(options.intrinsics)
     np.savetxt(folder / "intrinsic" / "intrinsic_color.txt", matrix, fmt="%.9g")
