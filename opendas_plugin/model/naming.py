@@ -73,9 +73,9 @@ def no_adapter(name: str) -> str | None:
     if name == OFFICE_TINY or is_model(name):
         return f"{name} is a backbone, not an adapter; give it as `backbone`"
     if "/" in name and path.parent.is_dir():
-        near = sorted(other.name for other in path.parent.iterdir() if other.is_dir())
-        found = f"{path.parent} has {', '.join(near[:5])}" if near else f"{path.parent} has no folders"
-        return f"there is no adapter {name} ({found}{', ...' if len(near) > 5 else ''}); check the path"
+        near = difflib.get_close_matches(path.name, [other.name for other in path.parent.iterdir() if other.is_dir()])
+        found = f" ({path.parent} has {' and '.join(near)})" if near else ""
+        return f"there is no adapter {name}{found}; check the path"
     if name.count("/") > 1 or name[:1] in ("", ".", "/", "~"):
         return f"there is no adapter {name}; check the path"
     return None

@@ -207,7 +207,7 @@ def one_error(log):
         ("data.camera.poses_path=/nowhere", "/nowhere holds no poses"),
         ("data.depths.depth_scale=5000", "check depth_scale"),
         ("data.masks.masks_path={room}/none_masks.pt", "holds no masks"),
-        ("external.clip_model=opendas:/nowhere", "/nowhere is neither a folder nor an adapter"),
+        ("external.clip_model=opendas:/nowhere", "there is no adapter /nowhere"),
         ("external.clip_model={room}/damaged.pt", "could not be read as weights"),
         ("+opendas.crop=adapter", "expected one of opendas.extractor"),
         ("+opendas.crops=mine", "expected upstream or adapter"),
