@@ -210,7 +210,7 @@ def test_weights_give_what_the_merged_checkpoint_gives_in_ovseg_alone(evaluate, 
     ours, rows, log = evaluate(f"{method}-flag", *flags)
     assert rows == hand_rows and complaints(log) == complaints(hand_log)
     for name, expected in by_hand.items():
-        torch.testing.assert_close(ours[name], expected, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(ours[name], expected, atol=1e-6, rtol=1e-3)
         assert not torch.allclose(ours[name], stock[0][name], atol=1e-3)
 
 
