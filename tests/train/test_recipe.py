@@ -39,7 +39,9 @@ def test_the_paper_augments_and_else_keeps_the_defaults() -> None:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_built_in_recipe_holds_only_what_differs(path: Path) -> None:
-    values, defaults = yaml.safe_load(path.read_text()) or {}, dataclasses.asdict(TrainConfig())
+    values = yaml.safe_load(path.read_text()) or {}
+    base = values.pop("base", None)
+    defaults = dataclasses.asdict(read_recipe(base) if base else TrainConfig())
     sections = {name: values.pop(name) for name in methods.names() if name in values}
 
     def check(values: dict, config: dict, defaults: dict) -> None:
