@@ -16,6 +16,7 @@ from integrations.openmask3d.predictors import Kind, load_predictor
 from opendas_plugin.commands.common import command_line, parse
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError, MissingFileError
+from opendas_plugin.eval.learnt import check_learnt
 from opendas_plugin.files import atomic_folder
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.loading import clip_name, load
@@ -90,6 +91,7 @@ class Features(Run[str]):
         extraction = Extraction(views, points, read_masks(self.masks), self.how, force=self.force)
         device = pick_device(self.device)
         model, preprocess = load(self.clip, device)
+        check_learnt(model.config.training, views.colour)
         source = FeatureSource(clip_name(self.clip), model)
         names = ("crops", "predictor", "seed", "intrinsics", "depth_scale", "every", "sam_type")
         settings = asdict(self.how) | {name: getattr(self, name) for name in names}

@@ -29,6 +29,7 @@ from integrations.ovseg.install import Installation, install
 from opendas_plugin.commands.common import command_line, run_command
 from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError
 from opendas_plugin.eval.label_maps import Labelling, check_label_maps
+from opendas_plugin.eval.learnt import check_learnt
 from opendas_plugin.eval.report import align
 from opendas_plugin.eval.semantic import Protocol
 from opendas_plugin.eval.semantic_report import COLUMNS, evaluate_semantic
@@ -151,6 +152,8 @@ def _outputs(output: Path) -> Inputs:
 def score(output: Path, dataset: Dataset, adapter: Path, protocol: Protocol) -> dict[str, Mapping[str, Any]]:
     """Scores the predictions of both runs and writes the report of each into its folder; returns the summaries."""
     about = {"dataset": dataset.name, "adapter": str(adapter)}
+    learnt = check_learnt(read_adapter(adapter).config["training"], dataset.pictures)
+    more = {"stock": {}, "adapted": learnt}
     novel = untrained(dataset.names, adapter)
     return {
         name: evaluate_semantic(
@@ -161,7 +164,7 @@ def score(output: Path, dataset: Dataset, adapter: Path, protocol: Protocol) -> 
             output / name,
             labelling=dataset.labelling,
             novel=novel,
-            about={**about, "backend": name},
+            about={**about, **more[name], "backend": name},
         )
         for name in ROWS
     }

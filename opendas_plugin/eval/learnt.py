@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from opendas_plugin.data.learnt_pictures import learnt_pictures
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
 
 PICTURES = "pictures"
 """In an adapter's training summary: digests of the pictures that it has learnt from."""
@@ -16,13 +15,17 @@ PICTURES = "pictures"
 logger = logging.getLogger(__name__)
 
 
-def check_learnt(clip: OpenDASCLIP, pictures: Iterable[Path]) -> dict[str, Any]:
-    """Looks which pictures a CLIP's adapter has learnt from, and warns of them.
+def check_learnt(training: Mapping[str, Any], pictures: Iterable[Path]) -> dict[str, Any]:
+    """Looks which pictures an adapter has learnt from, and warns of them.
+
+    Args:
+        training: the summary of its training, which its configuration holds.
+        pictures: what it is judged by.
 
     Returns:
         ``learnt_pictures``, their number, for a summary; nothing where the adapter does not say what it learnt from.
     """
-    digests = clip.config.training.get(PICTURES)
+    digests = training.get(PICTURES)
     if not isinstance(digests, list) or not all(isinstance(digest, str) for digest in digests):
         return {}
     learnt, known = learnt_pictures(digests, pictures)

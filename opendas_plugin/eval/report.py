@@ -54,7 +54,7 @@ def evaluate_classification(
         OutputError: the report could not be written.
     """
     predictions = predict(labeller, segments, vocabulary)
-    learnt = check_learnt(labeller.clip, {segment.image for segment in segments})
+    learnt = check_learnt(labeller.clip.config.training, {segment.image for segment in segments})
     return write_report(
         output, segments, predictions, vocabulary, {"split": split, **labeller.facts(), **learnt, **(about or {})}
     )

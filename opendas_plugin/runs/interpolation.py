@@ -65,7 +65,7 @@ class Shares(ModelRun[list[dict[str, Any]]]):
             scores = sweep_features(labeller, segments, domain.vocabulary, pairs)
         rows = [{"share": value, **found} for value, found in zip(values, scores, strict=True)]
         write_csv(self.output / "interpolation.csv", rows)
-        learnt = check_learnt(labeller.clip, {segment.image for segment in segments})
+        learnt = check_learnt(labeller.clip.config.training, {segment.image for segment in segments})
         write_json(self.output / "summary.json", {"of": self.of, **learnt, "shares": rows})
         record.write(self.output, config=self.resolved(labeller))
         return rows

@@ -123,7 +123,7 @@ class Semantic(ModelRun[dict[str, Any]]):
             labeller = self.labeller(vocabulary)
             self.name_masks(labeller, proposals, bare)
             about = {"n_masks": len(proposals), "n_images_without_masks": len(bare), **labeller.facts()}
-            about |= check_learnt(labeller.clip, {mask.image for mask in proposals})
+            about |= check_learnt(labeller.clip.config.training, {mask.image for mask in proposals})
             about |= {"adapter": None if self.zero_shot else self.adapter, "predictions": PREDICTIONS}
             resolved = self.resolved(labeller)
         require_writable(self.output)

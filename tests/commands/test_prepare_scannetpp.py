@@ -35,7 +35,7 @@ def test_scannetpp_chooses_offices_and_marks_what_only_validation_has(scenes, tm
     assert truth == [*lists, "scannet/b0.txt", "scannetpp/b0.txt"]
     assert len(list((tmp_path / "out.cache").rglob("*.npz"))) == 3 * 4
     first = (tmp_path / "out" / "val.jsonl").read_bytes()
-    assert main(scenes) == 0
+    assert main([*scenes, "--overwrite"]) == 0
     assert (tmp_path / "out" / "val.jsonl").read_bytes() == first
 
 
@@ -45,10 +45,11 @@ def test_scannetpp_takes_lists_of_scenes_and_novel_names(scenes, tmp_path, capsy
     lists = ["--train-scenes", str(tmp_path / "t"), "--val-scenes", str(tmp_path / "v")]
     assert main([*scenes, *lists, "--novel", str(tmp_path / "novel")]) == 0
     domain = load_domain(tmp_path / "out")
-    assert domain.vocabulary.novel == ("keyboard", "mug")
+    assert domain.vocabulary.novel == ("keyboard", "monitor", "mug")
+    assert domain.info["novel_for_want_of_training_segments"] == ["monitor"]
     assert "keyboard" not in {segment.label for segment in domain.train}
     (tmp_path / "v").write_text("a1\n")
-    assert main([*scenes, *lists]) == 1
+    assert main([*scenes, *lists, "--overwrite"]) == 1
     assert "the scene a1 is in both lists" in capsys.readouterr().err
 
 

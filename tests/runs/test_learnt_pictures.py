@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 import opendas_plugin as opendas
+from integrations.openmask3d.commands import Features
 from opendas_plugin.data import learnt_pictures as digests
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.learnt_pictures import learnt_pictures, picture_digests
 from opendas_plugin.data.manifest import write_manifest
 from tests.conftest import make_domain
+from tests.integrations.openmask3d.scenes import write_room
 
-SHORT = {"device": "cpu", "visual": {"epochs": 1}, "text": {"epochs": 1}, "crops": {"size": 32}}
+SHORT = {"device": "cpu", "pretrained": "random", "visual": {"epochs": 1}, "text": {"epochs": 1}, "crops": {"size": 32}}
 
 
 def content(path: Path) -> str:
@@ -104,3 +106,20 @@ def test_of_very_many_pictures_the_kept_digests_are_a_part_that_still_tells(tmp_
     below = [picture for picture in pictures if content(picture) <= kept[-1]]
     assert known == len(below) and set(learnt) == {picture for picture in below if picture in pictures[:60]}
     assert 0 < len(learnt) < known
+
+
+def test_features_of_a_scene_that_the_adapter_has_learnt_from_are_said(tiny_backbone, tmp_path, caplog):
+    write_room(tmp_path / "room")
+    photos = sorted((tmp_path / "room" / "color").iterdir())
+    clip = opendas.OpenDASCLIP.from_backbone(tiny_backbone, prompts=opendas.PromptConfig(2, 2))
+    clip.save_pretrained(tmp_path / "adapter", training={"pictures": sorted(map(content, photos[:2]))})
+    masks = tmp_path / "room" / "room_masks.pt"
+    run = Features(
+        scene=tmp_path / "room",
+        masks=masks,
+        clip=str(tmp_path / "adapter"),
+        output=tmp_path / "f.npy",
+        predictor="boxes",
+    )
+    run()
+    assert f"has learnt from 2 of {len(photos)} pictures that it is judged by" in caplog.text

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ from integrations.ovseg.inputs import run_inputs
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.label_maps import Labelling
 from opendas_plugin.label_values import LabelValues
+from opendas_plugin.model.naming import CONFIG_FILE
 from opendas_plugin.stamps import Inputs
 from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN
 
@@ -65,7 +68,12 @@ def truth_and_prediction(own, predictions):
 
 def test_both_runs_are_scored(own, adapter, clip_file, tmp_path):
     out = tmp_path / "out"
-    flags = ["--opendas-adapter", adapter, "--output", out, "--opendas-dataset", own, "--opendas-cache", "off"]
+    shutil.copytree(adapter, tmp_path / "adapter")
+    config = json.loads((tmp_path / "adapter" / CONFIG_FILE).read_text())
+    config["training"]["pictures"] = [hashlib.sha256((own.parent / "images" / "a.jpg").read_bytes()).hexdigest()[:12]]
+    (tmp_path / "adapter" / CONFIG_FILE).write_text(json.dumps(config))
+    flags = ["--output", out, "--opendas-dataset", own, "--opendas-cache", "off"]
+    flags += ["--opendas-adapter", tmp_path / "adapter"]
     done = call(*flags, "CLIP_MODEL_NAME", clip_file)
     assert done.returncode == 0, done.stderr
 
@@ -76,6 +84,8 @@ def test_both_runs_are_scored(own, adapter, clip_file, tmp_path):
         assert summary[name]["macc"] == pytest.approx(100 * recall_score(labels, guesses, average="macro"))
         assert summary[name] == json.loads((out / name / "summary.json").read_text())
     assert summary["stock"]["miou"] != summary["adapted"]["miou"]
+    assert summary["adapted"]["learnt_pictures"] == 1 and "learnt_pictures" not in summary["stock"]
+    assert "has learnt from 1 of 2 pictures that it is judged by" in done.stderr
 
     header, stock, _, difference = (out / "table.txt").read_text().splitlines()
     assert header.split()[:2] == ["mIoU", "mAcc"] and done.stdout.endswith(difference + "\n")
