@@ -62,7 +62,7 @@ def test_a_dataset_from_preparation_to_scores(runs, name):
 
 
 def test_on_another_domain_the_names_of_training_are_base(runs):
-    """KITTI-360 scored by an adapter of ADE20K: names that ADE20K's training segments have are base, all others novel."""
+    """KITTI-360 scored by an adapter of ADE20K: the names of ADE20K's training segments are base, all others novel."""
     base_from = runs / "data" / "ade20k" / "vocabulary.json"
     found = scores(runs, "kitti360", "ade20k", "--base-from", str(base_from))
     trained = {segment.label for segment in load_domain(base_from.parent).train}
