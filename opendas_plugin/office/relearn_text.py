@@ -48,6 +48,7 @@ COLOUR_FIRST: tuple[str, ...] = (COLOURED, "a {} {}.", "{} {}")
 """Captions with a colour, then a name."""
 COLOUR_LAST: tuple[str, ...] = (COLOURED, "a photo of a {1} in {0}.", "a {1}, {0}.", "the {0} {1}.")
 """Captions in which the colour may stand behind the name as well."""
+COLOUR_ALONE = "a photo of something {}."
 SCHEMES = {"first": COLOUR_FIRST, "last": COLOUR_LAST}
 
 _WIDTH, _VOCABULARY = CONFIG["text_cfg"]["width"], CONFIG["text_cfg"]["vocab_size"]
@@ -59,15 +60,17 @@ class Relearning:
 
     strengths: tuple[float, ...] = (0.7,)
     """How strongly the pictures are varied, a value a view."""
-    steps: int = 300
-    pictures: int = 192
+    steps: int = 260
+    pictures: int = 128
     """Pictures a step."""
     wrong: int = 1
     """Captions in a wrong colour for each one in the right colour."""
-    colour_weight: float = 1.0
+    colour_weight: float = 1.5
     """Weight of the loss over captions with a colour; that over names has 1."""
+    alone_weight: float = 0.5
+    """Weight of the loss over captions with a colour and no name."""
     rate: float = 1.5e-3
-    head_rate: float = 0.0
+    head_rate: float = 1e-3
     """Rate of the image tower's last matrix; 0 leaves it as it is."""
     weight_decay: float = 0.1
     """Of the text tower's matrices."""
@@ -93,7 +96,8 @@ def withheld_pairs(colours: NDArray[np.int64], part: float, seed: int = 0) -> ND
 
 
 class Sentences:
-    """Every caption: ``plain`` (names, templates, L) and ``coloured`` (names, COLOURS, templates, L).
+    """Every caption: ``plain`` (names, templates, L), ``coloured`` (names, COLOURS, templates, L) and, with a
+    colour and no name, ``alone`` (COLOURS, L).
 
     They hold positions in ``tokens``, the sorted ids of all tokens that occur; L is the length of the longest.
     """
@@ -103,21 +107,22 @@ class Sentences:
         plain = tokenizer([template.format(name) for name in NAMES for template in TEMPLATES])
         templates = SCHEMES[scheme]
         coloured = tokenizer([t.format(word, name) for name in NAMES for word in words for t in templates])
-        length = int(torch.cat([plain, coloured]).argmax(dim=1).max()) + 1
-        plain, coloured = plain[:, :length].contiguous(), coloured[:, :length].contiguous()
-        self.tokens = torch.cat([plain, coloured]).unique()
-        self.length = length
-        self.plain = torch.searchsorted(self.tokens, plain).reshape(len(NAMES), len(TEMPLATES), length)
-        self.coloured = torch.searchsorted(self.tokens, coloured).reshape(
-            len(NAMES), len(words), len(templates), length
-        )
+        alone = tokenizer([COLOUR_ALONE.format(word) for word in words])
+        everything = torch.cat([plain, coloured, alone])
+        self.length = int(everything.argmax(dim=1).max()) + 1
+        everything = everything[:, : self.length].contiguous()
+        self.tokens = everything.unique()
+        places = torch.searchsorted(self.tokens, everything)
+        plain, coloured, self.alone = places.split([len(plain), len(coloured), len(alone)])
+        self.plain = plain.unflatten(0, (len(NAMES), len(TEMPLATES)))
+        self.coloured = coloured.unflatten(0, (len(NAMES), len(words), len(templates)))
 
     def draw(self, columns: Tensor, generator: torch.Generator) -> Tensor:
-        """A plain caption of every name, then one for each pair in ``columns`` (K,) as name * colours + colour."""
+        """A plain caption of every name, one for each of ``columns`` (K,), name * colours + colour, and ``alone``."""
         kinds = torch.randint(self.plain.shape[1], (len(self.plain),), generator=generator)
         plain = self.plain[torch.arange(len(self.plain)), kinds]
         kinds = torch.randint(self.coloured.shape[2], (len(columns),), generator=generator)
-        return torch.cat([plain, self.coloured.flatten(0, 1)[columns, kinds]])
+        return torch.cat([plain, self.coloured.flatten(0, 1)[columns, kinds], self.alone])
 
 
 class Student(nn.Module):
@@ -218,13 +223,14 @@ def relearn(
         columns, places = columns_of(targets, words[chosen], hidden, settings.wrong, generator)
         images = flat[view, chosen] @ student.head
         texts = student.text.encode_text(sentences.draw(columns, generator))
-        plain, coloured = texts[: len(NAMES)], texts[len(NAMES) :]
+        plain, coloured, alone = texts.split([len(NAMES), len(columns), len(COLOURS)])
         scale = student.text.logit_scale.exp()
         names, logits = contrastive_loss(images, plain, targets, scale)
-        pairs = scale * F.normalize(images, dim=-1) @ F.normalize(coloured, dim=-1).T
+        pairs = _logits(images, coloured, scale)
         loss_pairs = F.cross_entropy(pairs, places)
+        loss_alone = F.cross_entropy(_logits(images, alone, scale), words[chosen])
         optimiser.zero_grad()
-        (names + settings.colour_weight * loss_pairs).backward()
+        (names + settings.colour_weight * loss_pairs + settings.alone_weight * loss_alone).backward()
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimiser.step()
         with torch.no_grad():
@@ -240,6 +246,10 @@ def relearn(
                 f"{time.perf_counter() - seen.begun:.0f} s"
             )
             seen = Step()
+
+
+def _logits(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
+    return scale * F.normalize(images, dim=-1) @ F.normalize(texts, dim=-1).T
 
 
 def _optimiser(student: Student, settings: Relearning) -> torch.optim.Optimizer:
