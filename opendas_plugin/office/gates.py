@@ -158,7 +158,7 @@ def measure(
         reach = prompt_reach(clip, names)
     found = ((shown @ plain.T).argmax(dim=-1) == torch.arange(len(names))[:, None]).float().mean(dim=1)
     lowest = ", ".join(f"{names[i]} {100 * found[i]:.0f}%" for i in found.argsort()[:6].tolist())
-    chance = 100 / len(COLOURS)
+    guess = 100 * float(truth[unseen].bincount().max()) / int(unseen.sum()) if unseen.any() else np.nan
     return [
         Gate("cosine of the two nearest names", cosine, below=0.95, detail=f"{names[first]}, {names[second]}"),
         Gate("participation ratio of the names", participation(plain), above=FIRST_TOWERS_RATIO),
@@ -171,8 +171,8 @@ def measure(
         Gate(
             "colour of pairs never shown together, %",
             100 * float(right[unseen].mean()),
-            above=chance,
-            detail=f"{int(unseen.sum())} pictures, chance {chance:.1f}",
+            above=guess,
+            detail=f"{int(unseen.sum())} pictures, always their commonest colour: {guess:.1f}",
         ),
         Gate(
             "cosine of the name that text prompts move least",
