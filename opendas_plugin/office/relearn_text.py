@@ -17,7 +17,7 @@ import math
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,17 +39,11 @@ from opendas_plugin.model.openai_format import save_openai_clip
 from opendas_plugin.office.corpus import pictures
 from opendas_plugin.office.names import NAMES
 from opendas_plugin.office.pretrain import CONFIG, Pretraining, contrastive_loss, save
+from opendas_plugin.office.sentences import SCHEMES, Sentences, columns_of, withheld_pairs
 from opendas_plugin.office.views import kept_states
-from opendas_plugin.office.web import COLOURED, COLOURS, TEMPLATES
+from opendas_plugin.office.web import COLOURS
 
 log = logging.getLogger(__name__)
-
-COLOUR_FIRST: tuple[str, ...] = (COLOURED, "a {} {}.", "{} {}")
-"""Captions with a colour, then a name."""
-COLOUR_LAST: tuple[str, ...] = (COLOURED, "a photo of a {1} in {0}.", "a {1}, {0}.", "the {0} {1}.")
-"""Captions in which the colour may stand behind the name as well."""
-COLOUR_ALONE = "a photo of something {}."
-SCHEMES = {"first": COLOUR_FIRST, "last": COLOUR_LAST}
 
 _WIDTH, _VOCABULARY = CONFIG["text_cfg"]["width"], CONFIG["text_cfg"]["vocab_size"]
 
@@ -60,69 +54,27 @@ class Relearning:
 
     strengths: tuple[float, ...] = (0.7,)
     """How strongly the pictures are varied, a value a view."""
-    steps: int = 260
-    pictures: int = 128
+    steps: int = 300
+    pictures: int = 192
     """Pictures a step."""
     wrong: int = 1
     """Captions in a wrong colour for each one in the right colour."""
-    colour_weight: float = 1.5
+    colour_weight: float = 2.0
     """Weight of the loss over captions with a colour; that over names has 1."""
     alone_weight: float = 0.5
     """Weight of the loss over captions with a colour and no name."""
     rate: float = 1.5e-3
-    head_rate: float = 1e-3
+    head_rate: float = 2e-3
     """Rate of the image tower's last matrix; 0 leaves it as it is."""
+    scale: float = 16.0
+    """The logit scale while texts are learnt: a small one asks for names further apart. Then it is fitted."""
     weight_decay: float = 0.1
     """Of the text tower's matrices."""
     scheme: str = "first"
-    """Which of :data:`SCHEMES` the captions with a colour are of."""
+    """Which of :data:`.sentences.SCHEMES` the captions with a colour are of."""
     withheld: float = 0.15
     """Part of the pairs of name and a colour that is not its commonest which are never shown."""
     seed: int = 0
-
-
-def withheld_pairs(colours: NDArray[np.int64], part: float, seed: int = 0) -> NDArray[np.bool_]:
-    """The pairs (names, COLOURS) that are never shown: some of those that occur, but no name's commonest colour.
-
-    Args:
-        colours: (names, P) int, positions in COLOURS.
-        part: of those pairs.
-        seed: of the draw.
-    """
-    counts = np.stack([np.bincount(row, minlength=len(COLOURS)) for row in colours])
-    pairs = counts > 0
-    pairs[np.arange(len(counts)), counts.argmax(axis=1)] = False
-    return pairs & (np.random.default_rng([seed, 77]).random(pairs.shape) < part)
-
-
-class Sentences:
-    """Every caption: ``plain`` (names, templates, L), ``coloured`` (names, COLOURS, templates, L) and, with a
-    colour and no name, ``alone`` (COLOURS, L).
-
-    They hold positions in ``tokens``, the sorted ids of all tokens that occur; L is the length of the longest.
-    """
-
-    def __init__(self, scheme: str) -> None:
-        tokenizer, words = open_clip.SimpleTokenizer(), list(COLOURS)
-        plain = tokenizer([template.format(name) for name in NAMES for template in TEMPLATES])
-        templates = SCHEMES[scheme]
-        coloured = tokenizer([t.format(word, name) for name in NAMES for word in words for t in templates])
-        alone = tokenizer([COLOUR_ALONE.format(word) for word in words])
-        everything = torch.cat([plain, coloured, alone])
-        self.length = int(everything.argmax(dim=1).max()) + 1
-        everything = everything[:, : self.length].contiguous()
-        self.tokens = everything.unique()
-        places = torch.searchsorted(self.tokens, everything)
-        plain, coloured, self.alone = places.split([len(plain), len(coloured), len(alone)])
-        self.plain = plain.unflatten(0, (len(NAMES), len(TEMPLATES)))
-        self.coloured = coloured.unflatten(0, (len(NAMES), len(words), len(templates)))
-
-    def draw(self, columns: Tensor, generator: torch.Generator) -> Tensor:
-        """A plain caption of every name, one for each of ``columns`` (K,), name * colours + colour, and ``alone``."""
-        kinds = torch.randint(self.plain.shape[1], (len(self.plain),), generator=generator)
-        plain = self.plain[torch.arange(len(self.plain)), kinds]
-        kinds = torch.randint(self.coloured.shape[2], (len(columns),), generator=generator)
-        return torch.cat([plain, self.coloured.flatten(0, 1)[columns, kinds], self.alone])
 
 
 class Student(nn.Module):
@@ -137,7 +89,7 @@ class Student(nn.Module):
         del self.text.visual
         table = rebuild_token_table(sentences.tokens[:0], torch.zeros(0, _WIDTH), _VOCABULARY, _WIDTH)
         self.text.token_embedding = nn.Embedding.from_pretrained(table[sentences.tokens], freeze=False)
-        self.text.logit_scale.data.copy_(clip.logit_scale.data)
+        self.text.logit_scale.data.fill_(math.log(settings.scale)).requires_grad_(False)
         self.head = nn.Parameter(clip.visual.proj.detach().clone(), requires_grad=settings.head_rate > 0)
         self.tokens = sentences.tokens
 
@@ -157,40 +109,6 @@ class Student(nn.Module):
         return made.eval().requires_grad_(False)
 
 
-@dataclass
-class Step:
-    """Means over some steps: both losses, top-1 over names and over the captions with a colour in percent, seconds."""
-
-    names: float = 0.0
-    colours: float = 0.0
-    right: float = 0.0
-    right_colours: float = 0.0
-    begun: float = field(default_factory=time.perf_counter)
-
-
-def columns_of(
-    targets: Tensor, colours: Tensor, withheld: Tensor, wrong: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Which captions with a colour compete in a batch, each once.
-
-    Args:
-        targets: (B,) names.
-        colours: (B,) positions in COLOURS.
-        withheld: (names, COLOURS) bool, the pairs that are never shown.
-        wrong: wrong colours for each of the batch's pairs.
-
-    Returns:
-        (K,) sorted pairs as name * colours + colour, and the place (B,) of each picture's own among them.
-    """
-    own = targets * withheld.shape[1] + colours
-    shown = own.unique()
-    names = (shown // withheld.shape[1]).repeat(wrong)
-    others = torch.randint(withheld.shape[1], (len(names),), generator=generator)
-    others = (names * withheld.shape[1] + others)[~withheld[names, others]]
-    columns = torch.cat([shown, others]).unique()
-    return columns, torch.searchsorted(columns, own)
-
-
 def relearn(
     student: Student,
     sentences: Sentences,
@@ -199,57 +117,91 @@ def relearn(
     withheld: NDArray[np.bool_],
     settings: Relearning,
 ) -> Iterator[str]:
-    """Trains ``student``; yields a line every 50 steps.
+    """Trains ``student``; yields a line every 50 steps, and at the end.
 
     Args:
         views: (views, names, P, width) states of the image tower before its last matrix.
         colours: (names, P) int, positions in COLOURS.
         withheld: (names, COLOURS) bool, see :func:`withheld_pairs`.
     """
-    count = views.shape[2]
+    count, flat = views.shape[2], views.flatten(1, 2)
     words, hidden = torch.from_numpy(colours.reshape(-1)), torch.from_numpy(withheld)
-    flat = views.flatten(1, 2)
     usable = torch.from_numpy(np.flatnonzero(~np.take_along_axis(withheld, colours, axis=1).reshape(-1)))
     generator = torch.Generator().manual_seed(settings.seed)
-    optimiser = _optimiser(student, settings)
-    seen = Step()
+    optimiser, seen, begun = _optimiser(student, settings), torch.zeros(4), time.perf_counter()
     for step in range(settings.steps):
         factor = min(1.0, (step + 1) / 30) * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         for group in optimiser.param_groups:
             group["lr"] = group["rate"] * factor
         chosen = usable[torch.randint(len(usable), (settings.pictures,), generator=generator)]
         view = torch.randint(len(flat), (settings.pictures,), generator=generator)
-        targets = chosen // count
-        columns, places = columns_of(targets, words[chosen], hidden, settings.wrong, generator)
         images = flat[view, chosen] @ student.head
-        texts = student.text.encode_text(sentences.draw(columns, generator))
-        plain, coloured, alone = texts.split([len(NAMES), len(columns), len(COLOURS)])
-        scale = student.text.logit_scale.exp()
-        names, logits = contrastive_loss(images, plain, targets, scale)
-        pairs = _logits(images, coloured, scale)
-        loss_pairs = F.cross_entropy(pairs, places)
-        loss_alone = F.cross_entropy(_logits(images, alone, scale), words[chosen])
+        loss, figures = batch_loss(
+            student, sentences, images, chosen // count, words[chosen], hidden, settings, generator
+        )
         optimiser.zero_grad()
-        (names + settings.colour_weight * loss_pairs + settings.alone_weight * loss_alone).backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimiser.step()
-        with torch.no_grad():
-            student.text.logit_scale.clamp_(max=math.log(100))
-            seen.names += names.item() / 50
-            seen.colours += loss_pairs.item() / 50
-            seen.right += 2 * (logits.argmax(dim=1) == targets).float().mean().item()
-            seen.right_colours += 2 * (pairs.argmax(dim=1) == places).float().mean().item()
+        seen += figures / 50
         if (step + 1) % 50 == 0:
+            names, pairs, right, right_pairs = seen.tolist()
             yield (
-                f"step {step + 1}: loss over names {seen.names:.3f}, over colours {seen.colours:.3f}, top-1 "
-                f"{seen.right:.1f}% and {seen.right_colours:.1f}%, logit scale {scale.item():.1f}, "
-                f"{time.perf_counter() - seen.begun:.0f} s"
+                f"step {step + 1}: loss over names {names:.3f}, over colours {pairs:.3f}, top-1 {100 * right:.1f}% "
+                f"and {100 * right_pairs:.1f}%, {time.perf_counter() - begun:.0f} s"
             )
-            seen = Step()
+            seen = torch.zeros(4)
+    some = usable[::16]
+    with torch.no_grad():
+        scale = fitted_scale(
+            flat[0, some] @ student.head, student.text.encode_text(sentences.plain[:, 0]), some // count
+        )
+    student.text.logit_scale.data.fill_(math.log(scale))
+    yield f"logit scale fitted to the names: {scale}"
 
 
-def _logits(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
-    return scale * F.normalize(images, dim=-1) @ F.normalize(texts, dim=-1).T
+def batch_loss(
+    student: Student,
+    sentences: Sentences,
+    images: Tensor,
+    targets: Tensor,
+    colours: Tensor,
+    withheld: Tensor,
+    settings: Relearning,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """The loss of a batch: over names, over the captions of a colour and a name, and over colours alone.
+
+    Args:
+        images: (B, D) features.
+        targets: (B,) their names.
+        colours: (B,) their colours.
+        withheld: (names, COLOURS) bool, the pairs that are never shown.
+
+    Returns:
+        The loss, and (4,) the first two parts and how often each is right, 0..1.
+    """
+    columns, places = columns_of(targets, colours, withheld, settings.wrong, generator)
+    texts = student.text.encode_text(sentences.draw(columns, generator))
+    plain, coloured, alone = texts.split([len(NAMES), len(columns), len(COLOURS)])
+    scale = student.text.logit_scale.exp()
+    of_names, names = contrastive_loss(images, plain, targets, scale)
+    pairs = scale * _cosines(images, coloured)
+    of_pairs = F.cross_entropy(pairs, places)
+    of_colours = F.cross_entropy(scale * _cosines(images, alone), colours)
+    loss = of_names + settings.colour_weight * of_pairs + settings.alone_weight * of_colours
+    right = [(found.argmax(dim=1) == true).float().mean() for found, true in ((names, targets), (pairs, places))]
+    return loss, torch.stack([of_names, of_pairs, *right]).detach()
+
+
+def fitted_scale(images: Tensor, texts: Tensor, targets: Tensor) -> int:
+    """The whole logit scale, 1 to 100, with the least cross-entropy of pictures (M, D) over names (N, D)."""
+    cosines = _cosines(images, texts)
+    return min(range(1, 101), key=lambda scale: float(F.cross_entropy(scale * cosines, targets)))
+
+
+def _cosines(images: Tensor, texts: Tensor) -> Tensor:
+    return F.normalize(images, dim=-1) @ F.normalize(texts, dim=-1).T
 
 
 def _optimiser(student: Student, settings: Relearning) -> torch.optim.Optimizer:

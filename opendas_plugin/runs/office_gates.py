@@ -16,7 +16,8 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.office.corpus import pictures
 from opendas_plugin.office.gates import Gate, measure, require
 from opendas_plugin.office.pretrain import Pretraining
-from opendas_plugin.office.relearn_text import Relearning, withheld_pairs
+from opendas_plugin.office.relearn_text import Relearning
+from opendas_plugin.office.sentences import withheld_pairs
 from opendas_plugin.runs.models import DEFAULT_BACKBONE
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of

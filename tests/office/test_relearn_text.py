@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import open_clip
 import pytest
+import scipy
 import torch
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
@@ -12,7 +13,8 @@ from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.model.checkpoint import build_backbone
 from opendas_plugin.office import views
 from opendas_plugin.office.names import NAMES
-from opendas_plugin.office.relearn_text import Relearning, Sentences, Student, columns_of, relearn, withheld_pairs
+from opendas_plugin.office.relearn_text import Relearning, Student, fitted_scale, relearn
+from opendas_plugin.office.sentences import Sentences, columns_of, withheld_pairs
 from opendas_plugin.office.web import COLOURS
 
 SETTINGS = Relearning(steps=2, pictures=16)
@@ -124,3 +126,18 @@ def test_a_seed_gives_the_same_tower_and_another_one_another(tower, sentences, c
     )
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
+
+
+def test_the_fitted_scale_is_that_of_the_best_of_scipys_search():
+    generator = torch.Generator().manual_seed(0)
+    texts = F.normalize(torch.randn(5, 8, generator=generator), dim=-1)
+    targets = torch.arange(200) % 5
+    images = texts[targets] + 0.6 * torch.randn(200, 8, generator=generator)
+    cosines = (F.normalize(images, dim=-1) @ texts.T).numpy()
+
+    def entropy(scale):
+        return -scipy.special.log_softmax(scale * cosines, axis=1)[np.arange(200), targets.numpy()].mean()
+
+    best = scipy.optimize.minimize_scalar(entropy, bounds=(1, 100), method="bounded").x
+    assert 2 < best < 50
+    assert abs(fitted_scale(images, texts, targets) - best) <= 1
