@@ -65,14 +65,15 @@ def worst_pair(features: Tensor) -> tuple[float, int, int]:
     return float(cosines.max()), place // len(features), place % len(features)
 
 
-def participation(features: Tensor) -> float:
+def participation(features: Tensor) -> Tensor:
     """In how many directions (N, D) features differ: (sum l)^2 / sum l^2 over the eigenvalues l of their covariance.
 
     They are brought to unit length, then centred.
     """
-    unit = F.normalize(features.double(), dim=-1)
-    strengths = torch.linalg.svdvals(unit - unit.mean(dim=0)).square()
-    return float(strengths.sum().square() / strengths.square().sum())
+    unit = F.normalize(features, dim=-1)
+    centred = unit - unit.mean(dim=0)
+    covariance = centred.T @ centred
+    return covariance.trace().square() / covariance.square().sum()
 
 
 def colours_right(images: Tensor, texts: Tensor, colours: Tensor) -> Tensor:
@@ -161,7 +162,7 @@ def measure(
     guess = 100 * float(truth[unseen].bincount().max()) / int(unseen.sum()) if unseen.any() else np.nan
     return [
         Gate("cosine of the two nearest names", cosine, below=0.95, detail=f"{names[first]}, {names[second]}"),
-        Gate("participation ratio of the names", participation(plain), above=FIRST_TOWERS_RATIO),
+        Gate("participation ratio of the names", float(participation(plain)), above=FIRST_TOWERS_RATIO),
         Gate(
             "colour given the name, %",
             100 * float(right.mean()),

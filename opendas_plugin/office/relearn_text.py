@@ -37,6 +37,7 @@ from opendas_plugin.model.checkpoint import (
 )
 from opendas_plugin.model.openai_format import save_openai_clip
 from opendas_plugin.office.corpus import pictures
+from opendas_plugin.office.gates import participation
 from opendas_plugin.office.names import NAMES
 from opendas_plugin.office.pretrain import CONFIG, Pretraining, contrastive_loss, save
 from opendas_plugin.office.sentences import SCHEMES, Sentences, columns_of, withheld_pairs
@@ -63,8 +64,10 @@ class Relearning:
     """Weight of the loss over captions with a colour; that over names has 1."""
     alone_weight: float = 0.5
     """Weight of the loss over captions with a colour and no name."""
+    spread: float = 5.0
+    """Weight of one over the participation ratio of the names' features (:func:`.gates.participation`)."""
     rate: float = 1.5e-3
-    head_rate: float = 2e-3
+    head_rate: float = 1e-2
     """Rate of the image tower's last matrix; 0 leaves it as it is."""
     scale: float = 16.0
     """The logit scale while texts are learnt: a small one asks for names further apart. Then it is fitted."""
@@ -170,7 +173,7 @@ def batch_loss(
     settings: Relearning,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """The loss of a batch: over names, over the captions of a colour and a name, and over colours alone.
+    """The loss of a batch: over names, over captions of a colour and a name, over colours alone, and of likeness.
 
     Args:
         images: (B, D) features.
@@ -190,6 +193,7 @@ def batch_loss(
     of_pairs = F.cross_entropy(pairs, places)
     of_colours = F.cross_entropy(scale * _cosines(images, alone), colours)
     loss = of_names + settings.colour_weight * of_pairs + settings.alone_weight * of_colours
+    loss = loss + settings.spread / participation(plain)
     right = [(found.argmax(dim=1) == true).float().mean() for found, true in ((names, targets), (pairs, places))]
     return loss, torch.stack([of_names, of_pairs, *right]).detach()
 
