@@ -1,24 +1,18 @@
-"""Teaches a new text tower to a finished image tower: ``python -m opendas_plugin.office.relearn_text --output FOLDER``.
+"""Teaches a new text tower to a finished image tower, of which the last matrix alone learns too.
 
-The images are encoded a few times beforehand (:mod:`.views`), so a step costs its captions alone. A batch has a plain
-caption of every name, and of every colour and name that its pictures show one caption, beside captions of the same
-names in wrong colours. Some pairs of colour and name are withheld: neither their pictures nor their captions are ever
-shown, so that what the tower makes of "red desk" can be judged. Everything is drawn from the seed.
+The pictures are encoded beforehand (:mod:`.views`), so a step costs its captions alone. A batch has a plain caption of
+every name, one of every pair of colour and name that its pictures show, beside captions of the same names in wrong
+colours, and one of every colour. Some pairs are withheld: neither their pictures nor their captions are ever shown, so
+that what the tower makes of "red desk" can be judged. Everything is drawn from the seed.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
-import dataclasses
-import json
-import logging
 import math
-import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -27,24 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
-from opendas_plugin.files import write_text
-from opendas_plugin.model.checkpoint import (
-    OFFICE_TINY,
-    OpenCLIP,
-    backbone_sha256,
-    build_backbone,
-    rebuild_token_table,
-)
-from opendas_plugin.model.openai_format import save_openai_clip
-from opendas_plugin.office.corpus import pictures
+from opendas_plugin.model.checkpoint import OpenCLIP, rebuild_token_table
 from opendas_plugin.office.gates import participation
 from opendas_plugin.office.names import NAMES
-from opendas_plugin.office.pretrain import CONFIG, Pretraining, contrastive_loss, save
-from opendas_plugin.office.sentences import SCHEMES, Sentences, columns_of, withheld_pairs
-from opendas_plugin.office.views import kept_states
+from opendas_plugin.office.pretrain import CONFIG, contrastive_loss
+from opendas_plugin.office.sentences import Sentences, columns_of
 from opendas_plugin.office.web import COLOURS
-
-log = logging.getLogger(__name__)
 
 _WIDTH, _VOCABULARY = CONFIG["text_cfg"]["width"], CONFIG["text_cfg"]["vocab_size"]
 
@@ -125,7 +107,7 @@ def relearn(
     Args:
         views: (views, names, P, width) states of the image tower before its last matrix.
         colours: (names, P) int, positions in COLOURS.
-        withheld: (names, COLOURS) bool, see :func:`withheld_pairs`.
+        withheld: (names, COLOURS) bool, see :func:`.sentences.withheld_pairs`.
     """
     count, flat = views.shape[2], views.flatten(1, 2)
     words, hidden = torch.from_numpy(colours.reshape(-1)), torch.from_numpy(withheld)
@@ -220,60 +202,3 @@ def _optimiser(student: Student, settings: Relearning) -> torch.optim.Optimizer:
         {"params": [student.head], "weight_decay": 0.0, "rate": settings.head_rate},
     ]
     return torch.optim.AdamW([g for g in groups if g["rate"]], lr=settings.rate, betas=(0.9, 0.98))
-
-
-def main() -> None:
-    """Runs the relearning from the command line."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="folder for the config, weights, clip.pt and log")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for rendered pictures (about 2 GB)")
-    parser.add_argument("--tower", default=OFFICE_TINY, help="whose images are kept: office-tiny or a clip.pt")
-    parser.add_argument("--threads", type=int, default=2, help="torch threads and rendering processes")
-    for name in ("steps", "scheme", "seed"):
-        value = getattr(Relearning, name)
-        choices = sorted(SCHEMES) if name == "scheme" else None
-        parser.add_argument(f"--{name}", type=type(value), default=value, choices=choices)
-    arguments = parser.parse_args()
-    settings = Relearning(steps=arguments.steps, scheme=arguments.scheme, seed=arguments.seed)
-    torch.set_num_threads(arguments.threads)
-    for line in make(arguments.tower, arguments.cache, arguments.output, settings, arguments.threads):
-        log.info(line)
-
-
-def make(tower: str, cache: Path, output: Path, settings: Relearning, threads: int = 2) -> Iterator[str]:
-    """Makes a tower: yields what is to be said, and writes config.json, weights.safetensors, clip.pt and relearn.log.
-
-    Args:
-        tower: the backbone whose images are kept.
-        cache: folder of the rendered pictures and of what the image tower says of them.
-        output: folder for the tower.
-        settings: of the relearning.
-        threads: processes that render.
-    """
-    clip, corpus, lines = build_backbone(tower)[0], Pretraining(), []
-    images, colours = pictures(cache, 112, corpus.images, corpus.seed, threads)
-    lines.append(f"images: {tower}, {backbone_sha256(clip)}; settings: {json.dumps(dataclasses.asdict(settings))}")
-    lines.append(
-        f"versions: python {platform.python_version()}, torch {torch.__version__}, open_clip {open_clip.__version__}"
-    )
-    yield from lines
-    views = kept_states(cache, clip, images, settings.strengths, corpus.seed)
-    sentences, withheld = Sentences(settings.scheme), withheld_pairs(colours, settings.withheld)
-    student, begun = Student(clip, sentences, settings), time.perf_counter()
-    for line in relearn(student, sentences, views, colours, withheld, settings):
-        lines.append(line)
-        yield line
-    made = student.full(clip)
-    size = save(made, sentences.tokens, output)
-    save_openai_clip(tower, output / "clip.pt", weights=made.state_dict())
-    lines.append(
-        f"{int(withheld.sum())} pairs of name and colour were never shown; relearnt in "
-        f"{time.perf_counter() - begun:.0f} s; {size} bytes, {backbone_sha256(made)}"
-    )
-    yield lines[-1]
-    write_text(output / "relearn.log", "\n".join(lines) + "\n")
-
-
-if __name__ == "__main__":
-    main()
