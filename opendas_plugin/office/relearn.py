@@ -39,12 +39,13 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder for rendered pictures (about 2 GB)")
     parser.add_argument("--tower", default=OFFICE_TINY, help="whose images are kept: office-tiny or a clip.pt")
     parser.add_argument("--threads", type=int, default=2, help="torch threads and rendering processes")
-    for name in ("steps", "scheme", "seed"):
-        value = getattr(Relearning, name)
-        choices = sorted(SCHEMES) if name == "scheme" else None
-        parser.add_argument(f"--{name}", type=type(value), default=value, choices=choices)
+    parser.add_argument("--steps", type=int, default=Relearning.steps)
+    parser.add_argument("--scheme", choices=sorted(SCHEMES), default=Relearning.scheme, help="where colours stand")
+    parser.add_argument("--spread", type=float, default=Relearning.spread, help="how hard names are pushed apart")
+    parser.add_argument("--seed", type=int, default=Relearning.seed)
     arguments = parser.parse_args()
-    settings = Relearning(steps=arguments.steps, scheme=arguments.scheme, seed=arguments.seed)
+    chosen = {name: getattr(arguments, name) for name in ("steps", "scheme", "spread", "seed")}
+    settings = Relearning(**chosen)
     torch.set_num_threads(arguments.threads)
     for line in make(arguments.tower, arguments.cache, arguments.output, settings, arguments.threads):
         log.info(line)
