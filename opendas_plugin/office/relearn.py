@@ -65,7 +65,8 @@ def make(tower: str, cache: Path, output: Path, settings: Relearning, threads: i
     images, colours = pictures(cache, 112, corpus.images, corpus.seed, threads)
     lines.append(f"images: {tower}, {backbone_sha256(clip)}; settings: {json.dumps(dataclasses.asdict(settings))}")
     lines.append(
-        f"versions: python {platform.python_version()}, torch {torch.__version__}, open_clip {open_clip.__version__}"
+        f"versions: python {platform.python_version()}, torch {torch.__version__}, open_clip {open_clip.__version__}, "
+        f"{torch.get_num_threads()} threads"
     )
     yield from lines
     views = kept_states(cache, clip, images, settings.strengths, corpus.seed)
