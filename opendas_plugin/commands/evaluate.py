@@ -1,4 +1,4 @@
-"""``opendas-evaluate``: scores of named segments, of predicted class maps and of predicted 3D instances."""
+"""``opendas-evaluate``: scores of segments, class maps and 3D instances, and the gates of a tiny CLIP."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from opendas_plugin.runs.classification import Classification
 from opendas_plugin.runs.instance3d import Instance3d
 from opendas_plugin.runs.interpolation import METRICS, Shares
 from opendas_plugin.runs.models import ModelRun
+from opendas_plugin.runs.office_gates import OfficeGates
 from opendas_plugin.runs.run import Run
 from opendas_plugin.runs.semantic import Semantic
 
@@ -23,6 +24,7 @@ KINDS: Mapping[str, type[Run[Any]]] = {
     "semantic": Semantic,
     "instance3d": Instance3d,
     "interpolation": Shares,
+    "office-gates": OfficeGates,
 }
 
 
@@ -47,6 +49,8 @@ def describe(run: Run[Any], result: Any) -> str:
     if isinstance(run, Instance3d):
         rows = {str(run.protocol) if run.features is None else row_of(run): result}
         return "\n".join([format_instance_table(rows), *([format_oracle(rows)] if run.oracle else [])])
+    if isinstance(run, OfficeGates):
+        return f"all {len(result)} gates hold"
     if not isinstance(run, Shares):
         raise TypeError(f"no table for {type(run).__name__}")
     cells = [[f"{row['share']:g}", *(percent(row[metric]) for metric in METRICS)] for row in result]
