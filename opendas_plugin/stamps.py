@@ -80,6 +80,12 @@ def stamps(files: Mapping[str, Path]) -> dict[str, str]:
         return dict(zip(files, pool.map(stamp, files.values()), strict=True))
 
 
+def undated(known: str) -> str:
+    """A stamp without its date: of a file that is made anew with the same content. Such a file is always read."""
+    parts = known.split(" ")
+    return f"{parts[0]} 0 {parts[2]}" if len(parts) == 3 else known
+
+
 def is_same(path: str | Path, known: str) -> bool:
     """Whether a file is still the one of a stamp; a large one is read only where its date is another."""
     try:

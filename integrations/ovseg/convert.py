@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from integrations.ovseg import datasets
 from integrations.ovseg.errors import OVSegError
 from opendas_plugin.commands.common import run_command
-from opendas_plugin.errors import ConfigError, OutputError
+from opendas_plugin.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from opendas_plugin.errors import ConfigError, DataError, OutputError
 from opendas_plugin.eval.label_maps import Labelling
-from opendas_plugin.files import atomic_folder, write_json
+from opendas_plugin.files import atomic_folder, find_files, read_json, write_json
 from opendas_plugin.label_values import NONE, LabelValues
 
 DATASET = "dataset.json"
@@ -44,24 +46,40 @@ def convert(argv: Sequence[str]) -> None:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise OutputError(f"{options.output} is not empty; choose a new folder for the output")
     try:
+        read_json(source)  # with care: a name that is there twice is an error
         described = datasets.read(source)
-        labels = datasets.by_stem(source.parent / described["labels"], (".png",))
     except OVSegError as error:
         raise ConfigError(str(error)) from error
-    if not labels:
-        raise ConfigError(f"{source.parent / described['labels']} has no label PNGs; check the dataset's labels")
+    labels = find_files(source.parent / described["labels"], LABEL_SUFFIXES)
+    pictures = find_files(source.parent / described["images"], IMAGE_SUFFIXES)
+    deep = next((stem for stem in labels if "/" in stem), None)
+    if not labels or deep is not None:
+        what = "no label map" if deep is None else f"label maps in sub-folders ({deep}), where OVSeg looks for none"
+        raise ConfigError(f"{source.parent / described['labels']} holds {what}; lay PNGs or TIFFs into it")
+    bare = [stem for stem in labels if stem not in pictures]
+    if bare:
+        raise ConfigError(
+            f"{labels[bare[0]]} has no picture in {source.parent / described['images']} ({len(bare)} such label maps)"
+        )
     names, values = label_values(described)
     kind, ignore = (np.uint8, 255) if len(names) <= 255 else (np.uint16, 65535)
     labelling = Labelling(values, values)
     with atomic_folder(output) as folder:
         (folder / "labels").mkdir()
         for stem, path in labels.items():
-            places = labelling.read_labels(path)
+            places = _places(labelling, path)
             Image.fromarray(np.where(places == NONE, ignore, places).astype(kind)).save(folder / f"labels/{stem}.png")
         images = os.path.relpath(source.parent / described["images"], output)
         about = {"name": described["name"], "images": images, "labels": "labels", "classes": names, "ignore": ignore}
         write_json(folder / DATASET, about)
     print(f"{options.output / DATASET}: {len(labels)} label maps of {len(names)} classes, {ignore} is ignored")
+
+
+def _places(labelling: Labelling, path: Path) -> NDArray[np.int64]:
+    try:
+        return labelling.read_labels(path)
+    except DataError as error:
+        raise DataError(str(error).partition(";")[0] + "; name it in classes, or in ignore") from error
 
 
 def label_values(described: Mapping[str, Any]) -> tuple[list[str], LabelValues]:

@@ -92,7 +92,7 @@ def hold_out(domain: Domain, names: Sequence[str]) -> Domain:
     info = {**domain.info, "kept": {"train": len(train), "val": len(domain.val)}, "dropped": dropped}
     if not train:
         raise DataError(_nothing_left("training", dropped["train"]))
-    vocabulary = replace(vocabulary, novel=novel)
+    vocabulary = mark_unseen(replace(vocabulary, novel=novel), train)
     return _checked(replace(domain, train=train, vocabulary=vocabulary, info=info), dropped)
 
 

@@ -14,6 +14,7 @@ BACKGROUND = "background"
 """What CVAT calls pixels that nobody labelled, in black."""
 
 _NUMBERS = r"(?P<r>\d{1,3})[\s,;]+(?P<g>\d{1,3})[\s,;]+(?P<b>\d{1,3})"
+_HAS_NUMBER = re.compile(r"^\d+([\s,;]|$)|[\s,;]\d+$")
 _CVAT = re.compile(rf"(?P<name>.*\S)\s*:\s*{_NUMBERS}\s*(:[^:]*:[^:]*)?")
 _NAME_FIRST = re.compile(rf"(?P<name>.*\S)[\s,;]+{_NUMBERS}")
 _NAME_LAST = re.compile(rf"{_NUMBERS}[\s,;]+(?P<name>.*\S)")
@@ -41,13 +42,15 @@ def read_colour_table(path: str | Path) -> ColourTable | None:
     """
     rows = [(number, line) for number, line in enumerate(read_lines(path), 1) if line and not line.startswith("#")]
     found = [(number, line, _match(line)) for number, line in rows]
-    if not any(match for _, _, match in found):
-        return None
+    if 2 * sum(match is not None for _, _, match in found) <= len(found):
+        return None  # names, of which some may end in numbers
     names, numbers = [], []
     for number, line, match in found:
-        if match is None or max(colour := [int(match[one]) for one in "rgb"]) > 255:
+        colour = [int(match[one]) for one in "rgb"] if match else []
+        if match is None or max(colour) > 255 or _HAS_NUMBER.search(match["name"]):
             raise DataError(
-                f"{path}, line {number}: expected a name and its colour, three numbers up to 255, got {line!r:.80}"
+                f"{path}, line {number}: expected a name and its colour, three numbers up to 255, got {line!r:.80}; "
+                "no further number may stand before or behind them"
             )
         names.append(normal_form(match["name"]))
         numbers.append(colour[0] << 16 | colour[1] << 8 | colour[2])

@@ -8,18 +8,20 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from opendas_plugin.data.images import IMAGE_SUFFIXES, UPRIGHT, orientation
-from opendas_plugin.data.manifest import read_manifest, write_manifest
+from opendas_plugin.data.manifest import read_manifest, relative, write_manifest
 from opendas_plugin.data.picture_places import PicturePlaces, common_root
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError, MissingFileError, OutputError
 from opendas_plugin.files import atomic_folder, read_json, write_json
+from opendas_plugin.stamps import is_same, stamps, undated
 from opendas_plugin.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,9 @@ UNSEEN = "novel_for_want_of_training_segments"
 """In ``domain.json``: the names that are novel because no training segment has them."""
 TURNED = "turned"
 """In ``domain.json``: the masks are of pictures that are turned as their EXIF orientation says."""
-FILES = ("train.jsonl", "val.jsonl", "vocabulary.json", "domain.json", NEGATIVES, "run.json")
+PICTURES = "pictures.json"
+"""Stamps of the pictures by their paths in the manifests."""
+FILES = ("train.jsonl", "val.jsonl", "vocabulary.json", "domain.json", NEGATIVES, PICTURES, "run.json")
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,14 @@ class Domain:
     negatives: Path | None = None
 
 
-def load_domain(folder: str | Path, images_root: str | Path | None = None) -> Domain:
+def load_domain(folder: str | Path, images_root: str | Path | None = None, *, same_pictures: bool = True) -> Domain:
     """Reads a domain folder and checks that its parts belong together.
 
     Args:
         folder: as :func:`write_domain` left it. It may have moved: pictures are looked for beside it, as they lay when
             it was prepared, then where they lay then.
         images_root: where the folder that all pictures lie under is now, if it is in neither place.
+        same_pictures: look whether they are the ones that it was prepared from.
 
     Raises:
         MissingFileError: a file of the domain, or an image, is missing.
@@ -76,6 +81,8 @@ def load_domain(folder: str | Path, images_root: str | Path | None = None) -> Do
         raise DataError(f"{folder / 'domain.json'}: expected a JSON object, got {info!r:.60}; prepare the data again")
     places = PicturePlaces.of(folder, info.pop(ROOT, None), images_root)
     train, val = (read_manifest(folder / name, places) for name in ("train.jsonl", "val.jsonl"))
+    if same_pictures:
+        _require_same_pictures(folder, {**train.pictures, **val.pictures})
     negatives = folder / NEGATIVES
     domain = Domain(train, val, mark_unseen(vocabulary, train), info, negatives if negatives.is_file() else None)
     try:
@@ -161,6 +168,10 @@ def write_domain(folder: Path, domain: Domain) -> None:
     domain.vocabulary.save(folder / "vocabulary.json")
     images = {segment.image for segment in (*domain.train, *domain.val)}
     write_json(folder / "domain.json", {**domain.info, ROOT: common_root(folder, images)})
+    here = folder.resolve()
+    found = stamps({relative(image, here): image for image in sorted(images)})
+    own = {name for name in found if not name.startswith("..") and not Path(name).is_absolute()}
+    write_json(folder / PICTURES, {name: undated(text) if name in own else text for name, text in found.items()})
     if domain.negatives is not None:
         shutil.copyfile(domain.negatives, folder / NEGATIVES)
 
@@ -189,6 +200,22 @@ def describe(domain: Domain) -> str:
         if names:
             lines.append(f"{what} ({len(names)}): {', '.join(names)}")
     return "\n".join(lines)
+
+
+def _require_same_pictures(folder: Path, pictures: Mapping[str, Path]) -> None:
+    """Looks whether the pictures are those that a domain was prepared from, where it says which; names of manifests."""
+    if not (folder / PICTURES).is_file():
+        return
+    known = read_json(folder / PICTURES)
+    known = known if isinstance(known, dict) else {}
+    with ThreadPoolExecutor(8) as pool:
+        same = list(pool.map(lambda name: is_same(pictures[name], str(known.get(name, ""))), pictures))
+    others = [path for path, is_it in zip(pictures.values(), same, strict=True) if not is_it]
+    if others:
+        raise DataError(
+            f"{others[0]} is not the picture that {folder} was prepared from ({len(others)} of {len(pictures)} such "
+            "pictures); put the right ones back, say where they are by `images_root`, or prepare the data again"
+        )
 
 
 def _require_upright(folder: Path, domain: Domain) -> None:

@@ -91,6 +91,8 @@ def read_colours(path: str | Path) -> np.ndarray:
     _refuse_orientation(picture, path)
     if picture.mode in ("F", "I") or picture.mode.startswith("I;"):
         raise DataError(f"{path}: expected colours of 8 bits, got mode {picture.mode!r}")
+    if "A" in picture.getbands() and np.asarray(picture.getchannel("A")).min() < 255:
+        raise DataError(f"{path}: expected colours without transparent pixels; say by a colour what they are")
     return np.asarray(picture.convert("RGB")).astype(np.int64) @ np.array([65536, 256, 1])
 
 

@@ -28,7 +28,7 @@ def write_manifest(path: str | Path, segments: Iterable[Segment]) -> None:
     folder = Path(path).parent.resolve()
     with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8") as lines:
         for segment in segments:
-            image = _relative(segment.image, folder)
+            image = relative(segment.image, folder)
             line = {"image": image, "rle": dict(segment.rle), "label": segment.label, "group": segment.group}
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")
 
@@ -50,6 +50,9 @@ def read_manifest(path: str | Path, places: PicturePlaces | None = None) -> Mani
 class Manifest(Sequence[Segment]):
     """The segments of a manifest file, which is checked once; each is parsed anew when it is asked for.
 
+    Attributes:
+        pictures: the file of each picture by its path in the manifest.
+
     In memory a segment takes 8 bytes, whatever its mask; the file itself is mapped. For arguments and errors see
     :func:`read_manifest`.
     """
@@ -57,7 +60,7 @@ class Manifest(Sequence[Segment]):
     def __init__(self, path: Path, places: PicturePlaces | None = None) -> None:
         if not path.is_file():
             raise MissingFileError(f"{path} does not exist; make it with opendas-prepare")
-        self._images: dict[str, Path] = {}
+        self.pictures: dict[str, Path] = {}
         self._places = places or PicturePlaces(path.parent)
         with open(path, "rb") as file:
             self._starts = np.fromiter(self._check(path, file), np.int64)
@@ -89,7 +92,7 @@ class Manifest(Sequence[Segment]):
         if self._data is None:
             raise IndexError(start)
         value = json.loads(self._data[start : self._data.find(b"\n", start) + 1 or len(self._data)])
-        return Segment(self._images[value["image"]], value["rle"], value["label"], value.get("group", ""))
+        return Segment(self.pictures[value["image"]], value["rle"], value["label"], value.get("group", ""))
 
     def _check(self, path: Path, file: IO[bytes]) -> Iterator[int]:
         """Yields where each segment's line starts."""
@@ -123,8 +126,8 @@ class Manifest(Sequence[Segment]):
                 raise DataError(f"{where}: expected {key!r} as a text that is not empty, got {value.get(key)!r}")
         if not isinstance(value.get("group", ""), str):
             raise DataError(f"{where}: expected 'group' as a text, got {value['group']!r}")
-        if value["image"] not in self._images:
-            image = self._images[value["image"]] = self._places.find(value["image"])
+        if value["image"] not in self.pictures:
+            image = self.pictures[value["image"]] = self._places.find(value["image"])
             if not image.is_file():
                 raise MissingFileError(
                     f"{where}: the image {image} does not exist; restore it, say where the pictures are by "
@@ -139,7 +142,8 @@ def _check_masks(path: Path, checked: Sequence[tuple[int, Any]]) -> None:
         raise DataError(f"{path}, line {checked[wrong[0]][0]}: {wrong[1]}")
 
 
-def _relative(image: Path, folder: Path) -> str:
+def relative(image: Path, folder: Path) -> str:
+    """A picture's path as a manifest in ``folder``, which is resolved, has it."""
     absolute = image.parent.resolve() / image.name
     try:
         return Path(os.path.relpath(absolute, folder)).as_posix()

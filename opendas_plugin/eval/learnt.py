@@ -15,6 +15,13 @@ PICTURES = "pictures"
 logger = logging.getLogger(__name__)
 
 
+def digests_of(training: Mapping[str, Any]) -> list[str] | None:
+    """The digests of a training's summary; None where it does not say what was learnt from."""
+    digests = training.get(PICTURES)
+    is_list = isinstance(digests, list) and all(isinstance(digest, str) for digest in digests)
+    return digests if is_list else None
+
+
 def check_learnt(training: Mapping[str, Any], pictures: Iterable[Path]) -> dict[str, Any]:
     """Looks which pictures an adapter has learnt from, and warns of them.
 
@@ -25,8 +32,8 @@ def check_learnt(training: Mapping[str, Any], pictures: Iterable[Path]) -> dict[
     Returns:
         ``learnt_pictures``, their number, for a summary; nothing where the adapter does not say what it learnt from.
     """
-    digests = training.get(PICTURES)
-    if not isinstance(digests, list) or not all(isinstance(digest, str) for digest in digests):
+    digests = digests_of(training)
+    if digests is None:
         return {}
     learnt, known = learnt_pictures(digests, pictures)
     if learnt:

@@ -210,6 +210,7 @@ def _openai_model(path: Path) -> OpenCLIP:
     OVSeg loads the CLIP of its checkpoints as it is, so that is not rounded.
     """
     file = read_weights(path)
+    _require_numbers(file.tensors, path)
     try:
         model = build_model_from_openai_state_dict(dict(file.tensors), cast_dtype=None)
         if file.is_ovsegs:
@@ -233,7 +234,19 @@ def _weight_file(name: str, pretrained: str) -> Path:
     )
 
 
+def _require_numbers(state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Looks whether weights are finite floating-point numbers; only vectors of positions and scalars are integers."""
+    for key, tensor in state.items():
+        dense = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_quantized
+        if not tensor.is_floating_point():
+            if tensor.ndim and dense and not key.endswith(("position_ids", "token_rows")):
+                raise BackboneError(f"{path}: {key} holds {tensor.dtype}, which no weights are; export them again")
+        elif dense and not key.endswith("attn_mask") and not torch.isfinite(tensor).all():
+            raise BackboneError(f"{path}: {key} holds values that are no numbers; the weights are damaged")
+
+
 def _load_state(model: OpenCLIP, state: Mapping[str, torch.Tensor], path: Path, name: str) -> None:
+    _require_numbers(state, path)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -70,7 +70,7 @@ class Adapt(TrainingRun[Adapted]):
             training = Training(self, domain, output, device, world=world)
             scores, run = training(), dataclasses.replace(self, config=training.resolved)
             if world.writes and self.calibration_folds:
-                scores["after_calibrated"] = run.calibrate(domain, device)
+                scores["after_calibrated"] = run.calibrate(training.domain, device)
             if world.writes:
                 record.write(output, config=run)
         return Adapted(output, scores)
@@ -86,8 +86,9 @@ class Adapt(TrainingRun[Adapted]):
             folder, names = output / "folds" / str(number), ", ".join(fold.vocabulary.novel)
             logger.info("fold %d of %d, without %s", number + 1, self.calibration_folds, names)
             config = dataclasses.replace(self.config, auto_crops=False)  # those of the run
-            Training(dataclasses.replace(self, resume=True, config=config), fold, folder, device)()
-            held_out.append(judge(folder / "adapter", fold, device))
+            training = Training(dataclasses.replace(self, resume=True, config=config), fold, folder, device)
+            training()
+            held_out.append(judge(folder / "adapter", training.domain, device))
         constant = choose_constant(held_out)
         clip = OpenDASCLIP.from_pretrained(output / "adapter", device=device)
         about = {"folds": self.calibration_folds, "constant": constant}

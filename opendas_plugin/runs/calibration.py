@@ -35,8 +35,9 @@ def fold_domains(domain: Domain, folds: int, seed: int) -> list[Domain]:
     groups = {segment.group for segment in domain.train}
     images = {group: len({s.image for s in domain.train if s.group == group}) for group in groups}
     judged = validation_groups(images, JUDGED, seed)
-    train = [s for s in domain.train if s.group not in judged]
-    val = [s for s in domain.train if s.group in judged]
+    named = [s for s in domain.train if s.label in base]
+    train = [s for s in named if s.group not in judged]
+    val = [s for s in named if s.group in judged]
     whole = Domain(train, val, Vocabulary(base, (), domain.vocabulary.template), domain.info)
     return [hold_out(whole, [base[place] for place in order[fold::folds]]) for fold in range(folds)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -62,11 +63,25 @@ class Classification(ModelRun[dict[str, Any]]):
         domain = load_domain(self.data, self.images_root)
         vocabulary = mark_base(domain.vocabulary, self.base_from)
         labeller = self.labeller(vocabulary, ensemble=self.ensemble, calibrated=self.calibrate)
+        self._say_untrained(labeller.clip.config.base_names, vocabulary)
         require_writable(self.output)
         segments, about = getattr(domain, self.split), {"adapter": None if self.zero_shot else self.adapter}
         summary = report(labeller, segments, vocabulary, self.output, split=self.split, about=about)
         record.write(self.output, config=self.resolved(labeller))
         return summary
+
+    def _say_untrained(self, trained: Sequence[str], vocabulary: Vocabulary) -> None:
+        """Says which names count as base here although the adapter was not trained on them."""
+        table = NameTable(trained)
+        untrained = [name for name in vocabulary.base if name not in table] if trained else []
+        if untrained and self.base_from is None and not self.zero_shot:
+            logger.warning(
+                "%d of the %d base names are none that the adapter was trained on, %r first: B-F1 counts them as base "
+                "all the same; --base-from says which names training had",
+                len(untrained),
+                len(vocabulary.base),
+                untrained[0],
+            )
 
 
 evaluate_classification = function_of(Classification, "evaluate_classification")

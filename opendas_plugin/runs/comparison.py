@@ -245,7 +245,8 @@ class Compare(Run[dict[str, Table]]):
             }
         with atomic_file(self.output / "scores.png") as path:
             name = domain.info.get("name", self.data.resolve().name)
-            title = f"{name}: {len(domain.val):,} validation segments, mean and deviation of {self.seeds} seeds"
+            spread = "one seed" if self.seeds == 1 else f"mean and deviation of {self.seeds} seeds"
+            title = f"{name}: {len(domain.val):,} validation segments, {spread}"
             plots.bars_figure(path, series, title)
         first = {job.title: job for job in reversed(jobs)}  # the first seed of each row
         predictions = {title: predictions_of(first[title]) for title in dict.fromkeys(job.title for job in jobs)}

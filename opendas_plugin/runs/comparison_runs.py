@@ -17,10 +17,11 @@ import torch
 from safetensors import safe_open
 
 from opendas_plugin.data.domain import Domain, load_domain
-from opendas_plugin.errors import ConfigError
+from opendas_plugin.data.learnt_pictures import picture_digests
+from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.eval.comparison import System
 from opendas_plugin.eval.crop_choice import CropChoice, choose_crops
-from opendas_plugin.files import read_json, write_json
+from opendas_plugin.files import names_file, read_json, write_json
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import WEIGHTS_FILE
 from opendas_plugin.model.devices import pick_device
@@ -31,11 +32,11 @@ from opendas_plugin.runs.processes import Task, run_in_processes
 from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.sources import training_inputs
 from opendas_plugin.runs.training import BEFORE, Training, score_folders
-from opendas_plugin.stamps import Inputs, changes
+from opendas_plugin.stamps import Inputs, changes, digest, stamp
 from opendas_plugin.train.state import fingerprint, flat
 
 COST = "cost.json"
-WITHOUT_EFFECT = ("data", "output_dir", "crop_cache", "resume", "device")
+WITHOUT_EFFECT = ("data", "images_root", "output_dir", "crop_cache", "resume", "device")
 """Options of a run that another machine or folder may have otherwise."""
 
 logger = logging.getLogger(__name__)
@@ -73,15 +74,21 @@ def with_crops(jobs: Sequence[Job], domain: Domain, path: Path) -> list[Job]:
         ConfigError: the file was chosen on other data.
     """
     data = fingerprint(domain.train, domain.vocabulary)[:12]
-    kept: dict[str, Any] = read_json(path) if path.exists() else {"data": data, "backbones": {}}
-    if kept["data"] != data:
+    pictures = picture_digests({segment.image for segment in domain.train})
+    chosen_on = digest(" ".join([data, *pictures]))
+    kept: Any = read_json(path) if path.exists() else {"data": chosen_on, "backbones": {}}
+    if not isinstance(kept, dict) or not isinstance(kept.get("backbones"), dict):
+        raise DataError(f"{path} does not say which crops were chosen; remove it")
+    if kept.get("data") != chosen_on:
         raise ConfigError(f"the crops in {path} were chosen on other data; choose another output folder")
 
     def resolved(job: Job) -> Job:
         config = job.run.config
         if not config.auto_crops:
             return job
-        name = f"{config.backbone} {config.pretrained} {config.backbone_seed}"
+        files = [name for name in (config.backbone, config.pretrained) if names_file(name)]
+        weights = [stamp(name).rpartition(" ")[2] for name in files if name is not None]
+        name = " ".join(map(str, (config.backbone, config.pretrained, config.backbone_seed, *weights)))
         if name not in kept["backbones"]:
             device = pick_device(job.run.device)
             clip = OpenDASCLIP.from_backbone(

@@ -38,6 +38,8 @@ class Fold(Run[Domain]):
         Raises:
             ConfigError: it has not.
         """
+        if self.output.resolve() == self.data.resolve():
+            raise ConfigError("a fold would replace the domain that it is made of; choose another `output`")
         vocabulary = self.data / "vocabulary.json"
         if not vocabulary.is_file():  # the work says what is missing
             return
@@ -50,9 +52,15 @@ class Fold(Run[Domain]):
     def work(self, record: RunRecord) -> Domain:
         """Writes the fold; pictures stay where they are, and related names of the domain's own go with it."""
         domain = load_domain(self.data, self.images_root)
+        held_out = domain.vocabulary.base[self.fold :: self.folds]
+        if not held_out:
+            raise ConfigError(
+                f"there is no fold {self.fold} of {self.folds}: only {len(domain.vocabulary.base)} names have training "
+                "segments"
+            )
         title = f"{domain.info.get('name', self.data.resolve().name)}, fold {self.fold} of {self.folds}"
         domain = replace(domain, info={**domain.info, "name": title})
-        domain = hold_out(domain, domain.vocabulary.base[self.fold :: self.folds])
+        domain = hold_out(domain, held_out)
         with domain_folder(self.output, overwrite=self.overwrite) as folder:
             write_domain(folder, domain)
             record.write(folder)

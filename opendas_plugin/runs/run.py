@@ -47,7 +47,8 @@ Settings = ParamSpec("Settings")
 
 @dataclass(frozen=True)
 class Run(ABC, Generic[Result]):
-    """Settings, and the work that is done with them. A path may be given as text, and a text that may be one as a path.
+    """Settings, and the work that is done with them. A path may be given as text, and a text that may be one as a path; a list
+    or one value where several may stand.
 
     Errors name a setting in backticks, as in "`oracle` needs `features`"; a command shows it as a flag.
     """
@@ -60,6 +61,8 @@ class Run(ABC, Generic[Result]):
                 object.__setattr__(self, field.name, Path(value))
             if isinstance(value, Path) and hints[field.name] in (str, str | None):
                 object.__setattr__(self, field.name, str(value))
+            if _is_tuple(hints[field.name]) and isinstance(value, list | int | str | Path):
+                object.__setattr__(self, field.name, tuple(value) if isinstance(value, list) else (value,))
 
     def check(self) -> None:
         """Looks whether the settings go together, before anything is read.
@@ -134,6 +137,12 @@ def function_of(run: Callable[Settings, Run[Result]], name: str) -> Callable[Set
 
     function.__signature__ = inspect.signature(run).replace(return_annotation=inspect.Signature.empty)  # type: ignore[attr-defined]
     return function
+
+
+def _is_tuple(hint: Any) -> bool:
+    """Whether a setting is a tuple of any number of values, or None."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return any(get_origin(kind) is tuple for kind in kinds)
 
 
 def _choices(kind: type) -> dict[str, list[Any]]:

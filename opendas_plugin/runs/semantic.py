@@ -199,8 +199,8 @@ def _label_table(run: Semantic, names: Sequence[str], stated: LabelValues | None
                     f"{dataset} or {PLACES}"
                 )
             logger.warning(
-                "%s states no label values (it was written before they were kept, or by hand): the numbers in label "
-                "maps are taken for the names' places, 0 to %d; prepare the data again, or give --label-values",
+                "%s states no label values (of colours, by hand, or of an earlier version): the numbers "
+                "in label maps are taken for the names' places, 0 to %d; prepare the data again, or give --label-values",
                 run.vocabulary,
                 len(names) - 1,
             )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.eval.learnt import PICTURES
+from opendas_plugin.eval.learnt import digests_of
 from opendas_plugin.model import adapter as folders
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.loading import ADAPTER
@@ -14,7 +15,13 @@ from opendas_plugin.model.loading import ADAPTER
 def learnt_before(adapter: str) -> list[str]:
     """Digests of the pictures that an adapter, a folder or hub id, has learnt from; empty where it does not say."""
     config = folders.read_config(folders.find_folder(adapter.removeprefix(ADAPTER)))
-    return list(config.training.get(PICTURES, []))
+    return digests_of(config.training) or []
+
+
+def ways_of(adapter: str, crops: CropPolicy) -> tuple[str, CropPolicy]:
+    """The template and the crop policy that an adapter was trained with; ``crops`` where it does not say which."""
+    config = folders.read_config(folders.find_folder(adapter.removeprefix(ADAPTER)))
+    return config.template, config.crop_policy or crops
 
 
 def start_from(clip: OpenDASCLIP, adapter: str) -> None:

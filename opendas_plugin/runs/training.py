@@ -31,7 +31,7 @@ from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.meters import Stopwatch
 from opendas_plugin.runs.sources import learning_segments, mines_in_related_names, related_names, training_inputs
-from opendas_plugin.runs.starts import learnt_before, start_from
+from opendas_plugin.runs.starts import learnt_before, start_from, ways_of
 from opendas_plugin.runs.training_run import TrainingRun
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.config import TrainConfig
@@ -191,9 +191,10 @@ class Training:
         disabled = {"visual": "visual" not in towers, "text": "text" not in towers}
         vocabulary = self.domain.vocabulary
         with self.watch.paused() if self.watch else contextlib.nullcontext(), self.clip.prompts_disabled(**disabled):
-            labeller = Labeller(
-                self.clip, vocabulary, template=vocabulary.template, crops=self.crops, workers=self.config.workers
-            )
+            template, crops = vocabulary.template, self.crops
+            if name == START and self.run.start is not None:  # as it was trained
+                template, crops = ways_of(self.run.start, crops)
+            labeller = Labeller(self.clip, vocabulary, template=template, crops=crops, workers=self.config.workers)
             about = {"prompts": list(towers)}
             self.scores[name] = evaluate_classification(labeller, self.domain.val, vocabulary, folder, about=about)
 

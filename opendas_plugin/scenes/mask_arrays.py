@@ -48,16 +48,21 @@ def read_values(path: str | Path) -> NDArray[Any] | sparse.csr_matrix:
         MissingFileError, DataError: there is no such file, it cannot be read, or holds something else.
     """
     path = Path(path)
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         content: Any = read_array(path, "compute the masks first")
     else:
-        content = _read_archive(path) if path.suffix == ".npz" else _load(path)
+        content = _read_archive(path) if path.suffix.lower() == ".npz" else _load(path)
     values = _numbers(path, _without_scores(path, content))
     if values.ndim != 2:
         raise DataError(f"{path} holds an array of shape {tuple(values.shape)}; {_EXPECTED}")
     held = np.asarray(values.data if sparse.issparse(values) else values)
     if held.dtype.kind == "f" and np.isnan(held).any():
         raise DataError(f"{path} holds values that are no numbers; compute the masks again")
+    if (kinds := np.unique(held[held > 0])).size > 1:
+        raise DataError(
+            f"{path} holds {kinds[0]:g}, {kinds[1]:g} and so on; expected masks of 0 and one other number: of shares, or "
+            "of instances' numbers, make a column a mask first"
+        )
     return values
 
 
@@ -165,12 +170,15 @@ def _without_scores(path: Path, content: Any) -> Any:
         named = [name for name in _NAMES if name in content]
         others = [str(name) for name in content if name not in named]
         if len(named) != 1:
-            raise DataError(f"{path} holds {', '.join(others) or 'nothing'}; {_EXPECTED}, alone or named masks")
+            raise DataError(
+                f"{path} holds {', '.join([*named, *others]) or 'nothing'}; {_EXPECTED}, alone or named masks"
+            )
         masks = content[named[0]]
+        scores = next((content[name] for name in content if "score" in str(name)), None)
+        _check_scores(path, masks, scores)
     elif isinstance(content, tuple | list) and [getattr(part, "ndim", None) for part in content] == [2, 1]:
         masks, others = content[0], ["scores"]
-        if len(content[1]) != masks.shape[1]:
-            raise DataError(f"{path} holds {len(content[1])} scores for {masks.shape[1]} masks; compute them again")
+        _check_scores(path, masks, content[1])
     else:
         return content
     if others:
@@ -180,6 +188,11 @@ def _without_scores(path: Path, content: Any) -> Any:
             ", ".join(others),
         )
     return masks
+
+
+def _check_scores(path: Path, masks: Any, scores: Any) -> None:
+    if getattr(scores, "ndim", None) == 1 and getattr(masks, "ndim", None) == 2 and len(scores) != masks.shape[1]:
+        raise DataError(f"{path} holds {len(scores)} scores for {masks.shape[1]} masks; compute them again")
 
 
 def _numbers(path: str | Path, masks: Any) -> NDArray[Any] | sparse.csr_matrix:

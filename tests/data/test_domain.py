@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -265,3 +266,20 @@ class TestMoved:
         (prepared / "domain.json").write_text(json.dumps(info))
         with pytest.raises(ConfigError, match="does not say which folder its pictures lay under"):
             load_domain(prepared, tmp_path / "disk")
+
+    def test_other_pictures_of_the_same_names_are_refused(self, prepared, tmp_path):
+        """Rewritten in place, beside a copy of the folder, or under images_root; what was copied or touched is the same."""
+        other = Image.fromarray(np.full((40, 40, 3), 200, np.uint8))
+        shutil.copytree(tmp_path / "photos", tmp_path / "backup")
+        assert len(self.images(prepared, images_root=tmp_path / "backup")) == 4
+        other.save(tmp_path / "backup" / "hall" / "1.jpg")
+        with pytest.raises(DataError, match=r"hall/1\.jpg is not the picture that .*mine was prepared from \(1 of 4"):
+            load_domain(prepared, tmp_path / "backup")
+        (tmp_path / "b" / "data").mkdir(parents=True)
+        shutil.copytree(prepared, tmp_path / "b" / "data" / "mine")
+        shutil.copytree(tmp_path / "backup", tmp_path / "b" / "photos")
+        with pytest.raises(DataError, match="is not the picture that"):
+            load_domain(tmp_path / "b" / "data" / "mine")
+        other.save(tmp_path / "photos" / "yard" / "2.jpg")
+        with pytest.raises(DataError, match=r"yard/2\.jpg is not the picture"):
+            load_domain(prepared)

@@ -316,3 +316,19 @@ def test_a_training_checkpoint_with_another_class_is_refused(tmp_path):
     torch.save({"args": Anything(), "state_dict": openai_state()}, tmp_path / "training.pt")
     with pytest.raises(BackboneError, match="could not be read as weights"):
         build_backbone(str(tmp_path / "training.pt"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.to(torch.int8), "visual.proj holds torch.int8, which no weights are"),
+        (lambda t: t.to(torch.complex64), "visual.proj holds torch.complex64"),
+        (lambda t: t * torch.nan, "visual.proj holds values that are no numbers"),
+    ],
+)
+def test_weights_that_are_no_finite_numbers_are_refused(tmp_path: Path, change, said: str) -> None:
+    state = openai_state()
+    state["visual.proj"] = change(state["visual.proj"].float())
+    torch.save(state, tmp_path / "odd.pt")
+    with pytest.raises(BackboneError, match=said):
+        build_backbone(str(tmp_path / "odd.pt"))

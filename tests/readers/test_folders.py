@@ -261,7 +261,8 @@ class TestNumbersAndColours:
     @pytest.mark.parametrize(
         ("lines", "said"),
         [
-            ("wall 1 1 1\nfloor", "line 2: expected a name and its colour"),
+            ("wall 1 1 1\nfloor\ndoor 2 2 2", "line 2: expected a name and its colour"),
+            ("1 120 60 20\ndoor 1 1 1 255", "line 1: expected a name and its colour"),
             ("wall 1 1 256", "line 1: expected a name and its colour, three numbers up to 255"),
             ("wall 1 1 1\nfloor 1 1 1", "the colour '1,1,1' is there twice"),
             ("wall 1 1 1\nwall 1 1 2", "the name 'wall' is there twice"),
