@@ -47,8 +47,8 @@ Settings = ParamSpec("Settings")
 
 @dataclass(frozen=True)
 class Run(ABC, Generic[Result]):
-    """Settings, and the work that is done with them. A path may be given as text, and a text that may be one as a path; a list
-    or one value where several may stand.
+    """Settings, and the work that is done with them. A path may be given as text, and a text that may be one as a path;
+    a list or one value where several may stand.
 
     Errors name a setting in backticks, as in "`oracle` needs `features`"; a command shows it as a flag.
     """

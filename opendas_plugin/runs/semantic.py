@@ -200,7 +200,7 @@ def _label_table(run: Semantic, names: Sequence[str], stated: LabelValues | None
                 )
             logger.warning(
                 "%s states no label values (of colours, by hand, or of an earlier version): the numbers "
-                "in label maps are taken for the names' places, 0 to %d; prepare the data again, or give --label-values",
+                "in label maps are taken for the names' places, 0 to %d; prepare again, or give --label-values",
                 run.vocabulary,
                 len(names) - 1,
             )

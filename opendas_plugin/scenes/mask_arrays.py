@@ -60,7 +60,7 @@ def read_values(path: str | Path) -> NDArray[Any] | sparse.csr_matrix:
         raise DataError(f"{path} holds values that are no numbers; compute the masks again")
     if (kinds := np.unique(held[held > 0])).size > 1:
         raise DataError(
-            f"{path} holds {kinds[0]:g}, {kinds[1]:g} and so on; expected masks of 0 and one other number: of shares, or "
+            f"{path} holds {kinds[0]:g}, {kinds[1]:g} and so on; expected 0 and one other number: of shares, or "
             "of instances' numbers, make a column a mask first"
         )
     return values

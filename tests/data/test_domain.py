@@ -268,7 +268,7 @@ class TestMoved:
             load_domain(prepared, tmp_path / "disk")
 
     def test_other_pictures_of_the_same_names_are_refused(self, prepared, tmp_path):
-        """Rewritten in place, beside a copy of the folder, or under images_root; what was copied or touched is the same."""
+        """Rewritten in place, beside a copy of the folder, or under images_root; a copy is the same."""
         other = Image.fromarray(np.full((40, 40, 3), 200, np.uint8))
         shutil.copytree(tmp_path / "photos", tmp_path / "backup")
         assert len(self.images(prepared, images_root=tmp_path / "backup")) == 4

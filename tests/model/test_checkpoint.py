@@ -326,7 +326,7 @@ def test_a_training_checkpoint_with_another_class_is_refused(tmp_path):
         (lambda t: t * torch.nan, "visual.proj holds values that are no numbers"),
     ],
 )
-def test_weights_that_are_no_finite_numbers_are_refused(tmp_path: Path, change, said: str) -> None:
+def test_weights_that_are_no_finite_numbers_are_refused(tmp_path, change, said) -> None:
     state = openai_state()
     state["visual.proj"] = change(state["visual.proj"].float())
     torch.save(state, tmp_path / "odd.pt")
