@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,19 @@ def test_folds_that_cannot_be_are_named(street, capsys, flags, message):
     assert main(["fold", "--data", "out", "--output", "folds", *flags]) == 2
     assert message in capsys.readouterr().err
     assert not Path("folds").exists()
+
+
+def test_a_fold_never_replaces_what_it_is_made_of(street, capsys):
+    assert main(street) == 0
+    before = Path("out/train.jsonl").read_bytes()
+    assert main(["fold", "--data", "out", "--output", "out", "--overwrite"]) == 2
+    assert "choose another --output" in capsys.readouterr().err and Path("out/train.jsonl").read_bytes() == before
+
+
+def test_a_fold_of_names_that_nobody_labelled_is_refused(street, capsys):
+    """In a folder from before such names were novel, where the list of names is longer than what can be held out."""
+    assert main(street) == 0
+    vocabulary = json.loads(Path("out/vocabulary.json").read_text())
+    Path("out/vocabulary.json").write_text(json.dumps({"names": [*vocabulary["names"], "globe", "vase"]}))
+    assert main(["fold", "--data", "out", "--output", "fold", "--folds", "5", "--fold", "4"]) == 1
+    assert "there is no fold 4 of 5: only 3 names have training segments" in capsys.readouterr().err

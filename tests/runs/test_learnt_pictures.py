@@ -16,6 +16,7 @@ from opendas_plugin.data import learnt_pictures as digests
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.learnt_pictures import learnt_pictures, picture_digests
 from opendas_plugin.data.manifest import write_manifest
+from opendas_plugin.runs.starts import learnt_before
 from tests.conftest import make_domain
 from tests.integrations.openmask3d.scenes import write_room
 
@@ -68,6 +69,19 @@ def test_an_adapter_that_goes_on_from_another_has_learnt_from_both(trained, tiny
     before = json.loads((trained / "adapter_config.json").read_text())["training"]["pictures"]
     after = json.loads((Path(run.adapter) / "adapter_config.json").read_text())["training"]["pictures"]
     assert after == sorted({*ours, *before}) and ours - set(before)
+    config = json.loads((trained / "adapter_config.json").read_text())
+    config["training"]["pictures"] = 5  # a stranger's
+    (trained / "adapter_config.json").write_text(json.dumps(config))
+    assert learnt_before(str(trained)) == []
+
+
+def test_the_row_of_a_start_has_the_crops_that_it_was_trained_with(trained, domain, tiny_backbone, tmp_path):
+    other = {**SHORT, "crops": {"size": 32, "background": "mean", "expand": 0.5, "resize": "center"}}
+    opendas.adapt(domain, tmp_path / "on", backbone=tiny_backbone, start=str(trained), **other)
+    found = json.loads((tmp_path / "on" / "start" / "summary.json").read_text())
+    alone = opendas.evaluate(domain, tmp_path / "alone", adapter=trained, device="cpu")
+    assert found["crop"] == alone["crop"] and found["w_f1"] == alone["w_f1"]
+    assert json.loads((tmp_path / "on" / "after" / "summary.json").read_text())["crop"] != alone["crop"]
 
 
 def test_a_validation_picture_that_is_a_copy_of_a_learnt_one_is_said(tiny_backbone, tmp_path, caplog):

@@ -151,3 +151,13 @@ def test_indices_outside_a_sparse_tensor_are_refused(tmp_path):
 def test_masks_that_are_turned_are_told():
     with pytest.raises(DataError, match=r"about 2 points, but the cloud has 3 \(they look turned"):
         sparse_masks(MASKS.T, 3)
+
+
+@pytest.mark.parametrize("values", [[[0.1, 0.9], [0.8, 0.2]], [[1, 0], [2, 3]]], ids=["shares", "numbers"])
+def test_shares_and_numbers_of_instances_are_no_masks(tmp_path, values):
+    torch.save(np.array(values), tmp_path / "masks.pt")
+    with pytest.raises(DataError, match="expected 0 and one other number"):
+        read_masks(tmp_path / "masks.pt")
+    np.savez(tmp_path / "masks.NPZ.npz", masks=MASKS, scores=np.ones(3))
+    with pytest.raises(DataError, match="holds 3 scores for 2 masks"):
+        read_masks(tmp_path / "masks.NPZ.npz")

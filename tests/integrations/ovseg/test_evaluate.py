@@ -325,3 +325,11 @@ def test_label_values_with_gaps_are_converted(own, catalogs, tmp_path, capsys):
     own.write_text(json.dumps({**gapped, "ignore": 255}))
     assert launcher.main(["convert", str(own), "--output", str(tmp_path / "again")]) == 1
     assert "label" in capsys.readouterr().err and not (tmp_path / "again").exists()
+    folder = own.parent / "labels"
+    (folder / "c.png").write_bytes((folder / "a.png").read_bytes())
+    assert launcher.main(["convert", str(own), "--output", str(tmp_path / "again")]) == 1
+    assert "c.png has no picture in" in capsys.readouterr().err
+    (folder / "deep").mkdir()
+    (folder / "c.png").rename(folder / "deep" / "a.png")
+    assert launcher.main(["convert", str(own), "--output", str(tmp_path / "again")]) == 1
+    assert "label maps in sub-folders (deep/a)" in capsys.readouterr().err and not (tmp_path / "again").exists()
