@@ -8,8 +8,6 @@ import os
 import numpy as np
 import pytest
 
-from opendas_plugin.errors import DataError
-from opendas_plugin.label_values import LabelValues
 from opendas_plugin.scenes.colmap import read_views
 from opendas_plugin.scenes.folder import read_intrinsic, read_pose
 from opendas_plugin.scenes.mask_arrays import read_array
@@ -23,13 +21,7 @@ from opendas_plugin.scenes.scannetpp import (
     read_segments,
     read_things,
 )
-
-VALUES = LabelValues.places(2, 0, ())
-BOM = b"\xef\xbb\xbf"
-
-
-def refused(says, kind=DataError):
-    return pytest.raises(kind, match=says)
+from tests.test_careful_readers import refused
 
 
 class TestArrays:
