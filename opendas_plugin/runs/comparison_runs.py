@@ -237,7 +237,8 @@ def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:
 
     def same(other: Job) -> bool:
         fields = ("backbone", "pretrained", "backbone_seed", "crops")
-        return all(getattr(job.run.config, name) == getattr(other.run.config, name) for name in fields)
+        alike = all(getattr(job.run.config, name) == getattr(other.run.config, name) for name in fields)
+        return alike and job.run.data == other.run.data
 
     return next((other.folder / BEFORE for other in jobs if _is_finished(other) and same(other)), None)
 
