@@ -25,6 +25,10 @@ class Predictions:
     """(M,) the name with the highest cosine among all names (the joint label space)."""
     novel_predictions: NDArray[np.int64]
     """(M,) likewise among the novel names alone; -1 where the vocabulary has none."""
+    base_predictions: NDArray[np.int64]
+    """(M,) likewise among the base names alone; -1 where the vocabulary has none."""
+    base_lead: NDArray[np.float32]
+    """(M,) the highest cosine with a base name less that with a novel one; nan where the vocabulary has no such names."""
 
 
 def predict(labeller: Labeller, segments: Sequence[Segment], vocabulary: Vocabulary) -> Predictions:
@@ -39,14 +43,19 @@ def predict(labeller: Labeller, segments: Sequence[Segment], vocabulary: Vocabul
         DataError: no segments, or a label that is not in the vocabulary.
     """
     labels = _label_indices(segments, vocabulary)
-    novel = torch.tensor([vocabulary.index[name] for name in vocabulary.novel], dtype=torch.long)
+    kinds = [[vocabulary.index[name] for name in names] for names in (vocabulary.base, vocabulary.novel)]
     predictions = torch.empty(len(segments), dtype=torch.long)
-    novel_predictions = torch.full_like(predictions, -1)
+    best = torch.full((2, len(segments)), -1, dtype=torch.long)
+    cosines = torch.full((2, len(segments)), torch.nan)
     for index, found in labeller.segments(segments):
         predictions[index] = labeller.text.choose(found)
-        if len(novel):
-            novel_predictions[index] = novel[found[:, novel].argmax(dim=-1)]
-    return Predictions(labels, predictions.numpy(), novel_predictions.numpy())
+        for kind, places in enumerate(kinds):
+            if places:
+                highest = found[:, places].max(dim=-1)
+                best[kind, index] = torch.tensor(places)[highest.indices]
+                cosines[kind, index] = highest.values.float()
+    base, novel = best.numpy()
+    return Predictions(labels, predictions.numpy(), novel, base, (cosines[0] - cosines[1]).numpy())
 
 
 def _label_indices(segments: Sequence[Segment], vocabulary: Vocabulary) -> NDArray[np.int64]:

@@ -97,7 +97,7 @@ class OfficeBenchTables(Run[dict[str, Table]]):
                 continue
             setting = self.choose(row, place) if row.settings else None
             jobs = place.jobs(row, folds(PARTITIONS[self.block]), self.seeds, setting)
-            run_all(jobs, self.jobs)
+            run_all(jobs, self.jobs, self.plain(row, place, PARTITIONS[self.block]))
             facts |= {"setting": setting, "tried": len(row.settings or ()) or None}
             Scored.of_runs(row, jobs, scored_names(), facts).save(path)
         record.write(self.output)
@@ -114,11 +114,15 @@ class OfficeBenchTables(Run[dict[str, Table]]):
             "asked": hashlib.sha256(asked.encode()).hexdigest()[:12],
         }
 
+    def plain(self, row: Row, place: Place, partitions: Sequence[str]) -> list[Job]:
+        """The runs of plain CLIP on the same crops, by which the scores before training are known."""
+        return place.jobs(Row("zero_shot", "zero_shot", {"crops": row.fields["crops"]}), folds(partitions), 1)
+
     def choose(self, row: Row, place: Place) -> str:
         """The setting with the best harmonic mean of B-F1 and N-F1 on the fold to choose on, over its seeds."""
         fold = [fold for fold in folds((CHOOSING,)) if fold.key in FOLD_OF_CHOICE]
         jobs = {name: place.jobs(row, fold, self.choice_seeds, name) for name in row.settings or {}}
-        run_all([job for own in jobs.values() for job in own], self.jobs)
+        run_all([job for own in jobs.values() for job in own], self.jobs, self.plain(row, place, (CHOOSING,)))
         tried = {name: _mean_scores(own) for name, own in jobs.items()}
         chosen = max(tried, key=lambda name: tried[name]["harmonic_f1"])
         write_json(self.results / self.block / f"{file_name(row.title)}.{CHOICE}", {"chosen": chosen, "tried": tried})

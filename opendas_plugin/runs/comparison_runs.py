@@ -104,12 +104,13 @@ def with_crops(jobs: Sequence[Job], domain: Domain, path: Path) -> list[Job]:
     return [resolved(job) for job in jobs]
 
 
-def run_all(jobs: Sequence[Job], at_once: int = 1) -> None:
+def run_all(jobs: Sequence[Job], at_once: int = 1, done: Sequence[Job] = ()) -> None:
     """Trains what is not done yet, in the order of the jobs; a run that was interrupted is started again.
 
     Args:
         jobs: all runs.
         at_once: how many train at a time; they share the CPU's threads evenly.
+        done: finished runs of other rows, whose scores of plain CLIP hold for these, too.
 
     Raises:
         ConfigError: a folder holds a run of something else.
@@ -123,7 +124,7 @@ def run_all(jobs: Sequence[Job], at_once: int = 1) -> None:
         for number, job in waiting:
             logger.info("run %d of %d: %s, seed %d", number, len(jobs), job.title, job.run.config.seed)
             shutil.rmtree(job.folder, ignore_errors=True)
-            work = functools.partial(run_one, job, _known_before(job, jobs), threads)
+            work = functools.partial(run_one, job, _known_before(job, [*done, *jobs]), threads)
             yield Task(f"the run in {job.folder}", work)
 
     run_in_processes(tasks(), at_once, preload=__name__)
