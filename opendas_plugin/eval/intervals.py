@@ -7,7 +7,7 @@ from typing import Literal
 
 from numpy.typing import ArrayLike
 
-from opendas_plugin.eval.folds import Folds
+from opendas_plugin.eval.pooling import Folds
 
 Metric = Literal[
     "acc", "w_f1", "b_f1", "n_f1", "macro_f1", "macro_n_f1",

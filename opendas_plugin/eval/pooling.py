@@ -18,7 +18,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Fold:
+class FoldPredictions:
     """What a system that was trained without some of N names says of M segments.
 
     Args:
@@ -48,4 +48,4 @@ class Fold:
                 raise DataError(f"expected {name} of shape {self.predictions.shape}, got {given.shape}")
 
 
-Folds = Sequence[Fold]
+Folds = Sequence[FoldPredictions]
