@@ -28,7 +28,7 @@ class Predictions:
     base_predictions: NDArray[np.int64]
     """(M,) likewise among the base names alone; -1 where the vocabulary has none."""
     base_lead: NDArray[np.float32]
-    """(M,) the highest cosine with a base name less that with a novel one; nan where the vocabulary has no such names."""
+    """(M,) the highest cosine with a base name less that with a novel one; nan where the vocabulary lacks either."""
 
 
 def predict(labeller: Labeller, segments: Sequence[Segment], vocabulary: Vocabulary) -> Predictions:

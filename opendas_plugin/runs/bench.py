@@ -17,7 +17,7 @@ from opendas_plugin.eval.tables import Table
 from opendas_plugin.files import read_json, require_writable, write_json
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 from opendas_plugin.office.bench import V2, checksum
-from opendas_plugin.office.bench_folds import CHOOSING, folds, scored_names
+from opendas_plugin.office.bench_folds import CHOOSING, folds
 from opendas_plugin.runs.bench_rows import Block, Place, Row, Scored, file_name, rows_of
 from opendas_plugin.runs.bench_tables import write_tables
 from opendas_plugin.runs.comparison_runs import Job, run_all
@@ -99,7 +99,7 @@ class OfficeBenchTables(Run[dict[str, Table]]):
             jobs = place.jobs(row, folds(PARTITIONS[self.block]), self.seeds, setting)
             run_all(jobs, self.jobs, self.plain(row, place, PARTITIONS[self.block]))
             facts |= {"setting": setting, "tried": len(row.settings or ()) or None}
-            Scored.of_runs(row, jobs, scored_names(), facts).save(path)
+            Scored.of_runs(row, jobs, facts).save(path)
         record.write(self.output)
         return write_tables(self.results, self.data)
 

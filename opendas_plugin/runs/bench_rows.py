@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -22,11 +23,12 @@ from numpy.typing import NDArray
 
 from opendas_plugin import methods
 from opendas_plugin.errors import DataError
+from opendas_plugin.eval.pooling import FoldPredictions
 from opendas_plugin.files import read_json, write_json, write_text
-from opendas_plugin.office.bench_folds import OfficeFold
+from opendas_plugin.office.bench_folds import OfficeFold, folds, scored_names
 from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.runs.comparison_runs import COST, Job
-from opendas_plugin.runs.training import score_folders
+from opendas_plugin.runs.training import BEFORE, score_folders
 from opendas_plugin.train.recipe import read_recipe
 from opendas_plugin.version import __version__
 
@@ -122,6 +124,16 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
     return both
 
 
+@cache
+def novel_of(key: str) -> frozenset[str]:
+    """The novel names of a fold.
+
+    Raises:
+        KeyError: there is no such fold.
+    """
+    return {fold.key: frozenset(fold.novel) for fold in folds()}[key]
+
+
 def file_name(title: str) -> str:
     """What the files and folders of a row are called."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in title)
@@ -132,42 +144,37 @@ class Scored:
     """What a row's file holds.
 
     Args:
-        title: of the row.
-        facts: everything but the predictions.
-        predictions: stage -> fold -> (seeds, segments) int, places among the scored names, in the order of the fold's
-            ``val.jsonl``. The last stage is the row; earlier ones are rows of their own.
+        facts: how the row was made, and what it cost.
+        found: stage -> fold -> what its segments were taken for, in the order of the fold's ``val.jsonl``. The last
+            stage is the row; earlier ones are rows of their own.
     """
 
-    title: str
     facts: Mapping[str, Any]
-    predictions: Mapping[str, Mapping[str, NDArray[np.int64]]]
+    found: Mapping[str, Mapping[str, FoldPredictions]]
 
     @classmethod
-    def of_runs(cls, row: Row, jobs: Sequence[Job], names: Sequence[str], facts: Mapping[str, Any]) -> Scored:
+    def of_runs(cls, row: Row, jobs: Sequence[Job], facts: Mapping[str, Any]) -> Scored:
         """What finished runs of a row gave."""
-        stages = [folder for stage, folder in score_folders(row.method).items() if stage != "before" or not row.learns]
-        places = {name: place for place, name in enumerate(names)}
-        keys = list(dict.fromkeys(job.folder.parent.name for job in jobs))
-        predictions = {
-            stage: {
-                key: np.array([_read(job.folder / stage, places) for job in jobs if job.folder.parent.name == key])
-                for key in keys
-            }
+        stages = [folder for folder in score_folders(row.method).values() if folder != BEFORE or not row.learns]
+        own: dict[str, list[Path]] = {}
+        for job in jobs:
+            own.setdefault(job.folder.parent.name, []).append(job.folder)
+        found = {
+            stage: {key: _read([folder / stage for folder in folders], novel_of(key)) for key, folders in own.items()}
             for stage in stages
         }
         costs = [read_json(job.folder / COST) for job in jobs]
-        parameters = {tower: costs[0]["parameters"][tower] for tower in ("visual", "text")}
         about = {
             "row": row.title,
             "method": row.method,
             "related": row.related,
-            "parameters": parameters,
+            "parameters": costs[0]["parameters"],
             "seconds": [round(cost["seconds"], 1) for cost in costs],
             "version": __version__,
             "scored_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             **facts,
         }
-        return cls(row.title, about, predictions)
+        return cls(about, found)
 
     @classmethod
     def load(cls, path: Path) -> Scored:
@@ -178,36 +185,50 @@ class Scored:
         """
         content = read_json(path)
         try:
-            predictions = {
-                stage: {key: _unpacked(packed) for key, packed in of_fold.items()}
-                for stage, of_fold in content.pop("predictions").items()
+            found = {
+                stage: {key: _unpacked(packed, novel_of(key)) for key, packed in of_fold.items()}
+                for stage, of_fold in content.pop("found").items()
             }
-            return cls(content["row"], content, predictions)
+            return cls(content, found)
         except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
             raise DataError(f"{path} is no row of a benchmark; remove it, to have it made again") from error
 
     def save(self, path: Path) -> None:
         """Writes the row's file."""
-        predictions = {
-            stage: {key: _packed(values) for key, values in of_fold.items()}
-            for stage, of_fold in self.predictions.items()
-        }
-        write_json(path, {**self.facts, "predictions": predictions})
+        found = {stage: {key: _packed(one) for key, one in of_fold.items()} for stage, of_fold in self.found.items()}
+        write_json(path, {**self.facts, "found": found})
 
 
-def _read(folder: Path, places: Mapping[str, int]) -> list[int]:
-    lines = (folder / "predictions.jsonl").read_text("utf-8").splitlines()
-    return [places[json.loads(line)["prediction"]] for line in lines]
+def _read(folders: Sequence[Path], novel: frozenset[str]) -> FoldPredictions:
+    """What the runs of a fold, one a seed, say of its segments."""
+    names = scored_names()
+    places = {name: place for place, name in enumerate(names)}
+    predictions, own_kind, lead = [], [], []
+    for folder in folders:
+        lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
+        predictions.append([places[line["prediction"]] for line in lines])
+        own_kind.append([places[line["novel" if line["label"] in novel else "base"]] for line in lines])
+        lead.append([line["base_lead"] for line in lines])
+    return FoldPredictions(np.array(predictions), _novel(novel), np.array(own_kind), _ranks(np.array(lead)))
 
 
-def _packed(values: NDArray[np.int64]) -> dict[str, Any]:
-    """Places as text: a byte each, compressed, in base 64."""
-    return {
-        "shape": list(values.shape),
-        "bytes": base64.b64encode(zlib.compress(values.astype(np.uint8).tobytes(), 9)).decode(),
-    }
+def _ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The place of each score in its row, in 255ths, which is all that a file keeps."""
+    order = scores.argsort(axis=-1, kind="stable").argsort(axis=-1, kind="stable")
+    return np.floor(order * 255.0 / scores.shape[-1])
 
 
-def _unpacked(packed: Mapping[str, Any]) -> NDArray[np.int64]:
-    values = np.frombuffer(zlib.decompress(base64.b64decode(packed["bytes"])), np.uint8)
-    return values.reshape(packed["shape"]).astype(np.int64)
+def _novel(names: frozenset[str]) -> NDArray[np.bool_]:
+    return np.array([name in names for name in scored_names()])
+
+
+def _packed(one: FoldPredictions) -> dict[str, Any]:
+    """Bytes as text: three a segment and seed, compressed, in base 64."""
+    values = np.stack([one.predictions, one.own_kind, one.base_scores]).astype(np.uint8)
+    return {"shape": list(values.shape), "bytes": base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()}
+
+
+def _unpacked(packed: Mapping[str, Any], novel: frozenset[str]) -> FoldPredictions:
+    values = np.frombuffer(zlib.decompress(base64.b64decode(packed["bytes"])), np.uint8).reshape(packed["shape"])
+    predictions, own_kind, scores = values.astype(np.int64)
+    return FoldPredictions(predictions, _novel(novel), own_kind, scores.astype(np.float64))
