@@ -218,8 +218,17 @@ def _write_per_class(path: Path, confusion: Confusion, vocabulary: Vocabulary) -
 def _write_predictions(
     path: Path, segments: Sequence[Segment], predictions: Predictions, vocabulary: Vocabulary
 ) -> None:
-    pairs = zip(segments, predictions.labels, predictions.predictions, strict=True)
+    names, both = vocabulary.names, bool(vocabulary.base and vocabulary.novel)
     with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        for number, (segment, label, guess) in enumerate(pairs):
-            line = {"label": vocabulary.names[label], "prediction": vocabulary.names[guess]}
-            file.write(json.dumps({**line, "image": str(segment.image), "segment": number}, ensure_ascii=False) + "\n")
+        for number, segment in enumerate(segments):
+            line: dict[str, Any] = {
+                "label": names[predictions.labels[number]],
+                "prediction": names[predictions.predictions[number]],
+                "image": str(segment.image),
+                "segment": number,
+            }
+            if both:
+                line["base"] = names[predictions.base_predictions[number]]
+                line["novel"] = names[predictions.novel_predictions[number]]
+                line["base_lead"] = round(float(predictions.base_lead[number]), 6)
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,6 +20,7 @@ import numpy as np
 
 from opendas_plugin.data.building import hold_out
 from opendas_plugin.data.domain import NEGATIVES, Domain, load_domain
+from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, Negative, NegativeDatabase
 from opendas_plugin.office.bench import DIGITS, V2, Part
@@ -28,6 +30,8 @@ CHOOSING = "choose"
 """The partition to choose settings by."""
 THIRDS = 3
 SOURCE = "hand"
+FEWEST = 5
+"""Training segments that every base name has in a fold, if there are as many."""
 WITHOUT_NOVEL = "negatives_without_novel.json"
 """Beside a fold's own related names, of which some are its novel names, those without them."""
 
@@ -66,8 +70,7 @@ class OfficeFold:
         vocabulary = Vocabulary(scored_names(), (), domain.vocabulary.template)
         train, val = ([s for s in segments if s.label in names] for segments in (domain.train, domain.val))
         whole = hold_out(replace(domain, train=train, val=val, vocabulary=vocabulary, negatives=None), self.novel)
-        drawn = np.random.default_rng(frozen["seed"]).permutation(len(whole.train))[: frozen["train_segments"]]
-        segments = [whole.train[row] for row in sorted(drawn)]
+        segments = _drawn(whole.train, frozen["train_segments"], frozen["seed"])
         info = {**whole.info, "name": f"{V2.name}, fold {self.key}", "kept": {"train": len(segments), "val": len(val)}}
         return replace(whole, train=segments, info=info)
 
@@ -83,6 +86,17 @@ class OfficeFold:
                 f"{folder} is not fold {self.key} of {V2.name}: its checksum is {found}, that of the fold {frozen}; "
                 "remove the folder, to have it made again"
             )
+
+
+def _drawn(segments: Sequence[Segment], count: int, seed: int) -> list[Segment]:
+    """As many segments in their order: of each name the first few of a random order, then the first of all others."""
+    order = np.random.default_rng(seed).permutation(len(segments))
+    seen: Counter[str] = Counter()
+    few, others = list[int](), list[int]()
+    for row in order:
+        seen[segments[row].label] += 1
+        (few if seen[segments[row].label] <= FEWEST else others).append(int(row))
+    return [segments[row] for row in sorted([*few, *others][:count])]
 
 
 def fold_digest(folder: Path) -> str:
