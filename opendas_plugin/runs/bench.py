@@ -89,7 +89,7 @@ class OfficeBenchTables(Run[dict[str, Table]]):
         place = Place(self.data, self.output, self.backbone, self.device)
         tower = backbone_sha256(build_backbone(self.backbone)[0])
         for row in self.chosen_rows():
-            path = self.results / self.block / f"{file_name(row.title)}.json"
+            path = row.file(self.results / self.block)
             facts = self.facts(row, tower)
             if path.exists():
                 require_same(path, facts)

@@ -56,6 +56,10 @@ class Row:
     related: str | None = None
     settings: Mapping[str, Mapping[str, Any]] | None = None
 
+    def file(self, folder: Path) -> Path:
+        """Where a block's folder keeps it."""
+        return folder / f"{file_name(self.title)}.json"
+
     @property
     def learns(self) -> bool:
         """Whether anything is learnt."""
@@ -224,7 +228,7 @@ def _novel(names: frozenset[str]) -> NDArray[np.bool_]:
 
 def _packed(one: FoldPredictions) -> dict[str, Any]:
     """Bytes as text: three a segment and seed, compressed, in base 64."""
-    values = np.stack([one.predictions, one.own_kind, one.base_scores]).astype(np.uint8)
+    values = np.array([one.predictions, one.own_kind, one.base_scores], dtype=np.uint8)
     return {"shape": list(values.shape), "bytes": base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()}
 
 
