@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval.intervals import Interval, Metric, difference, interval
-from opendas_plugin.eval.pooling import Folds
+from opendas_plugin.eval.pooling import FoldPredictions
 from opendas_plugin.eval.tables import Table
 from opendas_plugin.files import write_text
 from opendas_plugin.office.bench_folds import scored_names
@@ -41,7 +41,7 @@ class Line:
     stage: str
 
     @property
-    def folds(self) -> Folds:
+    def folds(self) -> list[FoldPredictions]:
         """What it says of each fold."""
         return list(self.scored.found[self.stage].values())
 
