@@ -33,6 +33,7 @@ BUILT_IN = (
     "promptsrc",
     "lora",
     "ln_bias",
+    "dor",
     "opendas_joint",
 )
 

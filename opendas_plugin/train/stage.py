@@ -21,10 +21,12 @@ from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.negatives.mining import Candidates, own_candidates, pool_candidates, training_candidates
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
+from opendas_plugin.train.hold import make_hold
 from opendas_plugin.train.inputs import CropInputs, FeatureInputs, Inputs, TrainingData
 from opendas_plugin.train.loggers import StepLog
 from opendas_plugin.train.loop import run_steps
 from opendas_plugin.train.objective import Objective
+from opendas_plugin.train.pulls import Pull
 from opendas_plugin.train.regulation import Regulation
 from opendas_plugin.vocabulary import Vocabulary
 
@@ -78,9 +80,6 @@ def train_stage(
         candidates = find_candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
         names = candidates.names if candidates else data.vocabulary.base
         consistency = getattr(config, name).consistency
-        regulation = None
-        if config.regulation.pulls:
-            regulation = Regulation(config.regulation, ensemble_features(clip, data.vocabulary.base))
         objective = Objective(
             clip,
             data.vocabulary.texts(names),
@@ -89,14 +88,16 @@ def train_stage(
             candidates,
             config.triplet,
             consistency,
-            regulation,
+            find_pulls(clip, data.vocabulary, config, stage),
             autocast=_in_bf16(clip, config),
         )
         inputs: Inputs = CropInputs(data.crops, clip.logit_scale.device, config.augmentation, config.workers)
         if "visual" not in stage.learns and config.augmentation.kind == "none":
             inputs = FeatureInputs(segment_features(clip, data, config, world) if features is None else features)
         frozen = None
-        if (regulation or (consistency and "visual" in stage.learns)) and config.augmentation.kind == "none":
+        if (
+            config.regulation.pulls or (consistency and "visual" in stage.learns)
+        ) and config.augmentation.kind == "none":
             with clip.prompts_disabled():
                 frozen = segment_features(clip, data, config, world)
         run_steps(
@@ -151,6 +152,20 @@ def _learning(clip: OpenDASCLIP, learns: Sequence[TowerName]) -> Iterator[list[n
     finally:
         for parameter in clip.prompt_parameters():
             parameter.requires_grad_(True)
+
+
+def find_pulls(clip: OpenDASCLIP, vocabulary: Vocabulary, config: TrainConfig, stage: Stage) -> list[Pull]:
+    """What the recipe adds to a stage's loss.
+
+    Raises:
+        ConfigError, DataError, MissingFileError: the names to hold cannot be had.
+    """
+    pulls: list[Pull] = []
+    if config.regulation.pulls:
+        pulls.append(Regulation(config.regulation, ensemble_features(clip, vocabulary.base)))
+    if config.hold.weight and "text" in stage.learns:
+        pulls.append(make_hold(clip, vocabulary, config.hold))
+    return pulls
 
 
 def find_candidates(

@@ -96,7 +96,7 @@ def test_promptsrc_adds_its_three_pulls(data, new_clip) -> None:
         vocabulary.texts(vocabulary.base),
         ("visual", "text"),
         ("visual", "text"),
-        regulation=Regulation(RegulationConfig(text=25, visual=10, logits=1), anchor),
+        pulls=[Regulation(RegulationConfig(text=25, visual=10, logits=1), anchor)],
     )
     crops = torch.stack([torch.from_numpy(data.crops.crop(i).copy()) for i in range(4)])
     loss, numbers = objective(Batch(crops, data.labels[:4], slice(0, 4), 4), 0.0)
