@@ -17,6 +17,7 @@ from opendas_plugin.methods import Stage
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.tower import TowerName
+from opendas_plugin.model.weights import LowRankWeights
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.negatives.mining import Candidates, own_candidates, pool_candidates, training_candidates
 from opendas_plugin.train.config import TrainConfig
@@ -73,7 +74,7 @@ def train_stage(
     stages = methods.get(config.method).stages
     number = next(number for number, stage in enumerate(stages) if stage.name == name)
     stage = stages[number]
-    with _learning(clip, stage.learns) as parameters:
+    with _learning(clip, stage) as parameters:
         if not parameters:
             logger.info("stage %s has nothing to learn and is passed over", name)
             return
@@ -140,12 +141,15 @@ def active_towers(stages: Sequence[Stage], number: int) -> tuple[TowerName, ...]
 
 
 @contextlib.contextmanager
-def _learning(clip: OpenDASCLIP, learns: Sequence[TowerName]) -> Iterator[list[nn.Parameter]]:
-    """Lets only what is learnt in the named towers learn, at its full share, and yields it."""
+def _learning(clip: OpenDASCLIP, stage: Stage) -> Iterator[list[nn.Parameter]]:
+    """Lets only what a stage learns learn, at its full share, and yields it."""
     towers: tuple[TowerName, ...] = ("visual", "text")
     for tower in towers:
         for module in clip.learnt_modules(tower):
-            module.requires_grad_(tower in learns)
+            module.requires_grad_(tower in stage.learns)
+            for part in module.modules():
+                if isinstance(part, LowRankWeights):
+                    part.requires_grad_(tower in stage.learns and stage.low_rank)
     try:
         with clip.unmixed():
             yield [parameter for parameter in clip.prompt_parameters() if parameter.requires_grad]
