@@ -248,3 +248,19 @@ def test_the_first_stage_of_ln_bias_plus_is_ln_bias(data, negatives, tiny_backbo
         clip = build(config)
         train(clip, data, config, tmp_path / title, negatives=negatives, milestone=look(clip, title))
     torch.testing.assert_close(found["plus"], found["plain"])
+
+
+def test_an_adapter_carries_the_share_of_weights_that_training_states(data, tiny_backbone, tmp_path) -> None:
+    config = recipe(tmp_path, "ln_bias", tiny_backbone, batch_size=4)
+    config = dataclasses.replace(config, weights=dataclasses.replace(config.weights, mix=0.8))
+    clip = build(config)
+    train(clip, data, config, tmp_path / "run")
+    clip.save_pretrained(tmp_path / "adapter", method="ln_bias")
+    again = OpenDASCLIP.from_pretrained(tmp_path / "adapter")
+    with again.unmixed():
+        learnt = again.merged_weights()
+    frozen, shared = again.model.state_dict(), again.merged_weights()
+    moved = [key for key in learnt if not torch.equal(learnt[key], frozen[key])]
+    assert moved
+    for key in learnt:
+        torch.testing.assert_close(shared[key], 0.8 * learnt[key] + 0.2 * frozen[key])
