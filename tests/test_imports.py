@@ -26,6 +26,7 @@ LAYERS = (
     {"train", "eval", "readers"},
     {"labeller", "office"},
     {"classifier"},
+    {"support"},
     {"methods"},
     {"negatives"},
     {"scenes"},

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from opendas_plugin import methods
 from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.data.learnt_pictures import picture_digests
 from opendas_plugin.errors import ConfigError, DataError
@@ -33,6 +34,9 @@ from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.sources import training_inputs
 from opendas_plugin.runs.training import BEFORE, Training, score_folders
 from opendas_plugin.stamps import Inputs, changes, digest, stamp
+from opendas_plugin.train import hold
+from opendas_plugin.train.config import HoldConfig
+from opendas_plugin.train.stage import active_towers
 from opendas_plugin.train.state import fingerprint, flat
 
 COST = "cost.json"
@@ -163,9 +167,9 @@ def systems_of(jobs: Sequence[Job]) -> list[System]:
         own = [job for job in jobs if job.title == title]
         costs = [read_json(job.folder / COST) for job in own]
         *earlier, last = score_folders(own[0].method).items()
-        for name, folder in earlier[1:]:  # the first is plain CLIP
-            parameters = costs[0]["parameters"][name]
-            systems.append(System(f"{title}, {name} stage alone", parameters, _scores(own, folder)))
+        for number, (name, folder) in enumerate(earlier[1:]):  # the first is plain CLIP
+            about = f"{title}, up to the {name} stage" if number else f"{title}, {name} stage alone"
+            systems.append(System(about, _learnt_by(own[0], number), _scores(own, folder)))
         scores: Mapping[int | None, Mapping[str, Any]] = _scores(own, last[1])
         if last[0] == BEFORE:
             scores = {None: next(iter(scores.values()))}
@@ -229,8 +233,12 @@ def _identity(job: Job) -> dict[str, Any]:
     if options["start"] is None:  # a setting that earlier comparisons do not have
         del options["start"]
     del options["config"]["auto_crops"]  # they are chosen by now
+    if job.run.config.hold == HoldConfig():  # likewise
+        del options["config"]["hold"]
     segments = [*domain.train, *domain.val]
-    return {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
+    held = hold.digest(domain.vocabulary, job.run.config.hold)
+    found = {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
+    return found | ({"names to hold": held[:12]} if held else {})
 
 
 def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:
@@ -244,10 +252,18 @@ def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:
     return next((other.folder / BEFORE for other in jobs if _is_finished(other) and same(other)), None)
 
 
-def _count(path: Path) -> dict[str, int]:
-    """How many values an adapter's file holds for each tower."""
+def _learnt_by(job: Job, number: int) -> int:
+    """How many values a run has learnt by the end of its stage ``number``."""
+    stages = methods.get(job.method).stages[: number + 1]
+    counts = _count(job.folder / "adapter" / WEIGHTS_FILE, low_rank=any(stage.low_rank for stage in stages))
+    return sum(counts[tower] for tower in active_towers(stages, number))
+
+
+def _count(path: Path, *, low_rank: bool = True) -> dict[str, int]:
+    """How many values an adapter's file holds for each tower, with or without low-rank updates."""
     counts = {"visual": 0, "text": 0}
     with safe_open(path, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118 (it is no dict)
-            counts[name.partition("_")[0]] += file.get_tensor(name).numel()
+            if low_rank or not {"down", "up"} & {*name.split(".")}:
+                counts[name.partition("_")[0]] += file.get_tensor(name).numel()
     return counts

@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+from opendas_plugin import methods
 from opendas_plugin.commands.compare import main
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
@@ -69,6 +70,25 @@ def test_every_row_is_there_with_every_seed(finished) -> None:
         "table1.md", "table1.tex", "table2.csv", "differences.md", "comparison.md", "scores.png", "predictions.png",
         "run.json",
     }  # fmt: skip
+
+
+def test_a_row_of_a_stage_says_what_is_learnt_by_then(domain, tmp_path) -> None:
+    recipe = tmp_path / "quick.yaml"
+    recipe.write_text(RECIPE)
+    flags = ["--data", str(domain), "--output", str(tmp_path / "out"), "--recipe", str(recipe), "--seeds", "1"]
+    assert main([*flags, "--device", "cpu", "--methods", "ln_bias_plus"]) == 0
+    lines = {
+        line[0]: int(line[1].replace(",", ""))
+        for line in rows(tmp_path / "out" / "table1.csv")[1:]
+        if "*" not in line[0]
+    }
+    assert list(lines) == [
+        "ln_bias_plus, joint stage alone", "ln_bias_plus, up to the visual stage", "ln_bias_plus",
+    ]  # fmt: skip
+    joint, visual, all_of_it = lines.values()
+    assert joint < visual == all_of_it == methods.parameter_count("ln_bias_plus", "office-tiny")
+    text_biases = 3 * 128 * (3 + 1 + 4 + 1)  # of 3 layers: query, key and value, out, and the two of the MLP
+    assert joint == methods.parameter_count("ln_bias", "office-tiny") - text_biases
 
 
 def test_what_pipelines_score_joins_as_a_table(finished, tmp_path, capsys) -> None:
