@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +31,14 @@ def test_every_scored_name_is_novel_once_in_every_partition() -> None:
         assert Counter(name for third in thirds for name in third) == dict.fromkeys(scored_names(), 1)
         assert max(map(len, thirds)) - min(map(len, thirds)) <= 1
     assert {fold.part for fold in folds(("1", "2"))} == {"test"} and folds(("choose",))[0].part == "tune"
+
+
+def test_the_page_says_what_is_frozen() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "office-bench.md").read_text("utf-8")
+    counts = FROZEN["segments"]
+    assert f"checksum {bench.checksum(FROZEN['digests'])}: {counts['train']:,} training" in page
+    assert f"{counts['tune']:,} tune and {counts['test']:,} test segments" in page
+    assert f"{len(scored_names())} names have 20 or more test segments" in page
 
 
 def test_thirds_are_alike_in_what_plain_clip_knows_and_in_shared_words() -> None:
