@@ -144,17 +144,20 @@ def _f1(labels: Indices, predictions: Indices, kind: Marks, counted: Marks, *, m
 
 
 def _openworld(labels: Indices, runs: Runs, base: Marks) -> Influence | None:
-    """The mean over the runs."""
-    sizes = base.sum(axis=1), (~base).sum(axis=1)
+    """The mean over the runs; in each, the mean over the base segments, and over the novel ones, of the pairs won."""
+    sizes = base.sum(axis=1, keepdims=True), (~base).sum(axis=1, keepdims=True)
     if runs.own_kind is None or runs.base_scores is None or not all(size.all() for size in sizes):
         return None
-    right, times, names = runs.own_kind == labels, len(base), runs.novel.shape[1]
-    won = np.stack([won_pairs(r, b, s) for r, b, s in zip(right, base, runs.base_scores, strict=True)])
-    weights = np.where(base, 1 / sizes[0][:, None], 1 / sizes[1][:, None]) / times  # of each side 1 / T in a run
-    value = float((weights * won * base).sum())
-    segments = weights * (won - value)
-    by_name = _by_name(labels, segments, names)
-    return Influence(value, segments, by_name, by_name / 2, _by_name(labels, weights, names) / 2)
+    times, names = runs.novel.shape
+    won = np.stack([won_pairs(*run) for run in zip(runs.own_kind == labels, base, runs.base_scores, strict=True)])
+    weights = np.where(base, 1 / sizes[0], 1 / sizes[1]) / times
+    of_runs = times * (weights * won * base).sum(axis=1, keepdims=True)
+    value = float(of_runs.mean())
+    segments = weights * (won - of_runs)
+    distances = _by_name(labels, weights * (won - value), names) / 2  # the two means are the same figure
+    return Influence(
+        value, segments, _by_name(labels, segments, names), distances, _by_name(labels, weights, names) / 2
+    )
 
 
 def _by_name(labels: Indices, values: Values, names: int) -> Values:

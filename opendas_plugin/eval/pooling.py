@@ -121,7 +121,9 @@ def _with_seeds(fold: FoldPredictions, other: FoldPredictions) -> FoldPrediction
     if len(fold.predictions) != 1:
         return fold
     times = len(other.predictions)
-    own, scores = (
-        None if found is None else np.repeat(found, times, axis=0) for found in (fold.own_kind, fold.base_scores)
+    return FoldPredictions(
+        np.repeat(fold.predictions, times, axis=0),
+        fold.novel,
+        None if fold.own_kind is None else np.repeat(fold.own_kind, times, axis=0),
+        None if fold.base_scores is None else np.repeat(fold.base_scores, times, axis=0),
     )
-    return FoldPredictions(np.repeat(fold.predictions, times, axis=0), fold.novel, own, scores)

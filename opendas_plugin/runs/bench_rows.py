@@ -7,7 +7,6 @@ again, and rows of several machines and days add up.
 from __future__ import annotations
 
 import base64
-import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +23,11 @@ from numpy.typing import NDArray
 from opendas_plugin import methods
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.pooling import FoldPredictions
+from opendas_plugin.eval.prediction_file import read_predictions
 from opendas_plugin.files import read_json, write_json, write_text
 from opendas_plugin.office.bench_folds import OfficeFold, folds, scored_names
 from opendas_plugin.runs.adaptation import Adapt
-from opendas_plugin.runs.comparison_runs import COST, Job
+from opendas_plugin.runs.comparison_runs import COST, Job, learnt_by
 from opendas_plugin.runs.training import BEFORE, score_folders
 from opendas_plugin.train.recipe import read_recipe
 from opendas_plugin.version import __version__
@@ -168,11 +168,13 @@ class Scored:
             for stage in stages
         }
         costs = [read_json(job.folder / COST) for job in jobs]
+        counts = [learnt_by(jobs[0], number) for number in range(len(stages))] if row.learns else [0]
         about = {
             "row": row.title,
             "method": row.method,
             "related": row.related,
             "parameters": costs[0]["parameters"],
+            "learnt": dict(zip(stages, counts, strict=True)),
             "seconds": [round(cost["seconds"], 1) for cost in costs],
             "version": __version__,
             "scored_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -205,15 +207,13 @@ class Scored:
 
 def _read(folders: Sequence[Path], novel: frozenset[str]) -> FoldPredictions:
     """What the runs of a fold, one a seed, say of its segments."""
-    names = scored_names()
-    places = {name: place for place, name in enumerate(names)}
-    predictions, own_kind, lead = [], [], []
-    for folder in folders:
-        lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
-        predictions.append([places[line["prediction"]] for line in lines])
-        own_kind.append([places[line["novel" if line["label"] in novel else "base"]] for line in lines])
-        lead.append([line["base_lead"] for line in lines])
-    return FoldPredictions(np.array(predictions), _novel(novel), np.array(own_kind), _ranks(np.array(lead)))
+    places = {name: place for place, name in enumerate(scored_names())}
+    found = [read_predictions(folder / "predictions.jsonl") for folder in folders]
+    predictions = np.array([[places[name] for name in one.predictions] for one in found])
+    own_kind = np.array([[places[name] for name in one.own_kind or ()] for one in found])
+    return FoldPredictions(
+        predictions, _novel(novel), own_kind, _ranks(np.array([one.base_scores or () for one in found]))
+    )
 
 
 def _ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -48,8 +48,7 @@ class Line:
     @property
     def values(self) -> int:
         """How many values it learns."""
-        parameters, stages = self.scored.facts["parameters"], list(self.scored.found)
-        return sum(parameters.values()) if self.stage == stages[-1] else parameters[self.stage.removeprefix("after_")]
+        return int(self.scored.facts["learnt"][self.stage])
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from opendas_plugin import methods
 from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.data.learnt_pictures import picture_digests
 from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.eval.comparison import System
 from opendas_plugin.eval.crop_choice import CropChoice, choose_crops
 from opendas_plugin.files import names_file, read_json, write_json
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
@@ -32,7 +30,7 @@ from opendas_plugin.runs.meters import Meter
 from opendas_plugin.runs.processes import Task, run_in_processes
 from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.sources import training_inputs
-from opendas_plugin.runs.training import BEFORE, Training, score_folders
+from opendas_plugin.runs.training import BEFORE, Training
 from opendas_plugin.stamps import Inputs, changes, digest, stamp
 from opendas_plugin.train import hold
 from opendas_plugin.train.config import HoldConfig
@@ -160,36 +158,6 @@ def run_one(job: Job, before: Path | None, threads: int) -> None:
     write_json(job.folder / COST, cost)
 
 
-def systems_of(jobs: Sequence[Job]) -> list[System]:
-    """One row for each title, after a row for each earlier stage of it alone."""
-    systems = []
-    for title in dict.fromkeys(job.title for job in jobs):
-        own = [job for job in jobs if job.title == title]
-        costs = [read_json(job.folder / COST) for job in own]
-        *earlier, last = score_folders(own[0].method).items()
-        for number, (name, folder) in enumerate(earlier[1:]):  # the first is plain CLIP
-            about = f"{title}, up to the {name} stage" if number else f"{title}, {name} stage alone"
-            systems.append(System(about, _learnt_by(own[0], number), _scores(own, folder)))
-        scores: Mapping[int | None, Mapping[str, Any]] = _scores(own, last[1])
-        if last[0] == BEFORE:
-            scores = {None: next(iter(scores.values()))}
-        seconds = tuple(cost["seconds"] for cost in costs) if last[0] != BEFORE else ()
-        memory = tuple(cost["peak_memory_mb"] for cost in costs if cost["peak_memory_mb"] is not None)
-        memory = memory if last[0] != BEFORE else ()
-        systems.append(System(title, sum(costs[0]["parameters"].values()), scores, seconds, memory))
-    return systems
-
-
-def predictions_of(job: Job) -> list[str]:
-    """The names that a finished run gives the validation segments."""
-    lines = (job.folder / list(score_folders(job.method).values())[-1] / "predictions.jsonl").read_text("utf-8")
-    return [json.loads(line)["prediction"] for line in lines.splitlines()]
-
-
-def _scores(jobs: Sequence[Job], folder: str) -> dict[int | None, Mapping[str, Any]]:
-    return {job.run.config.seed: read_json(job.folder / folder / "summary.json") for job in jobs}
-
-
 def _is_done(job: Job) -> bool:
     """Whether the run is there, and is this one.
 
@@ -252,7 +220,7 @@ def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:
     return next((other.folder / BEFORE for other in jobs if _is_finished(other) and same(other)), None)
 
 
-def _learnt_by(job: Job, number: int) -> int:
+def learnt_by(job: Job, number: int) -> int:
     """How many values a run has learnt by the end of its stage ``number``."""
     stages = methods.get(job.method).stages[: number + 1]
     counts = _count(job.folder / "adapter" / WEIGHTS_FILE, low_rank=any(stage.low_rank for stage in stages))

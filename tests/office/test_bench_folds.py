@@ -130,7 +130,7 @@ def test_a_row_is_scored_once_and_its_file_holds_what_its_runs_said(small, tmp_p
         lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
         found = scored.found["before"][fold.key]
         assert [scored_names()[place] for place in found.predictions[0]] == [line["prediction"] for line in lines]
-        kinds = [line["novel" if line["label"] in fold.novel else "base"] for line in lines]
+        kinds = [line["own_kind"] for line in lines]
         assert [scored_names()[place] for place in found.own_kind[0]] == kinds
     assert bench_main([*command, "--block", "quick", "--rows", "zero_shot"]) == 0
     assert path.read_bytes() == written
