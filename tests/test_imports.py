@@ -122,6 +122,7 @@ def test_only_its_reader_and_its_own_runs_know_the_office():
         "readers/office.py",
         "runs/bench.py",
         "runs/bench_rows.py",
+        "runs/bench_tables.py",
         "runs/office_bench.py",
         "runs/office_gates.py",
     }
