@@ -33,7 +33,10 @@ GAINS = np.array([[0.5, 0.1], [0.0, 0.0]])
 
 @dataclass(frozen=True)
 class Design:
-    """A benchmark's size; with partitions, three folds of each leave out a third of the names."""
+    """A benchmark's size; with partitions, three folds of each leave out a third of the names.
+
+    Names have ``fewest`` segments or more, most a few more and some ten times as many, as in the office benchmarks.
+    """
 
     title: str
     rooms: int
@@ -41,12 +44,12 @@ class Design:
     novel: int
     seeds: int
     partitions: int = 0
-    segments: float = 24.0
+    fewest: int = 18
 
 
 DESIGNS = (
-    Design("28 rooms, 42 names, 10 novel, 1 seed", 28, 42, 10, 1, segments=48),
-    Design("28 rooms, 42 names, 10 novel, 3 seeds", 28, 42, 10, 3, segments=48),
+    Design("28 rooms, 42 names, 10 novel, 1 seed", 28, 42, 10, 1, fewest=30),
+    Design("28 rooms, 42 names, 10 novel, 3 seeds", 28, 42, 10, 3, fewest=30),
     Design("56 rooms, 148 names, 49 novel, 1 seed", 56, 148, 49, 1),
     Design("56 rooms, 148 names, 49 novel, 3 seeds", 56, 148, 49, 3),
     Design("56 rooms, 148 names, each novel in 2 of 6 folds, 1 seed", 56, 148, 49, 1, partitions=2),
@@ -113,7 +116,7 @@ def draw_folds(design: Design, rng: np.random.Generator) -> np.ndarray:
 def draw_names(design: Design, folds: np.ndarray, rng: np.random.Generator) -> Names:
     """Names, and trainings of both systems on the folds."""
     names, runs = design.names, len(folds) * design.seeds
-    sizes = np.maximum(11, np.exp(rng.normal(np.log(design.segments), 0.45, names)).round()).astype(int)
+    sizes = (design.fewest / rng.random(names) ** 0.45).round().astype(int)
     kind = np.repeat(folds, design.seeds, axis=0).astype(int)
     of_runs = rng.normal(0, OF_RUNS if runs > 1 else 0, (2, runs, 2))  # of one run nothing can be said
     effects = (

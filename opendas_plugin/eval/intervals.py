@@ -112,8 +112,7 @@ def interval(
     found = influence(metric, true, runs)
     if found is None:
         return None
-    ends = _interval(found.value, variance(found, true, _groups(groups, true), runs.novel), level)
-    return Interval(ends.value, max(ends.low, 0.0), min(ends.high, 100.0), ends.error) if ends.known else ends
+    return _interval(found.value, variance(found, true, _groups(groups, true), runs.novel), level, lowest=0)
 
 
 def difference(
@@ -147,7 +146,7 @@ def difference(
     if one is None or other is None:
         return None
     found = one.minus(other)
-    return _interval(found.value, variance(found, true, _groups(groups, true), first.novel), level)
+    return _interval(found.value, variance(found, true, _groups(groups, true), first.novel), level, lowest=-100)
 
 
 def variance(found: Influence, labels: Indices, groups: Indices, novel: Marks) -> Variance | None:
@@ -182,27 +181,26 @@ def variance(found: Influence, labels: Indices, groups: Indices, novel: Marks) -
     )
 
 
-def _interval(value: float, found: Variance | None, level: float) -> Interval:
+def _interval(value: float, found: Variance | None, level: float, lowest: float) -> Interval:
     if found is None:
         return Interval(100 * value, -math.inf, math.inf, math.inf)
     error = math.sqrt(found.total)
     reach = error * float(stdtrit(min(found.degrees, 1e6), (1 + level) / 2))
-    return Interval(100 * value, 100 * (value - reach), 100 * (value + reach), 100 * error)
+    return Interval(100 * value, max(100 * (value - reach), lowest), min(100 * (value + reach), 100.0), 100 * error)
 
 
 def _few(weights: Values) -> tuple[float, float] | None:
-    """What the sum of squared influences of clusters is short by, and its degrees of freedom.
+    """What the sum of squared influences of clusters is short by, and its degrees of freedom; None of one cluster.
 
     A mean of clusters with weights p lies nearer to them than the truth does, by a factor that is n / (n - 1) for n
-    equal weights; the degrees of freedom (n - 1 there) are those of the quadratic form, by its first two moments.
+    equal weights. The degrees of freedom are Kish's effective number of clusters, 1 / sum of p squared, less 1; those
+    of the quadratic form are fewer where few clusters are large, and the intervals were then too wide.
     """
     p = weights[weights > 0] / weights.sum()
     if len(p) < 2:
         return None
-    two, three, four, five = (float((p**power).sum()) for power in (2, 3, 4, 5))
-    trace = two - 2 * three + two**2
-    of_square = two**4 + 4 * two * four - 4 * two**2 * three + 2 * three**2 + four - 4 * five
-    return two / trace, trace**2 / of_square
+    squares, cubes = (float((p**power).sum()) for power in (2, 3))
+    return squares / (squares - 2 * cubes + squares**2), max(1.0, 1 / squares - 1)
 
 
 def _centred(names: Values, novel: Marks, present: Marks) -> Values:
