@@ -21,7 +21,7 @@ import yaml
 from numpy.typing import NDArray
 
 from opendas_plugin import methods
-from opendas_plugin.errors import DataError
+from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.eval.pooling import FoldPredictions
 from opendas_plugin.eval.prediction_file import read_predictions
 from opendas_plugin.files import read_json, write_json, write_text
@@ -191,12 +191,14 @@ class Scored:
         """
         content = read_json(path)
         try:
+            stages = content.pop("found")
             found = {
-                stage: {key: _unpacked(packed, novel_of(key)) for key, packed in of_fold.items()}
-                for stage, of_fold in content.pop("found").items()
+                stage: {key: _unpacked(packed, novel_of(key)) for key, packed in stages[stage].items()}
+                for stage in score_folders(content["method"]).values()
+                if stage in stages
             }
             return cls(content, found)
-        except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
+        except (AttributeError, ConfigError, KeyError, TypeError, ValueError, zlib.error) as error:
             raise DataError(f"{path} is no row of a benchmark; remove it, to have it made again") from error
 
     def save(self, path: Path) -> None:
@@ -227,12 +229,13 @@ def _novel(names: frozenset[str]) -> NDArray[np.bool_]:
 
 
 def _packed(one: FoldPredictions) -> dict[str, Any]:
-    """Bytes as text: three a segment and seed, compressed, in base 64."""
-    values = np.array([one.predictions, one.own_kind, one.base_scores], dtype=np.uint8)
+    """Bytes as text, two or three a segment and seed, compressed, in base 64."""
+    kept = [values for values in (one.predictions, one.own_kind, one.base_scores) if values is not None]
+    values = np.array(kept, dtype=np.uint8)
     return {"shape": list(values.shape), "bytes": base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()}
 
 
 def _unpacked(packed: Mapping[str, Any], novel: frozenset[str]) -> FoldPredictions:
     values = np.frombuffer(zlib.decompress(base64.b64decode(packed["bytes"])), np.uint8).reshape(packed["shape"])
-    predictions, own_kind, scores = values.astype(np.int64)
-    return FoldPredictions(predictions, _novel(novel), own_kind, scores.astype(np.float64))
+    predictions, own_kind, *scores = values.astype(np.int64)
+    return FoldPredictions(predictions, _novel(novel), own_kind, scores[0].astype(np.float64) if scores else None)
