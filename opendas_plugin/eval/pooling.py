@@ -84,10 +84,10 @@ def runs_of(labels: ArrayLike, folds: Sequence[FoldPredictions]) -> Runs:
                 f"expected predictions of {len(true)} segments and marks of {len(folds[0].novel)} names in every fold, "
                 f"got {fold.predictions.shape} and {fold.novel.shape}"
             )
-    places = np.concatenate([true, *(fold.predictions.ravel() for fold in folds)])
+    own = [fold.own_kind for fold in folds if fold.own_kind is not None]
+    places = np.concatenate([true, *(found.ravel() for found in (*(fold.predictions for fold in folds), *own))])
     if places.min() < 0 or places.max() >= names[0]:
         raise DataError(f"expected places of names in 0..{names[0] - 1}, got {places.min()}..{places.max()}")
-    own = [fold.own_kind for fold in folds if fold.own_kind is not None]
     scores = [fold.base_scores for fold in folds if fold.base_scores is not None]
     return Runs(
         np.concatenate([fold.predictions for fold in folds]),

@@ -95,8 +95,10 @@ def predictions_of(job: Job) -> tuple[str, ...]:
 def _answers(folder: Path, labels: Sequence[str], vocabulary: Vocabulary) -> FoldPredictions:
     path = folder / "predictions.jsonl"
     found = read_predictions(path)
-    if list(found.labels) != list(labels):
-        raise DataError(f"{path} is of other segments than the domain's; remove the run, to have it made again")
+    if list(found.labels) != list(labels) or not {*found.predictions, *(found.own_kind or ())} <= {*vocabulary.names}:
+        raise DataError(
+            f"{path} is of other segments or names than the domain's; remove the run, to have it made again"
+        )
     with open(folder / "per_class.csv", encoding="utf-8", newline="") as file:
         novel = {row["name"] for row in csv.DictReader(file) if row["kind"] == "novel"}
 

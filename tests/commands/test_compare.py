@@ -133,7 +133,7 @@ def test_predictions_of_other_segments_are_refused(finished, tmp_path, capsys) -
     path = tmp_path / "out" / "runs" / "vpt" / "seed1" / "after" / "predictions.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
     assert main([str(tmp_path / "out") if flag == str(out) else flag for flag in flags]) == 1
-    assert "predictions.jsonl is of other segments than the domain's" in capsys.readouterr().err
+    assert "predictions.jsonl is of other segments or names than the domain's" in capsys.readouterr().err
 
 
 def test_what_pipelines_score_joins_as_a_table(finished, tmp_path, capsys) -> None:
