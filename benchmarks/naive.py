@@ -13,7 +13,7 @@ from torch.nn.functional import normalize as unit
 
 from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.openclip.plain import text_blocks, text_module, visual_blocks
+from opendas_plugin.model.towers.parts import text_blocks, text_module, visual_blocks
 
 
 def embed_image(model: nn.Module, pixels: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ def test_one_folder_knows_the_inside_of_open_clips_towers():
     activation = r"(?! import QuickGELU\n)"  # an activation, not a tower
     inside = re.compile(rf"open_clip\.transformer{activation}|resblocks|in_proj_weight|attn_mask")
     users = {name_of(path) for path in SOURCES if inside.search(path.read_text(encoding="utf-8"))}
-    assert users and all(name.startswith("model/openclip/") for name in users)
+    assert users and all(name.startswith("model/towers/") for name in users)
 
 
 def file_of(module):

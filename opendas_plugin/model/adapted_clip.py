@@ -25,11 +25,11 @@ from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfi
 from opendas_plugin.model.encoder import Encoder
 from opendas_plugin.model.hashes import contents, known_sha256
 from opendas_plugin.model.interfaces import VisualView
-from opendas_plugin.model.openclip.facts import facts_of
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
 from opendas_plugin.model.shares import AtWork, Shares
 from opendas_plugin.model.tower import TowerName
-from opendas_plugin.model.towers import find_towers
+from opendas_plugin.model.towers.facts import facts_of
+from opendas_plugin.model.towers.find import find_towers
 from opendas_plugin.model.weights import new_weights
 from opendas_plugin.version import __version__
 
@@ -56,18 +56,18 @@ class OpenDASCLIP(Shares):
         """Wraps an open_clip model.
 
         Args:
-            model: open_clip's ``CLIP`` or ``CustomTextCLIP``, float32; its tensors are shared, not copied.
+            model: open_clip's ``CLIP``, ``CustomTextCLIP`` or ``CoCa``, float32; its tensors are shared, not copied.
             backbone: what the model was built from.
             prompts: the learnt tokens; None: none, and without ``weights`` no adapter.
             weights: which weights have learnt counterparts.
             seed: seed of the start's noise; torch's own generator is left as it is.
 
         Raises:
-            BackboneError: the model cannot carry learnt tokens.
+            BackboneError: the model cannot carry the learnt tokens.
             ConfigError: more layers are asked for than there are.
         """
         super().__init__()
-        self.towers = find_towers(model, backbone.name)
+        self.towers = find_towers(model)
         self.model = model.eval().requires_grad_(False)
         self.backbone = backbone
         has_adapter = prompts is not None or weights is not None
@@ -75,7 +75,9 @@ class OpenDASCLIP(Shares):
         generator = torch.Generator().manual_seed(seed)
         self.visual_prompts: Prompts | CoupledPrompts
         self.text_prompts: TextPrompts
-        self.visual_prompts, self.text_prompts = new_prompts(self.towers, prompts, self.tokenize, generator)
+        self.visual_prompts, self.text_prompts = new_prompts(
+            self.towers, prompts, self.tokenize, generator, backbone.name
+        )
         self.visual_weights = new_weights(self.towers.visual, weights.visual, weights, generator)
         self.text_weights = new_weights(self.towers.text, weights.text, weights, generator)
         self._weight_mix = weights.mix
@@ -115,7 +117,7 @@ class OpenDASCLIP(Shares):
             prompt_seed: seed of what is learnt, at its start.
 
         Raises:
-            BackboneError: unknown, unreadable, or unable to carry learnt tokens.
+            BackboneError: unknown, unreadable, or unable to carry the learnt tokens.
         """
         model, backbone = build_backbone(name, pretrained, seed=seed, device=device)
         return cls(model, backbone, prompts, weights, seed=prompt_seed)
@@ -220,10 +222,10 @@ class OpenDASCLIP(Shares):
         """Returns text features (N, D) of token ids (N, L), L up to the context length, on any device.
 
         Learnt tokens take the place of the words they started from ("a photo of a"), where a text begins with them;
-        in any other text they are inserted after the start token. Padding is never computed, and the common
-        beginning of the texts once. Read-only tokens (RPO) have a feature each: the n of them, of unit length and
-        divided by the square root of n, are laid end to end (n x D), and so in :meth:`encode_image`; the cosine of two
-        such features is the mean of the n cosines.
+        in any other text they are inserted after the start token. In open_clip's causal text towers padding is never
+        computed, and the common beginning of the texts once; other towers read it as they do in open_clip. Read-only
+        tokens (RPO) have a feature each: the n of them, of unit length and divided by the square root of n, are laid
+        end to end (n x D), and so in :meth:`encode_image`; the cosine of two such features is the mean of n cosines.
 
         Raises:
             DataError: ids of another shape, or a text that no longer fits the context with the tokens inserted.
@@ -269,7 +271,7 @@ class OpenDASCLIP(Shares):
         }
         if self.model.logit_bias is not None:
             outputs["logit_bias"] = self.model.logit_bias
-        return outputs if self.model.output_dict else tuple(outputs.values())
+        return outputs if getattr(self.model, "output_dict", False) else tuple(outputs.values())
 
     def keep(self, cache: FeatureCache) -> None:
         """Puts stored features beside what was learnt; from now on they move image features, and are saved with it.

@@ -12,7 +12,7 @@ from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig
 from opendas_plugin.model.hashes import known_sha256
-from opendas_plugin.model.openclip.facts import facts_of
+from opendas_plugin.model.towers.facts import facts_of
 
 logger = logging.getLogger(__name__)
 

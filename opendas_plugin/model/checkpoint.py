@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import open_clip
@@ -19,10 +17,11 @@ from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.files import read_json
 from opendas_plugin.model import downloads, naming, stated
 from opendas_plugin.model.config import BackboneConfig
+from opendas_plugin.model.construct import as_open_clips, construct, first_line, plain_name
 from opendas_plugin.model.facts import BackboneFacts
 from opendas_plugin.model.naming import OFFICE_TINY, RANDOM
-from opendas_plugin.model.openclip.plain import OpenCLIP, require_promptable, unpromptable
 from opendas_plugin.model.tower import TextTower
+from opendas_plugin.model.towers.parts import OpenCLIP
 from opendas_plugin.model.weight_file import read_weights
 
 _OFFICE_TINY_FOLDER = Path(__file__).parent / "tiny"
@@ -48,7 +47,7 @@ def build_backbone(
         facts: of an adapter on this backbone, for a weight file that does not say its own.
 
     Raises:
-        BackboneError: unknown name or tag, weights that do not fit, or towers that cannot carry learnt tokens.
+        BackboneError: unknown name or tag, weights that do not fit, or a text tower of the hub that is not here.
         MissingFileError: a weight file does not exist.
     """
     pretrained = None if pretrained is None else str(pretrained)
@@ -75,7 +74,7 @@ def backbone_sha256(model: OpenCLIP) -> str:
     """
     digest = hashlib.sha256()
     model = getattr(model, "model", model)
-    tensors = {_plain_name(key): value for key, value in model.state_dict().items()}
+    tensors = {plain_name(key): value for key, value in model.state_dict().items()}
     for key, tensor in sorted(tensors.items()):
         digest.update(f"{key} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().reshape(-1).view(np.uint8))
@@ -94,7 +93,7 @@ def build_tokenizer(name: str, tower: TextTower) -> Callable[..., torch.Tensor]:
         tokenizer = _open_clip_tokenizer(key if key in open_clip.list_models() else "", length)
     except (ImportError, OSError) as error:
         raise BackboneError(
-            f"the tokenizer of {name} cannot be made ({_first_line(error)}); install transformers and fetch its files"
+            f"the tokenizer of {name} cannot be made ({first_line(error)}); install transformers and fetch its files"
         ) from error
     if (made := getattr(tokenizer, "vocab_size", 0)) > known:
         raise BackboneError(
@@ -137,10 +136,6 @@ def rebuild_token_table(
     return table
 
 
-def _plain_name(key: str) -> str:
-    return key.removeprefix("text.")
-
-
 def _named_model(
     name: str, pretrained: str | None, seed: int, shapes_only: bool, facts: BackboneFacts | None
 ) -> OpenCLIP:
@@ -154,18 +149,12 @@ def _named_model(
             f"ViT-B-16, the path of an OpenAI-format file, or {OFFICE_TINY}"
         )
     config = open_clip.get_model_config(key)
-    if timm := config["vision_cfg"].get("timm_model_name"):
-        raise unpromptable(name, f"a visual tower of open_clip's own (it has timm's {timm})")
-    if hugging_face := config["text_cfg"].get("hf_model_name"):
-        raise unpromptable(name, f"a text tower of open_clip's own (it has {hugging_face})")
-    with torch.device("meta"):
-        shapes = _construct(config)
-    require_promptable(shapes, name)
     if shapes_only:
-        return shapes
+        with torch.device("meta"):
+            return construct(config, name=name)
     if pretrained is None:
         torch.default_generator.manual_seed(seed)
-        return _construct(config)
+        return construct(config, name=name)
     tag = open_clip.get_pretrained_cfg(key, pretrained) or {}
     path = downloads.fetch(tag, name, pretrained) if tag else _weight_file(key, pretrained)
     file = read_weights(path)
@@ -175,26 +164,13 @@ def _named_model(
         said = stated.of_tag(tag) if tag else stated.of_file(key, path, facts)
     if said.quick_gelu is not None:
         config["quick_gelu"] = said.quick_gelu
-    model = _construct(config, said.pixels)
-    names = {_plain_name(key): key for key in model.state_dict()}
-    state = {names.get(_plain_name(k), k): value for k, value in file.tensors.items()}
-    _load_state(model, state, path, name)
-    return model
-
-
-def _construct(config: dict[str, Any], preprocessing: Mapping[str, Any] | None = None) -> OpenCLIP:
-    """Makes an open_clip model of a configuration, with random weights."""
-    config = deepcopy(config)
-    custom_text = config.pop("custom_text", False)
-    kind = open_clip.CoCa if "multimodal_cfg" in config else open_clip.CustomTextCLIP if custom_text else open_clip.CLIP
-    model = kind(**config)
-    open_clip.set_model_preprocess_cfg(model, merge_preprocess_dict(PreprocessCfg(), preprocessing or {}))
-    model.visual.preprocess_cfg["size"] = model.visual.image_size
+    model = construct(config, said.pixels, name)
+    _load_state(model, as_open_clips(model, file.tensors), path, name)
     return model
 
 
 def _office_tiny() -> OpenCLIP:
-    model = _construct(read_json(_OFFICE_TINY_FOLDER / "config.json"))
+    model = construct(read_json(_OFFICE_TINY_FOLDER / "config.json"))
     path = _OFFICE_TINY_FOLDER / "weights.safetensors"
     tensors = read_weights(path).tensors
     state = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
@@ -217,10 +193,9 @@ def _openai_model(path: Path) -> OpenCLIP:
             model.float().load_state_dict(file.tensors)
     except (KeyError, IndexError, RuntimeError, ValueError, AssertionError, ZeroDivisionError) as error:
         raise BackboneError(
-            f"{path} does not hold a CLIP in OpenAI's format ({_first_line(error)}); for open_clip's weights give the "
+            f"{path} does not hold a CLIP in OpenAI's format ({first_line(error)}); for open_clip's weights give the "
             "model's name as backbone and the file as pretrained"
         ) from error
-    require_promptable(model, str(path))
     preprocessing = merge_preprocess_dict(PreprocessCfg(), {"size": model.visual.image_size})
     open_clip.set_model_preprocess_cfg(model, preprocessing)
     return model
@@ -250,10 +225,4 @@ def _load_state(model: OpenCLIP, state: Mapping[str, torch.Tensor], path: Path, 
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise BackboneError(f"{path} does not fit {name} ({_first_line(error)}); check the model's name") from error
-
-
-def _first_line(error: Exception) -> str:
-    """The first informative line of an error; torch puts a heading before the mismatches."""
-    lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if not line.endswith(":")), type(error).__name__)
+        raise BackboneError(f"{path} does not fit {name} ({first_line(error)}); check the model's name") from error

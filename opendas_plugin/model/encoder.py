@@ -9,10 +9,9 @@ import torch
 from torch.nn.functional import normalize as unit
 
 from opendas_plugin.model.adapter_config import AdapterConfig
-from opendas_plugin.model.packing import PackedTexts, pack
 from opendas_plugin.model.passes import encode, readable, readouts, with_weights
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
-from opendas_plugin.model.tower import KeysAndValues, Towers
+from opendas_plugin.model.tower import KeysAndValues, LayeredText, ReadableTower, Towers
 from opendas_plugin.model.weights import LearntWeights
 
 
@@ -47,69 +46,70 @@ class Encoder:
     """
 
     def __init__(self) -> None:
-        self._memory: tuple[tuple[object, ...], torch.Tensor, PackedTexts, list[KeysAndValues]] | None = None
+        self._memory: tuple[tuple[object, ...], torch.Tensor, Any, list[KeysAndValues]] | None = None
 
     def image(self, clip: Adapted, pixels: torch.Tensor, at_work: Mixed | None) -> torch.Tensor:
         """Returns image features of pixels (B, 3, S, S), with what is at work, or for None by plain CLIP."""
         tower = clip.towers.visual
         if at_work is None:
-            return encode(tower, pixels)
+            return tower.encode(pixels)
         tokens, weights = clip.visual_prompts.tokens, clip.visual_weights.merged(tower, at_work.weight_mix)
         if tokens is not None and clip.config.prompts.form == "read_only":
-            return _end_to_end(readouts(tower, pixels, readable(tower, pixels), tokens[0]))
+            read = cast("ReadableTower[torch.Tensor]", tower)
+            return _end_to_end(readouts(read, pixels, readable(read, pixels), tokens[0]))
         return encode(with_weights(tower, weights), pixels, tokens)
 
     def text(self, clip: Adapted, ids: torch.Tensor, at_work: Mixed | None) -> torch.Tensor:
         """Returns text features of token ids (N, L), with what is at work, or for None by plain CLIP."""
         tower = clip.towers.text
         if at_work is None:
-            return encode(tower, _pack(clip, ids))
+            return tower.encode(_inputs(clip, ids))
         tokens, weights = clip.text_prompts.tokens, clip.text_weights.merged(tower, at_work.weight_mix)
         if tokens is not None and clip.config.prompts.form == "read_only":
-            packed, layers = self._readable(clip, ids)
-            return _end_to_end(readouts(tower, packed, layers, tokens[0]))
-        packed = _pack(clip, ids, placed=tokens is not None)
-        return encode(with_weights(tower, weights), packed, tokens)
+            inputs, layers = self._readable(clip, ids)
+            return _end_to_end(readouts(cast("ReadableTower[Any]", tower), inputs, layers, tokens[0]))
+        inputs = _inputs(clip, ids, placed=tokens is not None)
+        return encode(with_weights(tower, weights), inputs, tokens)
 
     def cosines(self, clip: Adapted, ids: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Returns cosines (B, N) of image features (B, D) with texts that each image has its own tokens for."""
         prompts, tower = cast(ConditionalPrompts, clip.text_prompts), clip.towers.text
-        packed, image = _pack(clip, ids, placed=True), unit(image.float(), dim=-1)
+        inputs, image = _inputs(clip, ids, placed=True), unit(image.float(), dim=-1)
         rows = [
-            unit(encode(tower, packed, tokens).float(), dim=-1) @ feature
+            unit(encode(tower, inputs, tokens).float(), dim=-1) @ feature
             for feature, tokens in zip(image, prompts.of(image), strict=True)
         ]
         return torch.stack(rows)
 
-    def _readable(self, clip: Adapted, ids: torch.Tensor) -> tuple[PackedTexts, Iterable[KeysAndValues]]:
-        """The texts packed and what read-only tokens read of them; in training kept for when the same texts come."""
-        tower = clip.towers.text
+    def _readable(self, clip: Adapted, ids: torch.Tensor) -> tuple[Any, Iterable[KeysAndValues]]:
+        """The texts and what read-only tokens read of them; in training kept for when the same texts come."""
+        tower = cast("ReadableTower[Any]", clip.towers.text)
         if not torch.is_grad_enabled():
-            packed = _pack(clip, ids)
-            return packed, readable(tower, packed)
+            inputs = _inputs(clip, ids)
+            return inputs, readable(tower, inputs)
         key = (
             *(tower.device, tower.dtype, torch.is_autocast_enabled(tower.device.type)),
             *((p.data_ptr(), p._version) for p in tower.weights().values()),
         )
         memory = self._memory
         if memory is None or memory[0] != key or not torch.equal(memory[1], ids):
-            packed = _pack(clip, ids)
-            memory = self._memory = key, ids.clone(), packed, list(readable(tower, packed))
+            inputs = _inputs(clip, ids)
+            memory = self._memory = key, ids.clone(), inputs, list(readable(tower, inputs))
         return memory[2:]
 
 
-def _pack(clip: Adapted, ids: torch.Tensor, placed: bool = False) -> PackedTexts:
-    """Packs token ids, with room for the learnt tokens where they are to be ``placed``."""
-    tower, ids = clip.towers.text, ids.to("cpu", torch.int64)
-    ends = tower.ends(ids)
-    if placed:
+def _inputs(clip: Adapted, ids: torch.Tensor, placed: bool = False) -> Any:
+    """Token ids as the text tower takes them, with room for the learnt tokens where they are to be ``placed``."""
+    ids = ids.to("cpu", torch.int64)
+    if not placed:
+        return clip.towers.text.inputs(ids)
 
-        def decode(row: torch.Tensor) -> str:
-            tokenizer = clip.tokenizer
-            return getattr(tokenizer, "tokenizer", tokenizer).decode(row.tolist()).strip()
+    def decode(row: torch.Tensor) -> str:
+        tokenizer = clip.tokenizer
+        return getattr(tokenizer, "tokenizer", tokenizer).decode(row.tolist()).strip()
 
-        ids, ends = clip.text_prompts.place(ids, ends, tower.room, decode)
-    return pack(ids, ends).to(tower.device)
+    tower = cast(LayeredText, clip.towers.text)
+    return tower.inputs_ending(*clip.text_prompts.place(ids, tower.ends(ids), tower.room, decode))
 
 
 def _end_to_end(features: torch.Tensor) -> torch.Tensor:

@@ -35,10 +35,10 @@ class BackboneFacts:
     tokenizer: str
     """What makes token ids: open_clip's own, or the name of a Hugging Face one; it is compared, never fetched."""
     visual_activation: str
-    """Of the layers: quick_gelu or gelu."""
+    """Of the layers: quick_gelu, gelu or another; several are joined by a plus."""
     text_activation: str
     visual_heads: int
-    """Attention heads, which the tensors' shapes do not tell."""
+    """Of the first attention, which the tensors' shapes do not tell; 0: there is none."""
     text_heads: int
     text_end: str
     """Where a text's feature is read."""
@@ -53,8 +53,10 @@ class BackboneFacts:
             object.__setattr__(self, name, tuple(values))
         for value in (*self.mean, *self.std):
             check_number("backbone_facts.mean and std", value, 0, 1)
-        for value in (*self.image_size, self.context_length, self.visual_heads, self.text_heads):
-            check_whole("sizes and counts of backbone_facts", value, 1, 1 << 20)
+        for value in (*self.image_size, self.context_length):
+            check_whole("sizes of backbone_facts", value, 1, 1 << 20)
+        for value in (self.visual_heads, self.text_heads):
+            check_whole("heads of backbone_facts", value, 0, 1 << 20)
         for f in fields(self):
             if f.type == "str":
                 check_text(f"backbone_facts.{f.name}", getattr(self, f.name), 200)

@@ -34,12 +34,14 @@ class FrozenParts(nn.Module):
             DataError: a text does not fit the context.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
-        tokens = self.tokenizer(texts, context_length=self.context_length + 1)
-        for text, end in zip(texts, self.towers.text.ends(tokens).tolist(), strict=True):
-            if end >= self.context_length:
-                shown = text if len(text) <= 80 else f"{text[:77]}..."
-                raise DataError(f"{shown!r} does not fit the context of {self.context_length} tokens; shorten it")
-        return tokens[:, : self.context_length]
+        room = self.context_length
+        tokens, longer = (self.tokenizer(texts, context_length=length) for length in (room, room + 1))
+        cut = (tokens != longer[:, :room]).any(dim=1)  # every tokenizer keeps the end of a text that it cuts
+        if cut.any():
+            text = texts[int(cut.nonzero()[0])]
+            shown = text if len(text) <= 80 else f"{text[:77]}..."
+            raise DataError(f"{shown!r} does not fit the context of {room} tokens; shorten it")
+        return tokens
 
     @property
     def logit_scale(self) -> torch.Tensor:

@@ -16,8 +16,9 @@ from opendas_plugin.crops import OPENAI_PIXELS, PixelFormat
 from opendas_plugin.errors import BackboneError
 from opendas_plugin.files import atomic_file
 from opendas_plugin.model.checkpoint import build_backbone
-from opendas_plugin.model.openclip.facts import OWN_TOKENIZER, tokenizer_name
-from opendas_plugin.model.openclip.plain import text_blocks, visual_blocks
+from opendas_plugin.model.towers.facts import OWN_TOKENIZER, tokenizer_name
+from opendas_plugin.model.towers.find import find_towers
+from opendas_plugin.model.towers.parts import text_blocks, visual_blocks
 
 HEAD_WIDTH = 64
 """OpenAI's format does not store the number of heads: its reader takes one for every 64 values of a tower's width."""
@@ -65,7 +66,10 @@ def save_openai_clip(
 
 def _lacking(model: nn.Module, name: str) -> str | None:
     if not isinstance(model, open_clip.CLIP):
-        return "text modules at the top level (it is a CustomTextCLIP)"
+        return f"text modules at the top level (it is a {type(model).__name__})"
+    towers = find_towers(model)
+    if lacking := towers.visual.no_tokens or towers.text.no_tokens:
+        return lacking
     blocks = [*visual_blocks(model), *text_blocks(model)]
     if any(block.attn.embed_dim != HEAD_WIDTH * block.attn.num_heads for block in blocks):
         return f"heads of width {HEAD_WIDTH} in both towers"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
 
-from opendas_plugin.model.tower import KeysAndValues, Tower
+from opendas_plugin.model.tower import KeysAndValues, LayeredTower, ReadableTower, Tower
 
 Inputs = TypeVar("Inputs")
 
@@ -23,10 +23,17 @@ def encode(tower: Tower[Inputs], inputs: Inputs, prompts: torch.Tensor | None = 
     """Returns the features (B, D) of B inputs.
 
     Args:
-        tower: a tower.
-        inputs: pixels or packed texts; these have any ids where learnt tokens stand.
+        tower: a tower; a layered one where there are ``prompts``.
+        inputs: what it takes; texts have any ids where learnt tokens stand.
         prompts: (depth, n, width) tokens; layer i < depth reads its own n.
     """
+    if prompts is None:
+        return tower.encode(inputs)
+    return through_layers(cast("LayeredTower[Inputs]", tower), inputs, prompts)
+
+
+def through_layers(tower: LayeredTower[Inputs], inputs: Inputs, prompts: torch.Tensor | None = None) -> torch.Tensor:
+    """Returns the features (B, D) of B inputs, layer by layer; the arguments are those of :func:`encode`."""
     x = tower.embed(inputs)
     layers = [] if prompts is None else list(prompts.to(x.dtype).unbind())
     for layer in range(tower.depth):
@@ -36,7 +43,7 @@ def encode(tower: Tower[Inputs], inputs: Inputs, prompts: torch.Tensor | None = 
 
 
 @torch.no_grad()
-def readable(tower: Tower[Inputs], inputs: Inputs) -> Iterator[KeysAndValues]:
+def readable(tower: ReadableTower[Inputs], inputs: Inputs) -> Iterator[KeysAndValues]:
     """Yields what read-only tokens can read of plain CLIP, layer by layer, computed without gradient."""
     x = tower.embed(inputs)
     for layer in range(tower.depth):
@@ -45,7 +52,7 @@ def readable(tower: Tower[Inputs], inputs: Inputs) -> Iterator[KeysAndValues]:
 
 
 def readouts(
-    tower: Tower[Inputs], inputs: Inputs, layers: Iterable[KeysAndValues], tokens: torch.Tensor
+    tower: ReadableTower[Inputs], inputs: Inputs, layers: Iterable[KeysAndValues], tokens: torch.Tensor
 ) -> torch.Tensor:
     """Returns the features (B, n, D) of n tokens that read each input and that nothing reads.
 

@@ -10,9 +10,16 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize as unit
 
-from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.errors import BackboneError, ConfigError, DataError
 from opendas_plugin.model.config import PromptConfig
-from opendas_plugin.model.tower import TextTower, Towers, VisualTower
+from opendas_plugin.model.tower import (
+    LayeredText,
+    LayeredVisual,
+    ReadableVisual,
+    TextTower,
+    Towers,
+    VisualTower,
+)
 
 
 class Learnt(nn.Module):
@@ -129,18 +136,29 @@ def new_prompts(
     config: PromptConfig,
     tokenize: Callable[[str], torch.Tensor],
     generator: torch.Generator,
+    name: str = "this model",
 ) -> tuple[Prompts | CoupledPrompts, TextPrompts]:
     """Returns the visual and the text tower's tokens at their start, in the form that ``config`` asks for.
 
+    Args:
+        towers: the frozen towers; on ``meta`` no words are looked up, and the tokens are shapes alone.
+        config: their number, depth, start and form.
+        tokenize: turns a text into token ids (1, L).
+        generator: of the noise.
+        name: the model's, for messages.
+
     Raises:
+        BackboneError: a tower that cannot carry them.
         ConfigError: more layers are asked for than there are, or a start that the text tower cannot have.
     """
+    require_room(towers, config, name)
     if config.form == "read_only":
         return new_read_only_prompts(towers, config, tokenize, generator)
     if config.form == "coupled":
-        depth = _depth("visual_depth", config.visual_depth, towers.visual.depth)
+        layered = cast(LayeredVisual, towers.visual)
+        depth = _depth("visual_depth", config.visual_depth, layered.depth)
         text = new_text_prompts(towers.text, config, tokenize, generator, depth)
-        return CoupledPrompts(text, towers.visual.width, generator), text
+        return CoupledPrompts(text, layered.width, generator), text
     visual = new_visual_prompts(towers.visual, config, generator)
     text = new_text_prompts(towers.text, config, tokenize, generator)
     if config.form == "conditional" and text.tokens is not None:
@@ -149,11 +167,28 @@ def new_prompts(
     return visual, text
 
 
+def require_room(towers: Towers, config: PromptConfig, name: str) -> None:
+    """Checks that the towers can carry the learnt tokens that are asked for; ``name`` is the model's.
+
+    Raises:
+        BackboneError: they cannot; the message says what the model lacks.
+    """
+    asked = {"visual": config.visual_tokens, "text": config.text_tokens}
+    for tower in (getattr(towers, side) for side, count in asked.items() if count):
+        if lacking := tower.no_readers if config.form == "read_only" else tower.no_tokens:
+            kind = "read-only tokens" if config.form == "read_only" else "learnt tokens"
+            raise BackboneError(
+                f"{name} cannot carry {kind}: it lacks {lacking}; choose a method that learns weights, such as "
+                "opendas_plus, or another backbone (opendas-backbones lists what each takes)"
+            )
+
+
 def new_visual_prompts(tower: VisualTower, config: PromptConfig, generator: torch.Generator) -> Prompts:
     """Returns the visual tower's tokens at their start: noise N(0, init_std)."""
-    depth = _depth("visual_depth", config.visual_depth, tower.depth)
     if config.visual_tokens == 0:
         return Prompts(None)
+    tower = cast(LayeredVisual, tower)
+    depth = _depth("visual_depth", config.visual_depth, tower.depth)
     noise = torch.randn(depth, config.visual_tokens, tower.width, generator=generator)
     return Prompts(config.init_std * noise.to(tower.device))
 
@@ -170,19 +205,22 @@ def new_text_prompts(
     Layer 0 has the embeddings of the context's first n ids, then noise; later layers have noise, or the states that
     layer 0's tokens have in the frozen tower.
     """
-    depth = depth or _depth("text_depth", config.text_depth, tower.depth)
     if config.text_tokens == 0:
         return TextPrompts(None, start=0, replaced=())
+    tower = cast(LayeredText, tower)
+    depth = depth or _depth("text_depth", config.text_depth, tower.depth)
     if config.deep_text_init == "zero_shot" and not tower.is_causal:
         raise ConfigError(
             "deep_text_init 'zero_shot' needs a causal text tower, where a state depends on no later word; use 'normal'"
         )
-    row = tokenize(config.context)
-    start, *words = row[0, : tower.ends(row)].tolist()
-    words = words[: config.text_tokens]
     table = tower.token_embedding.weight.detach()
     noise = torch.randn(depth, config.text_tokens, tower.width, generator=generator)
     tokens = config.init_std * noise.to(table.device)
+    if table.is_meta:
+        return TextPrompts(tokens, start=0, replaced=())
+    row = tokenize(config.context)
+    start, *words = row[0, : tower.ends(row)].tolist()
+    words = words[: config.text_tokens]
     tokens[0, : len(words)] = table[torch.tensor(words, dtype=torch.int64, device=table.device)].float()
     if config.deep_text_init == "zero_shot":
         tokens = tower.states(start, tokens[0], depth)
@@ -199,15 +237,18 @@ def new_read_only_prompts(
 
     In the visual tower that is the class token, in the text tower the end-of-text token.
     """
-    row = tokenize(config.context)
-    start, end = int(row[0, 0]), int(row[0, towers.text.ends(row)])
+    visual_tower, text_tower = cast(ReadableVisual, towers.visual), cast(LayeredText, towers.text)
+    start, end = 0, 0
+    if not text_tower.token_embedding.weight.is_meta:
+        row = tokenize(config.context)
+        start, end = int(row[0, 0]), int(row[0, text_tower.ends(row)])
 
     def around(centre: torch.Tensor, count: int) -> torch.Tensor:
         noise = unit(torch.randn(1, count, len(centre), generator=generator), dim=-1)
         return centre.detach().float() + 0.1 * noise.to(centre.device)
 
-    visual = around(towers.visual.summary_token, config.visual_tokens)
-    words = around(towers.text.token_embedding.weight[end], config.text_tokens)
+    visual = around(visual_tower.summary_token, config.visual_tokens)
+    words = around(text_tower.token_embedding.weight[end], config.text_tokens)
     return Prompts(visual), TextPrompts(words, start, ())
 
 

@@ -65,8 +65,8 @@ class WholeWeights(LearntWeights):
 class LowRankWeights(LearntWeights):
     """A low-rank update of each of the named matrices (Hu et al., ICLR 2022), zero at the start.
 
-    A matrix of n stacked ones, (n * out, in), gets n updates: factors ``down`` (n, rank, in), uniform at the start, and
-    ``up`` (n, out, rank), zero.
+    A convolution of 1 x 1 pixels is a matrix, too. A matrix of n stacked ones, (n * out, in), gets n updates: factors
+    ``down`` (n, rank, in), uniform at the start, and ``up`` (n, out, rank), zero.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class LowRankWeights(LearntWeights):
         self.down, self.up = nn.ParameterList(), nn.ParameterList()
         for name, parts in stacked.items():
             frozen = tower.module.get_parameter(name)
-            (rows, columns), device = frozen.shape, frozen.device
+            rows, columns, device = frozen.shape[0], frozen[0].numel(), frozen.device
             bound = 1 / math.sqrt(columns)
             noise = torch.rand(parts, config.rank, columns, generator=generator).to(device)
             self.down.append(nn.Parameter(bound * (2 * noise - 1)))

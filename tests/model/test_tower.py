@@ -9,15 +9,16 @@ import torch
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.config import PromptConfig, WeightConfig
-from opendas_plugin.model.openclip.text import OpenCLIPText
+from opendas_plugin.model.passes import through_layers
 from opendas_plugin.model.prompts import new_text_prompts
+from opendas_plugin.model.towers.plain_text import PlainText
 from tests.model.models import TEXTS, build_tiny, close, pixels, wrap
 
 
 class SlowVisual:
     """A visual tower with torch's attention over whole sequences, the learnt tokens in them."""
 
-    name, is_causal, room, depth, width, feature_width = "visual", False, None, 3, 64, 32
+    depth, width, feature_width, no_tokens, no_readers = 3, 64, 32, None, None
     image_shape, dtype, device = (32, 32), torch.float32, torch.device("cpu")
 
     def __init__(self, model):
@@ -25,6 +26,9 @@ class SlowVisual:
 
     def over(self, module):
         return SlowVisual(module)
+
+    def encode(self, inputs):
+        return through_layers(self, inputs)
 
     def embed(self, inputs):
         visual, self.n = self.module.visual, 0
@@ -85,7 +89,7 @@ def test_a_tower_of_another_make_carries_every_form_of_adapter(prompts, weights)
 
 
 def test_a_start_at_zero_shot_is_refused_where_a_word_reads_later_ones():
-    class BothWays(OpenCLIPText):
+    class BothWays(PlainText):
         is_causal = False
 
     model = build_tiny()
@@ -100,9 +104,9 @@ def test_towers_say_what_open_clips_model_has():
     model = build_tiny()
     clip = wrap(model)
     visual, text = clip.towers.visual, clip.towers.text
-    assert (visual.depth, visual.width, visual.feature_width, visual.room) == (3, 64, 32, None)
+    assert (visual.depth, visual.width, visual.feature_width) == (3, 64, 32)
     assert (text.depth, text.width, text.feature_width, text.room, text.vocabulary_size) == (3, 64, 32, 77, 49408)
-    assert text.is_causal and not visual.is_causal
+    assert text.is_causal
     both = visual.weights() | text.weights()
     assert set(both) == {name for name, _ in model.named_parameters()} - {"logit_scale"}
     assert not set(visual.weights()) & set(text.weights())

@@ -10,18 +10,16 @@ from typing import Any
 
 import torch
 
-from opendas_plugin.model.openclip.base import OpenCLIPTower
-from opendas_plugin.model.openclip.blocks import attend, finish, project, read_out
-from opendas_plugin.model.openclip.plain import OpenCLIP, visual_blocks
 from opendas_plugin.model.tower import KeysAndValues
+from opendas_plugin.model.towers.base import PlainTower
+from opendas_plugin.model.towers.blocks import attend, finish, project, read_out
+from opendas_plugin.model.towers.parts import OpenCLIP, image_shape, visual_blocks
 
 
-class OpenCLIPVisual(OpenCLIPTower):
+class PlainVisual(PlainTower):
     """A ViT whose feature is read at the class token; ``x`` is (B, L, width), learnt tokens stand at its end."""
 
     name = "visual"
-    is_causal = False
-    room = None
 
     def __init__(self, model: OpenCLIP) -> None:
         super().__init__(model, visual_blocks(model))
@@ -32,16 +30,12 @@ class OpenCLIPVisual(OpenCLIPTower):
         return self._visual.positional_embedding.shape[1]
 
     @property
-    def feature_width(self) -> int:
-        return self.width if self._visual.proj is None else self._visual.proj.shape[1]
-
-    @property
     def dtype(self) -> torch.dtype:
         return self._visual.conv1.weight.dtype
 
     @property
     def image_shape(self) -> tuple[int, int]:
-        return self._visual.image_size
+        return image_shape(self._model)
 
     @property
     def preprocessing(self) -> Mapping[str, Any]:

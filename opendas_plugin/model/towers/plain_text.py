@@ -9,14 +9,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from opendas_plugin.model.openclip.base import OpenCLIPTower
-from opendas_plugin.model.openclip.blocks import attend, finish, project, read_out
-from opendas_plugin.model.openclip.plain import OpenCLIP, end_token, pool_type, text_blocks, text_module
-from opendas_plugin.model.packing import PackedTexts
+from opendas_plugin.model.packing import PackedTexts, pack
 from opendas_plugin.model.tower import KeysAndValues
+from opendas_plugin.model.towers.base import PlainTower
+from opendas_plugin.model.towers.blocks import attend, finish, project, read_out
+from opendas_plugin.model.towers.parts import OpenCLIP, end_token, pool_type, text_blocks, text_module
 
 
-class OpenCLIPText(OpenCLIPTower):
+class PlainText(PlainTower):
     """A causal transformer whose feature is read at the end of the text.
 
     ``x`` is (T, width), packed; behind the last layer (N, width). Learnt tokens take positions 1 to n.
@@ -32,10 +32,6 @@ class OpenCLIPText(OpenCLIPTower):
     @property
     def width(self) -> int:
         return self.token_embedding.weight.shape[1]
-
-    @property
-    def feature_width(self) -> int:
-        return self.width if self.projection is None else self.projection.shape[1]
 
     @property
     def dtype(self) -> torch.dtype:
@@ -67,6 +63,12 @@ class OpenCLIPText(OpenCLIPTower):
         if pool_type(self._text) == "argmax":
             return ids.argmax(dim=-1)
         return (ids == end_token(self._text)).int().argmax(dim=-1)
+
+    def inputs(self, ids: torch.Tensor) -> PackedTexts:
+        return self.inputs_ending(ids, self.ends(ids))
+
+    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor) -> PackedTexts:
+        return pack(ids, ends).to(self.device)
 
     def embed(self, inputs: PackedTexts) -> torch.Tensor:
         return self.token_embedding(inputs.ids).to(self.dtype) + self._places()[inputs.positions]

@@ -1,0 +1,87 @@
+"""Open_clip's models (3.x) made of a configuration, and tensors under their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from huggingface_hub import constants, try_to_load_from_cache
+from open_clip.convert import convert_state_dict
+from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH
+from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+from torch import nn
+
+from opendas_plugin.errors import BackboneError
+from opendas_plugin.model import downloads
+from opendas_plugin.model.towers.parts import OpenCLIP
+
+
+def construct(
+    config: dict[str, Any], preprocessing: Mapping[str, Any] | None = None, name: str = "this model"
+) -> OpenCLIP:
+    """Makes an open_clip model of a configuration, with random weights.
+
+    Raises:
+        BackboneError: its text tower is one of the Hugging Face hub, whose configuration cannot be had.
+    """
+    config = deepcopy(config)
+    text = config["text_cfg"]
+    of_hub = text.get("hf_model_name")
+    custom_text = config.pop("custom_text", False) or of_hub
+    kind = open_clip.CoCa if "multimodal_cfg" in config else open_clip.CustomTextCLIP if custom_text else open_clip.CLIP
+    if of_hub:
+        text["hf_model_pretrained"] = False  # weights are ours to read
+        if (reason := missing_text(config)) and (silent := downloads.unreachable(constants.ENDPOINT)):
+            raise BackboneError(f"{name} cannot be built: {reason} ({silent})")
+    try:
+        model = kind(**config)
+    except (OSError, RuntimeError) as error:
+        if not of_hub:
+            raise
+        raise BackboneError(
+            f"{name} cannot be built: its text tower {of_hub} of the Hugging Face hub could not be made "
+            f"({first_line(error)}); install transformers and fetch its config.json"
+        ) from error
+    if hasattr(model, "text_decoder"):  # a CoCa's, in which open_clip leaves memory as it finds it
+        nn.init.zeros_(model.text_decoder.text_projection)
+    if of_hub:  # a tokenizer of open_clip's makes so many ids, whatever the tower could hold
+        model.context_length = text.get("context_length", DEFAULT_CONTEXT_LENGTH)
+    open_clip.set_model_preprocess_cfg(model, merge_preprocess_dict(PreprocessCfg(), preprocessing or {}))
+    model.visual.preprocess_cfg["size"] = model.visual.image_size
+    return model
+
+
+def missing_text(config: Mapping[str, Any]) -> str | None:
+    """Why a configuration cannot be built without the network, in words that follow a colon; None: it can be."""
+    of_hub = config["text_cfg"].get("hf_model_name")
+    if not of_hub or Path(of_hub).is_dir() or isinstance(try_to_load_from_cache(of_hub, "config.json"), str):
+        return None
+    return (
+        f"its text tower is {of_hub} of the Hugging Face hub, whose configuration is not on this machine; fetch it "
+        f"where there is a network, by hf download {of_hub} config.json"
+    )
+
+
+def as_open_clips(model: OpenCLIP, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors under the names of ``model``: with ``text.`` before a text tower's or without, and Apple's own."""
+    names = {plain_name(key): key for key in model.state_dict()}
+    state = {names.get(plain_name(k), k): value for k, value in convert_state_dict(model, dict(tensors)).items()}
+    state.pop("text.transformer.embeddings.position_ids", None)  # of old transformers; they are 0, 1, 2, ...
+    if getattr(model, "logit_bias", None) is not None and "logit_scale" in state:
+        state.setdefault("logit_bias", torch.zeros_like(state["logit_scale"]))  # as open_clip's own loading does
+    return state
+
+
+def plain_name(key: str) -> str:
+    """A tensor's name as open_clip's ``CLIP`` has it, where the others have ``text.`` before it."""
+    return key.removeprefix("text.")
+
+
+def first_line(error: Exception) -> str:
+    """The first informative line of an error; torch puts a heading before the mismatches."""
+    lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if not line.endswith(":")), type(error).__name__)
