@@ -52,6 +52,14 @@ def tiny_backbone(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
+def family_names(tmp_path_factory) -> dict[str, str]:
+    """The name in open_clip of a small model of each family (:mod:`tests.model.families`); its weights are random."""
+    from tests.model import families
+
+    return families.register(tmp_path_factory.mktemp("families"))
+
+
+@pytest.fixture(scope="session")
 def domain(tmp_path_factory) -> Path:
     """A prepared domain of coloured blocks, to be read only: 4 images to train on, 3 to validate, 5 names, 2 novel."""
     folder = tmp_path_factory.mktemp("blocks")

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from opendas_plugin.errors import BackboneError
 from opendas_plugin.methods.registry import get, names
 from opendas_plugin.methods.stages import Method, Stage
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 
-__all__ = ["Method", "Stage", "get", "names", "parameter_count"]
+__all__ = ["Learnt", "Method", "Stage", "get", "learnt_values", "names", "parameter_count"]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """How many values a method learns in each tower."""
+
+    visual: int
+    text: int
 
 
 def parameter_count(method: str, backbone: str) -> int:
@@ -15,6 +26,26 @@ def parameter_count(method: str, backbone: str) -> int:
     Raises:
         ConfigError, BackboneError: there is no such method, or no such model that can carry it.
     """
+    found = learnt_values(method, OpenDASCLIP.from_backbone(backbone, device="meta"))
+    return found.visual + found.text
+
+
+def learnt_values(method: str, clip: OpenDASCLIP) -> Learnt:
+    """How many values a method learns in each tower of a CLIP; neither tokenizer nor weights are needed.
+
+    Args:
+        method: its name.
+        clip: its frozen model is looked at; on ``meta`` nothing is allocated.
+
+    Raises:
+        ConfigError, BackboneError: there is no such method, or the model cannot carry it.
+    """
     found = get(method)
-    clip = OpenDASCLIP.from_backbone(backbone, prompts=found.prompts, weights=found.weights, device="meta")
-    return sum(tensor.numel() for tensor in clip.prompt_parameters())
+    adapted = OpenDASCLIP(clip.model, clip.backbone, found.prompts, found.weights)
+    visual, text = (
+        sum(tensor.numel() for module in adapted.learnt_modules(tower) for tensor in module.parameters())
+        for tower in ("visual", "text")
+    )
+    if found.stages and not visual + text:
+        raise BackboneError(f"{clip.backbone.name} has nothing that {method} learns; choose another method")
+    return Learnt(visual, text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opendas_plugin.runs.adaptation import adapt, calibrate
+    from opendas_plugin.runs.backbones import list_backbones
     from opendas_plugin.runs.classification import evaluate_classification
     from opendas_plugin.runs.comparison import compare
     from opendas_plugin.runs.exports import export
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate_semantic",
     "export",
     "generate_negatives",
+    "list_backbones",
     "prepare",
     "prepare_fold",
     "prepare_office_bench",
@@ -53,6 +55,7 @@ _HOMES = {
     "evaluate_semantic": "semantic",
     "export": "exports",
     "generate_negatives": "negatives",
+    "list_backbones": "backbones",
     "prepare": "preparation",
     "prepare_fold": "folds",
     "prepare_office_bench": "office_bench",
