@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.interpolation import evaluate_interpolation
     from opendas_plugin.runs.negatives import generate_negatives
     from opendas_plugin.runs.office_bench import prepare_office_bench
+    from opendas_plugin.runs.office_tower import make_office_tower
     from opendas_plugin.runs.openmask3d_scenes import prepare_openmask3d
     from opendas_plugin.runs.preparation import prepare
     from opendas_plugin.runs.proposals import prepare_proposals
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate_semantic",
     "export",
     "generate_negatives",
+    "make_office_tower",
     "prepare",
     "prepare_fold",
     "prepare_office_bench",
@@ -52,6 +54,7 @@ _HOMES = {
     "evaluate_semantic": "semantic",
     "export": "exports",
     "generate_negatives": "negatives",
+    "make_office_tower": "office_tower",
     "prepare": "preparation",
     "prepare_fold": "folds",
     "prepare_office_bench": "office_bench",
