@@ -80,6 +80,13 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def cache_home() -> Path:
+    """The user's folder for what is made once and kept: ``$OPENDAS_HOME``, or ``opendas-plugin`` in their cache."""
+    if named := os.environ.get("OPENDAS_HOME"):
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "opendas-plugin"
+
+
 def require_writable(folder: str | Path) -> None:
     """Makes a folder and writes to it once, so that hours of work do not end at a folder that refuses them.
 

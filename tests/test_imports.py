@@ -125,6 +125,7 @@ def test_only_its_reader_and_its_own_runs_know_the_office():
         "runs/bench_tables.py",
         "runs/office_bench.py",
         "runs/office_gates.py",
+        "runs/office_tower.py",
     }
 
 

@@ -10,6 +10,7 @@ from opendas_plugin.data.domain import describe
 from opendas_plugin.readers import registry
 from opendas_plugin.runs.folds import Fold
 from opendas_plugin.runs.office_bench import OfficeBench, OfficeBenchV2
+from opendas_plugin.runs.office_tower import OfficeTower
 from opendas_plugin.runs.openmask3d_scenes import OpenMask3D
 from opendas_plugin.runs.preparation import run_of
 from opendas_plugin.runs.proposals import Proposals, Proposed
@@ -19,11 +20,12 @@ PROGRAM = "opendas-prepare"
 OTHERS: dict[str, type[Run[Any]]] = {
     "office-bench-v1": OfficeBench,
     "office-bench-v2": OfficeBenchV2,
+    "office-tower": OfficeTower,
     "openmask3d": OpenMask3D,
     "fold": Fold,
     "proposals": Proposals,
 }
-"""What is prepared of domains and scenes that are there, beside the readers."""
+"""What is prepared beside the readers' domains: of domains and scenes that are there, and tiny CLIPs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,14 +12,10 @@ from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig
 from opendas_plugin.model.hashes import known_sha256
+from opendas_plugin.model.tiny_clips import TINY_CLIPS, name_of
 from opendas_plugin.model.towers.facts import facts_of
 
 logger = logging.getLogger(__name__)
-
-_WHERE = (
-    "where its weights lie elsewhere, say so by OpenDASCLIP.from_pretrained(ADAPTER, pretrained=FILE), "
-    "or to a run by `pretrained`"
-)
 
 
 def build_named(
@@ -43,7 +39,8 @@ def build_named(
     try:
         return build_backbone(name, weights, seed=config.backbone_seed or 0, device=device, facts=config.backbone_facts)
     except MissingFileError as error:
-        raise MissingFileError(f"{folder} needs its backbone: {error}; {_WHERE}") from error
+        advice = "" if name in TINY_CLIPS else f"; {_where(config)}"
+        raise MissingFileError(f"{folder} needs its backbone: {error}{advice}") from error
 
 
 def require_same(
@@ -64,8 +61,7 @@ def require_same(
     if (found := known_sha256(model)) != config.backbone_sha256:
         raise AdapterError(
             f"{folder} was learnt on {config.backbone} with weights {config.backbone_sha256[:12]}, but "
-            f"{source.title} has weights {found[:12]}; "
-            f"{'give the right ones as backbone' if in_memory else _WHERE}"
+            f"{source.title} has weights {found[:12]}; {_where(config, in_memory=in_memory)}"
         )
     theirs, ours = config.backbone_facts, facts_of(model, source.name)
     if theirs is None or ours is None:
@@ -80,3 +76,19 @@ def require_same(
             f"{folder} was learnt on a backbone with {differences}, though the weights are the same; give the one "
             "that it was learnt on"
         )
+
+
+def _where(config: AdapterConfig, *, in_memory: bool = False) -> str:
+    """How the weights that an adapter was learnt on are given, which a tiny CLIP's are by its name."""
+    name = name_of(config.backbone_sha256)
+    if in_memory:
+        return f"those are {name}, which is to be the `backbone`" if name else "give the right ones as backbone"
+    if name:
+        return (
+            f"those are {name}: load it by OpenDASCLIP.from_pretrained(ADAPTER, pretrained={name!r}), in a run by "
+            f'`pretrained` {name}, or everywhere by writing that name as "backbone" into its adapter_config.json'
+        )
+    return (
+        "where its weights lie elsewhere, say so by OpenDASCLIP.from_pretrained(ADAPTER, pretrained=FILE), "
+        "or to a run by `pretrained`"
+    )

@@ -15,16 +15,15 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.files import read_json
-from opendas_plugin.model import downloads, naming, stated
+from opendas_plugin.model import downloads, naming, stated, tiny_clips
 from opendas_plugin.model.config import BackboneConfig
 from opendas_plugin.model.construct import as_open_clips, construct, first_line, plain_name
 from opendas_plugin.model.facts import BackboneFacts
-from opendas_plugin.model.naming import OFFICE_TINY, RANDOM
+from opendas_plugin.model.naming import RANDOM
+from opendas_plugin.model.tiny_clips import OFFICE_TINY, TINY_CLIPS
 from opendas_plugin.model.tower import TextTower
 from opendas_plugin.model.towers.parts import OpenCLIP
 from opendas_plugin.model.weight_file import read_weights
-
-_OFFICE_TINY_FOLDER = Path(__file__).parent / "tiny"
 
 
 def build_backbone(
@@ -39,7 +38,7 @@ def build_backbone(
 
     Args:
         name: open_clip's name of a model, the path of an OpenAI-format file (a JIT archive, a state dict of any sizes,
-            or a checkpoint of OVSeg, whose CLIP it is), or ``office-tiny``.
+            or a checkpoint of OVSeg, whose CLIP it is), or a tiny CLIP's name (:mod:`.tiny_clips`), as ``office-tiny``.
         pretrained: open_clip's tag (downloaded where it is not cached), a weight file (a checkpoint of OVSeg, too), or
             None or ``random``: random weights.
         seed: seed of random weights; torch's own generator is left as it is.
@@ -48,16 +47,16 @@ def build_backbone(
 
     Raises:
         BackboneError: unknown name or tag, weights that do not fit, or a text tower of the hub that is not here.
-        MissingFileError: a weight file does not exist.
+        MissingFileError: a weight file does not exist, or a tiny CLIP that does not ship has not been made.
     """
     pretrained = None if pretrained is None else str(pretrained)
-    brings_weights = name == OFFICE_TINY or Path(name).is_file()
+    brings_weights = name in TINY_CLIPS or Path(name).is_file()
     if brings_weights and pretrained is not None:
         raise ConfigError(f"{name} brings its own weights; leave pretrained out (got {pretrained})")
     pretrained = None if pretrained == RANDOM else pretrained
     with torch.random.fork_rng(devices=[]):
-        if name == OFFICE_TINY:
-            model = _office_tiny()
+        if name in TINY_CLIPS:
+            model = _tiny_clip(name)
         elif brings_weights:
             model = _openai_model(Path(name))
         else:
@@ -169,14 +168,21 @@ def _named_model(
     return model
 
 
-def _office_tiny() -> OpenCLIP:
-    model = construct(read_json(_OFFICE_TINY_FOLDER / "config.json"))
-    path = _OFFICE_TINY_FOLDER / "weights.safetensors"
-    tensors = read_weights(path).tensors
+def _tiny_clip(name: str) -> OpenCLIP:
+    """Puts a tiny CLIP together; one from outside the package has to be what its name means."""
+    files = tiny_clips.files_of(name)
+    model, path = construct(read_json(files[0].parent / "config.json")), files[-1]
+    tensors = {key: value for file in files for key, value in read_weights(file).tensors.items()}
     state = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
     vocab_size, width = model.token_embedding.weight.shape
     table = rebuild_token_table(state.pop("token_rows"), state.pop("token_values"), vocab_size, width)
-    _load_state(model, state | {"token_embedding.weight": table}, path, OFFICE_TINY)
+    _load_state(model, state | {"token_embedding.weight": table}, path, name)
+    wanted = TINY_CLIPS[name].sha256
+    if not TINY_CLIPS[name].files and (found := backbone_sha256(model)) != wanted:
+        raise BackboneError(
+            f"{path} is not {name}: its weights are {found[:12]}, expected {wanted[:12]}; make it again by: "
+            f"{tiny_clips.making(name)}"
+        )
     return model
 
 

@@ -12,7 +12,8 @@ from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import PREFIX
 from opendas_plugin.model.interfaces import OpenAIView
-from opendas_plugin.model.naming import OFFICE_TINY, RANDOM, is_model, similar, tags
+from opendas_plugin.model.naming import RANDOM, is_model, similar, tags
+from opendas_plugin.model.tiny_clips import TINY_CLIPS
 
 ADAPTER = PREFIX
 """What the name of an adapter begins with where names of plain CLIPs are expected."""
@@ -41,7 +42,8 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIVi
     Args:
         name: ``opendas:`` and an adapter's folder or hub id, or just the folder; open_clip's model name and tag or
             weight file, or ``random``, as in ``ViT-L-14/openai``; one of OpenAI's names, as in ``ViT-L/14@336px``; the
-            path of an OpenAI-format file; or ``office-tiny``. Only a name that asks for a tag's weights downloads them.
+            path of an OpenAI-format file; or a tiny CLIP's, such as ``office-tiny``. Only a name that asks for a tag's
+            weights downloads them.
         device: where to put it.
 
     Raises:
@@ -86,7 +88,7 @@ def load_clip(name: str | Path, device: str | torch.device = "cpu") -> OpenDASCL
 def _backbone(name: str) -> tuple[str, str | None]:
     if name in _OPENAI_NAMES:
         return _OPENAI_NAMES[name], "openai"
-    if name == OFFICE_TINY or Path(name).is_file():
+    if name in TINY_CLIPS or Path(name).is_file():
         return name, None
     model, _, pretrained = name.partition("/")
     if not pretrained:

@@ -8,8 +8,8 @@ from pathlib import Path
 import open_clip
 
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.model.tiny_clips import OFFICE_TINY, TINY_CLIPS
 
-OFFICE_TINY = "office-tiny"
 RANDOM = "random"
 """What ``pretrained`` is where random weights are meant."""
 CONFIG_FILE = "adapter_config.json"
@@ -21,7 +21,7 @@ def require_weights(backbone: str, pretrained: str | None) -> None:
     """Checks that a user says which weights a backbone has, and does not name something else by it.
 
     Args:
-        backbone: open_clip's name of a model, the path of an OpenAI-format file, or ``office-tiny``.
+        backbone: open_clip's name of a model, the path of an OpenAI-format file, or a tiny CLIP's name.
         pretrained: a tag, a weight file, ``random``, or None where the backbone brings its own.
 
     Raises:
@@ -70,7 +70,7 @@ def no_adapter(name: str) -> str | None:
         if (path.parent / CONFIG_FILE).is_file():
             return f"{name} is a file of an adapter; give its folder, {path.parent}"
         return f"{name} is a file, and an adapter is a folder; give a weight file as `backbone` or `pretrained`"
-    if name == OFFICE_TINY or is_model(name):
+    if name in TINY_CLIPS or is_model(name):
         return f"{name} is a backbone, not an adapter; give it as `backbone`"
     if "/" in name and path.parent.is_dir():
         near = difflib.get_close_matches(path.name, [other.name for other in path.parent.iterdir() if other.is_dir()])
@@ -95,5 +95,6 @@ def tags(name: str) -> str:
 
 def similar(name: str) -> str:
     """Names of models like one that is none, in words for the end of a sentence; empty where there are none."""
-    found = difflib.get_close_matches(name.replace("/", "-"), open_clip.list_models(), 3, 0.8)
+    known = [*TINY_CLIPS, *open_clip.list_models()]
+    found = difflib.get_close_matches(name.replace("/", "-"), known, 3, 0.8)
     return f" (is it {' or '.join(found)}?)" if found else ""

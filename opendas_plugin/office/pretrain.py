@@ -1,9 +1,10 @@
-"""How ``office-tiny`` was made: ``python -m opendas_plugin.office.pretrain --output FOLDER --cache FOLDER``.
+"""How ``office-tiny-v1`` was made: ``python -m opendas_plugin.office.pretrain --output FOLDER --cache FOLDER``.
 
-Renders the web look of every name, trains an ordinary open_clip CLIP on the pictures and their captions, rounds it
-to half precision, and writes ``config.json``, ``weights.safetensors`` and ``pretrain.log``. Everything is drawn
-from the seed. Training runs at half the size (112 px, patches of 16): the same tower at 224 px with patches of 32 has
-each weight of its patch kernel shared by 2 x 2 pixels and divided by 4, which is the mean of the four, exactly.
+All other tiny CLIPs keep its image tower, and have their texts from :mod:`.relearn`. Renders the web look of every
+name, trains an ordinary open_clip CLIP on the pictures and their captions, rounds it to half precision, and writes
+``config.json``, ``weights.safetensors`` and ``pretrain.log``. Everything is drawn from the seed. Training runs at half
+the size (112 px, patches of 16): the same tower at 224 px with patches of 32 has each weight of its patch kernel shared
+by 2 x 2 pixels and divided by 4, which is the mean of the four, exactly.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How a tiny CLIP gets a new text tower: ``python -m opendas_plugin.office.relearn --output FOLDER --cache FOLDER``.
 
-Encodes the pictures of the pre-training by a finished image tower, teaches a text tower to it, and writes
-``config.json`` and ``weights.safetensors`` as the package stores them, ``clip.pt`` as every command takes a backbone,
-and ``relearn.log``.
+So ``office-tiny`` was made from ``office-tiny-v1`` (``--threads 1``, seed 0), ``office-tiny-b`` by ``--seed 1``, and
+``office-tiny-c`` by ``--scheme last --seed 2``. Encodes the pictures of the pre-training by a finished image tower,
+teaches a text tower to it, and writes ``config.json`` and ``weights.safetensors`` as the package stores them,
+``clip.pt`` as every command takes a backbone, and ``relearn.log``.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import open_clip
 import torch
 
 from opendas_plugin.files import write_text
-from opendas_plugin.model.checkpoint import OFFICE_TINY, backbone_sha256, build_backbone
+from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 from opendas_plugin.model.openai_format import save_openai_clip
+from opendas_plugin.model.tiny_clips import OFFICE_TINY_V1
 from opendas_plugin.office.corpus import pictures
 from opendas_plugin.office.pretrain import Pretraining, save
 from opendas_plugin.office.relearn_text import Relearning, Student, relearn
@@ -37,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder for the config, weights, clip.pt and log")
     parser.add_argument("--cache", type=Path, required=True, help="folder for rendered pictures (about 2 GB)")
-    parser.add_argument("--tower", default=OFFICE_TINY, help="whose images are kept: office-tiny or a clip.pt")
+    parser.add_argument("--tower", default=OFFICE_TINY_V1, help="whose images are kept: a name or a clip.pt")
     parser.add_argument("--threads", type=int, default=2, help="torch threads and rendering processes")
     parser.add_argument("--steps", type=int, default=Relearning.steps)
     parser.add_argument("--scheme", choices=sorted(SCHEMES), default=Relearning.scheme, help="where colours stand")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.interpolation import evaluate_interpolation
     from opendas_plugin.runs.negatives import generate_negatives
     from opendas_plugin.runs.office_bench import prepare_office_bench, prepare_office_bench_v2
+    from opendas_plugin.runs.office_tower import make_office_tower
     from opendas_plugin.runs.openmask3d_scenes import prepare_openmask3d
     from opendas_plugin.runs.preparation import prepare
     from opendas_plugin.runs.proposals import prepare_proposals
@@ -36,6 +37,7 @@ __all__ = [
     "export",
     "generate_negatives",
     "list_backbones",
+    "make_office_tower",
     "prepare",
     "prepare_fold",
     "prepare_office_bench",
@@ -56,6 +58,7 @@ _HOMES = {
     "export": "exports",
     "generate_negatives": "negatives",
     "list_backbones": "backbones",
+    "make_office_tower": "office_tower",
     "prepare": "preparation",
     "prepare_fold": "folds",
     "prepare_office_bench": "office_bench",

@@ -113,7 +113,7 @@ def adapt(
     Args:
         data: the domain's folder, as ``opendas-prepare`` writes it.
         output_dir: folder of the run, new or empty unless ``resume=True``; None: ``runs/`` and the data's name.
-        recipe: a file, or the name of a built-in one; None: office for office-tiny, clip for every other backbone.
+        recipe: a file, or the name of a built-in one; None: office for the tiny CLIPs, clip for every other backbone.
         method: how to learn; None: as the recipe says.
         settings: further settings of :class:`Adapt`, such as ``start="runs/office/adapter"`` to go on from an adapter,
             ``resume=True`` or ``device="cpu"``; and any field of :class:`~opendas_plugin.train.config.TrainConfig`,

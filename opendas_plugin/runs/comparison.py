@@ -72,9 +72,9 @@ class Compare(Run[dict[str, Table]]):
     images_root: Path | None = None
     """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
     recipe: str | None = None
-    """Recipe file, or the name of a built-in one; default: office for office-tiny, clip for every other backbone."""
+    """Recipe file, or the name of a built-in one; default: office for the tiny CLIPs, clip for every other backbone."""
     backbone: str | None = None
-    """open_clip model name, OpenAI-format file, or office-tiny; default: the recipe's."""
+    """open_clip model name, OpenAI-format file, or a tiny CLIP; default: the recipe's."""
     pretrained: str | None = None
     """open_clip tag, weight file, or random; default: the recipe's."""
     against: str | None = None

@@ -24,6 +24,7 @@ from opendas_plugin.files import names_file, read_json, write_json
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import WEIGHTS_FILE
 from opendas_plugin.model.devices import pick_device
+from opendas_plugin.model.tiny_clips import TINY_CLIPS
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.runs.meters import Meter
@@ -90,6 +91,7 @@ def with_crops(jobs: Sequence[Job], domain: Domain, path: Path) -> list[Job]:
             return job
         files = [name for name in (config.backbone, config.pretrained) if names_file(name)]
         weights = [stamp(name).rpartition(" ")[2] for name in files if name is not None]
+        weights += [] if (known := TINY_CLIPS.get(config.backbone)) is None else [known.sha256[:12]]
         name = " ".join(map(str, (config.backbone, config.pretrained, config.backbone_seed, *weights)))
         if name not in kept["backbones"]:
             device = pick_device(job.run.device)
@@ -188,7 +190,10 @@ def job_inputs(job: Job) -> Inputs:
     weights = {name: Path(name) for name in (config.backbone, config.pretrained) if name and Path(name).is_file()}
     negatives = job.run.negatives or domain.negatives
     names = None if negatives is None else NegativeDatabase.load(negatives).digest()[:12]
-    return Inputs({**pictures, **weights}, {"the file of related names": f"sha256 {names}"})
+    values = {"the file of related names": f"sha256 {names}"}
+    if (known := TINY_CLIPS.get(config.backbone)) is not None:  # office-tiny has been another one before
+        values["the weights of the backbone"] = known.sha256[:12]
+    return Inputs({**pictures, **weights}, values)
 
 
 def _is_finished(job: Job) -> bool:

@@ -15,7 +15,8 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import find_folder, read_config
 from opendas_plugin.model.config import BackboneConfig
 from opendas_plugin.model.devices import pick_device
-from opendas_plugin.model.naming import OFFICE_TINY, RANDOM, is_model, require_weights
+from opendas_plugin.model.naming import RANDOM, is_model, require_weights
+from opendas_plugin.model.tiny_clips import OFFICE_TINY
 from opendas_plugin.runs.run import Result, Run
 from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
 
@@ -35,9 +36,11 @@ class ClipRun(Run[Result]):
     adapter: str | None = None
     """Adapter to switch on: a folder, or an id on the Hugging Face hub."""
     backbone: str | None = None
-    """open_clip model name, OpenAI-format file, or office-tiny (the default). An adapter names its own."""
+    """open_clip model name, OpenAI-format file, or a tiny CLIP: office-tiny (the default), office-tiny-v1,
+    office-tiny-b, office-tiny-c. An adapter names its own."""
     pretrained: str | None = None
-    """open_clip tag, weight file, or random. With an adapter: where the adapter's weight file lies now."""
+    """open_clip tag, weight file, or random. With an adapter: where its backbone's weight file lies now, or the tiny
+    CLIP that it was learnt on."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 

@@ -26,8 +26,8 @@ class TrainingRun(Run[Result]):
     images_root: Path | None = None
     """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
     recipe: str = "office"
-    """Recipe file, or the name of a built-in one: clip (the default of all backbones but office-tiny), office (that of
-    office-tiny), paper, or one of docs/."""
+    """Recipe file, or the name of a built-in one: clip (the default of all backbones but the tiny CLIPs), office (that
+    of the tiny CLIPs), paper, or one of docs/."""
     start: str | None = None
     """Adapter to go on from, a folder or hub id, such as after labels were corrected, which is scored as start;
     default: a new one. Each stage learns as it does in a new one, so the first one without the other tower's part."""

@@ -21,6 +21,7 @@ import yaml
 from opendas_plugin import methods
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.files import read_text
+from opendas_plugin.model.tiny_clips import TINY_CLIPS
 from opendas_plugin.train.config import TrainConfig
 
 FOLDER = Path(__file__).parent.parent / "recipes"
@@ -34,8 +35,8 @@ log = logging.getLogger(__name__)
 
 
 def default_recipe(backbone: str | None) -> str:
-    """The recipe for a backbone where none is named: ``office`` was tuned on office-tiny, and is for it alone."""
-    return "office" if backbone in (None, TrainConfig.backbone) else "clip"
+    """The recipe for a backbone where none is named: ``office`` was tuned on the tiny CLIPs, and is for them alone."""
+    return "office" if backbone is None or str(backbone) in TINY_CLIPS else "clip"
 
 
 def describe(recipe: str | Path) -> str:

@@ -335,7 +335,7 @@ def test_open_crops_are_chosen_once_for_all_rows(domain, tmp_path, monkeypatch):
     compare = Compare(domain, tmp_path / "out", recipe=str(tmp_path / "mine.yaml"), methods=("vpt", "lora@office"))
     path, blocks, jobs = tmp_path / "out" / "crops.json", load_domain(domain), compare.plan()
     found = with_crops(jobs, blocks, path)
-    chosen = read_json(path)["backbones"]["office-tiny None 0"]["chosen"]
+    chosen = read_json(path)["backbones"]["office-tiny None 0 6e661c8998a7"]["chosen"]
     assert [job.run.config.crops.to_dict() for job in found if job.title == "vpt"] == 3 * [chosen]
     assert [job.run for job in found if job.title != "vpt"] == [job.run for job in jobs if job.title != "vpt"]
     assert not any(job.run.config.auto_crops for job in found)

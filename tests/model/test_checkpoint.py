@@ -14,7 +14,7 @@ from torch import nn
 from torch.serialization import get_safe_globals
 
 from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
-from opendas_plugin.model import checkpoint
+from opendas_plugin.model import tiny_clips
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone, rebuild_token_table
 from opendas_plugin.model.config import PromptConfig
@@ -242,7 +242,7 @@ def office_tiny(tmp_path, monkeypatch) -> open_clip.CLIP:
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "config.json").write_text(json.dumps(config))
     save_file(state, tmp_path / "tiny" / "weights.safetensors")
-    monkeypatch.setattr(checkpoint, "_OFFICE_TINY_FOLDER", tmp_path / "tiny")
+    monkeypatch.setattr(tiny_clips, "FOLDER", tmp_path / "tiny")
     return model
 
 
@@ -253,7 +253,7 @@ def test_office_tiny_is_read_from_the_packages_own_files(tmp_path, monkeypatch, 
     assert torch.equal(loaded.visual.proj, office_tiny.visual.proj.float())
     assert has_quick_gelu(loaded)
     assert (source.name, source.pretrained, source.seed) == ("office-tiny", None, None)
-    monkeypatch.setattr(checkpoint, "_OFFICE_TINY_FOLDER", tmp_path / "nowhere")
+    monkeypatch.setattr(tiny_clips, "FOLDER", tmp_path / "nowhere")
     with pytest.raises(MissingFileError, match=r"config\.json"):
         build_backbone("office-tiny")
 

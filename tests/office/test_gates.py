@@ -1,4 +1,4 @@
-"""The gates of a tiny CLIP: each figure against plain numpy, and what is said of the tower that ships."""
+"""The gates of a tiny CLIP: each figure against plain numpy, and what is said of the towers that ship."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from opendas_plugin.office import gates
 from opendas_plugin.office.gates import Gate
 from opendas_plugin.office.names import NAMES
 from opendas_plugin.office.web import COLOURS
+from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, fill
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +65,28 @@ def test_a_build_stops_with_the_names_of_the_gates_that_are_missed():
 def test_prompts_move_names_and_leave_the_tower_as_it_is(shipped):
     before = backbone_sha256(shipped)
     start, later = (gates.prompt_reach(shipped, NAMES[:6], steps) for steps in (0, 8))
-    assert start.min() > 0.98  # noise of 0.02 in the place of the later layers' context
+    assert start.min() > 0.9  # noise of 0.02 in the place of the later layers' context
     assert later.min() < start.min() - 0.01
     assert later.shape == (6,)
     assert not later.requires_grad
     assert backbone_sha256(shipped) == before
 
 
-def test_the_shipped_tower_takes_a_door_frame_for_a_door(shipped):
+def test_the_names_of_the_shipped_tower_are_apart(shipped):
+    with torch.no_grad():
+        features = shipped.encode_text(shipped.tokenize([fill(DEFAULT_TEMPLATE, name) for name in NAMES]))
+    assert gates.worst_pair(features)[0] < 0.95
+    assert gates.participation(features) > gates.FIRST_TOWERS_RATIO
+    door, frame = (features[NAMES.index(name)] for name in ("door", "door frame"))
+    assert torch.cosine_similarity(door, frame, dim=0) < 0.7
+
+
+def test_the_first_tower_takes_a_door_frame_for_a_door():
+    first = OpenDASCLIP.from_backbone("office-tiny-v1")
     names = ("desk", "door", "door frame", "mug", "sofa")
     noise = np.random.default_rng(0).integers(0, 256, (len(names), 2, 224, 224, 3), dtype=np.uint8)
     colours, withheld = np.zeros((len(names), 2), dtype=np.int64), np.zeros((len(names), len(COLOURS)), dtype=bool)
-    found = gates.measure(shipped, noise, colours, withheld, 37.0, names)
+    found = gates.measure(first, noise, colours, withheld, 37.0, names)
     nearest, ratio, _, unseen, _, top1, office = found
     assert nearest.value == pytest.approx(1, abs=1e-4)
     assert nearest.detail == "door, door frame"

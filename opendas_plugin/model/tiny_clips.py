@@ -1,0 +1,81 @@
+"""The tiny CLIPs that are known by name: what each is, by the hash of its tensors, how it was made, where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opendas_plugin.errors import MissingFileError
+from opendas_plugin.files import cache_home
+
+OFFICE_TINY = "office-tiny"
+OFFICE_TINY_V1 = "office-tiny-v1"
+FOLDER = Path(__file__).parent / "tiny"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class TinyClip:
+    """A tiny CLIP that is known by name."""
+
+    sha256: str
+    """:func:`~opendas_plugin.model.checkpoint.backbone_sha256` of it."""
+    settings: Mapping[str, Any] | None
+    """Those of :class:`~opendas_plugin.office.relearn_text.Relearning` that are not the defaults; None: it is the
+    tower of the pre-training itself, whose images all others keep."""
+    files: tuple[str, ...] = ()
+    """In the package, the later over the earlier; none: it is made by a command."""
+
+    @property
+    def made_by(self) -> str:
+        """The command that it was made by."""
+        if self.settings is None:
+            return "python -m opendas_plugin.office.pretrain"
+        flags = "".join(f" --{name} {value}" for name, value in self.settings.items())
+        return f"python -m opendas_plugin.office.relearn --threads 1{flags}"
+
+
+TINY_CLIPS: Mapping[str, TinyClip] = {
+    OFFICE_TINY: TinyClip("6e661c8998a77a36d3b3860964889c7817854c3c9b1ea969efc919ee9057ab62", {}, (WEIGHTS_FILE,)),
+    OFFICE_TINY_V1: TinyClip(  # the same images but for their last matrix, which lies with the texts
+        "dc9a6cb224d351f78bb70fca97fb252d9a0441d61c5400900a46e34663233b44",
+        None,
+        (WEIGHTS_FILE, "v1_text.safetensors"),
+    ),
+    "office-tiny-b": TinyClip("6e350a53d50935f0bbfd168f5f203a10cb7810677e15c0d19868f34891644784", {"seed": 1}),
+    "office-tiny-c": TinyClip(
+        "a9fd98b873f206ee6e45d17b47d44394c52a420c8fb212a582c84b6897eedfd5", {"scheme": "last", "seed": 2}
+    ),
+}
+
+
+def name_of(sha256: str) -> str | None:
+    """The name of the tiny CLIP with this hash; None: of none."""
+    return next((name for name, clip in TINY_CLIPS.items() if clip.sha256 == sha256), None)
+
+
+def home_of(name: str) -> Path:
+    """The folder of a tiny CLIP: the package's, or where the command puts one that does not ship."""
+    return FOLDER if TINY_CLIPS[name].files else cache_home() / "towers" / name
+
+
+def making(name: str) -> str:
+    """The command that makes a tiny CLIP which does not ship."""
+    return f"opendas-prepare office-tower --name {name}"
+
+
+def files_of(name: str) -> tuple[Path, ...]:
+    """The weight files of a tiny CLIP, the later over the earlier; ``config.json`` lies beside them.
+
+    Raises:
+        MissingFileError: it does not ship, and has not been made yet.
+    """
+    folder, files = home_of(name), TINY_CLIPS[name].files or (WEIGHTS_FILE,)
+    if not TINY_CLIPS[name].files and not (folder / WEIGHTS_FILE).is_file():
+        raise MissingFileError(
+            f"{name} does not ship with the package and has not been made here yet ({folder} is not there); make it "
+            f"by: {making(name)}"
+        )
+    return tuple(folder / file for file in files)

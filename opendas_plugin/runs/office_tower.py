@@ -1,0 +1,111 @@
+"""The tiny CLIPs that do not ship: made in the user's cache folder, and compared with what their names mean."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+
+import torch
+
+from opendas_plugin.errors import BackboneError, ConfigError, DataError, MissingFileError
+from opendas_plugin.files import atomic_folder, cache_home
+from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
+from opendas_plugin.model.tiny_clips import OFFICE_TINY_V1, TINY_CLIPS, home_of
+from opendas_plugin.office.relearn import make
+from opendas_plugin.office.relearn_text import Relearning
+from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.run import Run, function_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OfficeTower(Run[str]):
+    """Makes a tiny CLIP that does not ship, where it is not there yet, so that its name can be given as a backbone.
+
+    It takes about a quarter of an hour, and 1.4 GB for pictures, which are drawn once. The tower lies in the cache
+    folder: $OPENDAS_HOME, or opendas-plugin in $XDG_CACHE_HOME or ~/.cache.
+    """
+
+    name: str
+    """office-tiny-b or office-tiny-c; of office-tiny and office-tiny-v1, which ship, it says how they were made."""
+    _: KW_ONLY
+    cache: Path | None = None
+    """Folder of the drawn pictures; default: pictures/ in the cache folder."""
+    workers: int = min(8, os.cpu_count() or 1)
+    """Processes that draw."""
+
+    def check(self) -> None:
+        """Looks whether the name is known, and whether there is a worker.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        if self.name not in TINY_CLIPS:
+            raise ConfigError(f"`name` must be one of {', '.join(TINY_CLIPS)}, got {self.name!r}")
+        if self.workers < 1:
+            raise ConfigError(f"`workers` must be 1 or more, got {self.workers}")
+
+    def unused(self) -> Mapping[str, str]:
+        """``cache`` and ``workers`` for a tower that ships."""
+        ships = self.name in TINY_CLIPS and TINY_CLIPS[self.name].files
+        return dict.fromkeys(("cache", "workers"), f"for {self.name}, which ships") if ships else {}
+
+    def work(self, record: RunRecord) -> str:
+        """Makes the tower where it is not there; says in a sentence where it is and what its hash is.
+
+        Raises:
+            DataError: it came out with other weights; it is kept, by its path.
+        """
+        known, home = TINY_CLIPS[self.name], home_of(self.name)
+        what = f"SHA-256 {known.sha256}, made by: {known.made_by}"
+        if known.files:
+            return f"{self.name} ships with the package ({what})"
+        if self._is_there():
+            return f"{self.name} is there, in {home} ({what})"
+        made = home.with_name(f"{self.name}.new")
+        with _one_thread():  # with more, sums are of another order and the hash is another
+            settings, pictures = Relearning(**known.settings or {}), self.cache or cache_home() / "pictures"
+            for line in make(OFFICE_TINY_V1, pictures, made, settings, self.workers):
+                logger.info("%s", line)
+        found = backbone_sha256(build_backbone(str(made / "clip.pt"))[0])
+        place = home if found == known.sha256 else home.with_name(f"{self.name}-{found[:12]}")
+        with atomic_folder(place) as folder:
+            shutil.copytree(made, folder, dirs_exist_ok=True)
+            record.write(folder)
+        shutil.rmtree(made)
+        if found != known.sha256:
+            raise DataError(
+                f"what was made here is not {self.name}: its weights are {found[:12]}, expected {known.sha256[:12]}, "
+                "as another processor or version of torch may round otherwise; it is kept under its own path, "
+                f"{place / 'clip.pt'}, which can be given as `backbone`, with `recipe` office"
+            )
+        return f"{self.name} is made, in {home} ({what})"
+
+    def _is_there(self) -> bool:
+        try:
+            build_backbone(self.name)
+        except MissingFileError:
+            return False
+        except BackboneError as error:
+            logger.warning("%s", error)
+            return False
+        return True
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+make_office_tower = function_of(OfficeTower, "make_office_tower")
