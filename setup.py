@@ -78,6 +78,7 @@ setup(
             "opendas-negatives = opendas_plugin.commands.generate_negatives:main",
             "opendas-train = opendas_plugin.commands.train_prompts:main",
             "opendas-evaluate = opendas_plugin.commands.evaluate:main",
+            "opendas-bench = opendas_plugin.commands.bench:main",
             "opendas-compare = opendas_plugin.commands.compare:main",
             "opendas-export = opendas_plugin.commands.export_adapter:main",
             "opendas-visualize = opendas_plugin.commands.visualize:main",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.names import NameTable, check_names
+from opendas_plugin.support import Support
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary, check_template, fill
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class TextClassifier:
     Attributes:
         classes: the N names, in order.
         template: the templates that their texts were made by.
+        support: what labelled segments say of them; None: nothing.
     """
 
     def __init__(
@@ -58,11 +61,29 @@ class TextClassifier:
         self._texts = [[fill(text, word) for text in self.template for word in own] for own in self._words]
         self._tokens = clip.tokenize([text for own in self._texts for text in own])
         self._handicap = self._base_handicap() if calibrated else torch.zeros(())
+        self.support: Support | None = None
         self._kept: tuple[Any, Tensor] | None = None
         if not clip.is_conditional:
             _warn_of_equal(self.features, self.classes)
         elif len(self._tokens) > len(self.classes):
             raise ConfigError(f"the {clip.config.method} adapter takes one text a name: no synonyms or templates")
+
+    def with_support(self, support: Support | None) -> TextClassifier:
+        """The same names by their words and labelled segments, or by their words alone.
+
+        Raises:
+            ConfigError: an adapter whose text features depend on the image (CoCoOp).
+            DataError: features of another width.
+        """
+        if support is not None and self.clip.is_conditional:
+            raise ConfigError(
+                f"the {self.clip.config.method} adapter has no text features to mix with; leave support out"
+            )
+        if support is not None and support.features.shape[1] != self.clip.feature_width:
+            raise DataError(f"expected features of width {self.clip.feature_width}, got {support.features.shape[1]}")
+        other = copy.copy(self)
+        other.support, other._kept = support, None
+        return other
 
     @torch.no_grad()
     def cosines(self, features: Tensor) -> Tensor:
@@ -116,9 +137,11 @@ class TextClassifier:
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(device, enabled=False):
             if self.ensemble:
                 features = ensemble_features(self.clip, [word for own in self._words for word in own])
-                return _means(features, [len(own) for own in self._words])
-            features = self.clip.encode_text(self._tokens, normalize=True).float()
-            return _means(features, [len(own) for own in self._texts])
+                names = _means(features, [len(own) for own in self._words])
+            else:
+                features = self.clip.encode_text(self._tokens, normalize=True).float()
+                names = _means(features, [len(own) for own in self._texts])
+            return names if self.support is None else self.support.mix(names, self.classes)
 
     def _base_handicap(self) -> Tensor:
         """What calibration takes from each name's cosine, (N,): the adapter's constant for its training names, else 0.

@@ -38,6 +38,8 @@ from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.loading import load_clip
+from opendas_plugin.names import NameTable
+from opendas_plugin.support import DEFAULT_WEIGHT, Support
 
 logger = logging.getLogger(__name__)
 
@@ -175,15 +177,76 @@ class Labeller:
         return found
 
     def with_names(self, names: Names, template: Template | None = None) -> Labeller:
-        """A labeller for other names, else as this one; it shares the CLIP."""
+        """A labeller for other names, else as this one; it shares the CLIP and, for names of both, the support."""
         other = copy.copy(self)
         other._template = self._template if template is None else template
         settings = {"ensemble": self.text.ensemble, "calibrated": self.text.calibrated}
-        other.text = TextClassifier(self.clip, names, other._template, **settings)
+        other.text = TextClassifier(self.clip, names, other._template, **settings).with_support(self.text.support)
+        return other
+
+    def with_support(
+        self,
+        images: Sequence[Any],
+        masks: Sequence[Any],
+        names: Sequence[Sequence[str | None]],
+        *,
+        weight: float = DEFAULT_WEIGHT,
+    ) -> Labeller:
+        """A labeller that knows some of its names by labelled segments, too, one to five of each; nothing is trained.
+
+        ::
+
+            labeller.with_support(["hall.jpg"], [masks], [["sofa", "sofa", None]])  # the third shows something else
+
+        Args:
+            images: pictures, each as in calling the labeller.
+            masks: the masks of each picture, likewise.
+            names: the name of each mask, one of the names that compete, or None for another thing, which helps to tell
+                what is particular to the named ones. Support of a single name needs some.
+            weight: share of what the segments say in a name's feature; the rest is the words'
+                (:mod:`opendas_plugin.support` has the formula).
+
+        Raises:
+            DataError: names that do not compete, an empty mask, lists of unequal length, or what a call raises.
+            ConfigError: a weight outside 0 to 1, or a CLIP whose text features depend on the image (CoCoOp).
+        """
+        if isinstance(images, str | Path | Image.Image) or not len(images) == len(masks) == len(names):
+            raise DataError("expected lists of pictures, of their masks and of the masks' names, of one length")
+        given = [list(own) for own in names]
+        table = NameTable(self.classes)
+        if unknown := [name for own in given for name in own if name is not None and name not in table]:
+            raise DataError(
+                f"{unknown[0]!r} is none of the {len(self.classes)} names that compete; name it None, or add it"
+            )
+        features = [self.features(*pair) for pair in zip(images, masks, strict=True)]
+        if [len(own) for own in features] != [len(own) for own in given]:
+            raise DataError("expected a name for each mask of every picture; None stands for another thing")
+        found = torch.from_numpy(np.concatenate(features))
+        if not found.any(dim=1).all():
+            raise DataError("a mask of the support is empty; leave it out")
+        return self._supported(Support(found, tuple(name for own in given for name in own), weight))
+
+    def with_segments(self, segments: Sequence[Segment], *, weight: float = DEFAULT_WEIGHT) -> Labeller:
+        """Like :meth:`with_support`, by labelled segments; labels that do not compete count as None."""
+        found = torch.zeros(len(segments), self.clip.feature_width)
+        for index, pixels in self.pixels(SegmentCrops(segments, self.crops, pixels=self.clip.pixels), "encode support"):
+            found[index] = unit(self._encode(pixels), dim=-1).cpu()
+        table = NameTable(self.classes)
+        return self._supported(Support(found, tuple(table.find(segment.label) for segment in segments), weight))
+
+    def _supported(self, support: Support) -> Labeller:
+        other = copy.copy(self)
+        other.text = self.text.with_support(support)
         return other
 
     def with_crops(self, crops: CropPolicy) -> Labeller:
-        """A labeller with other crops, else as this one; it shares the CLIP and the encoded names."""
+        """A labeller with other crops, else as this one; it shares the CLIP and the encoded names.
+
+        Raises:
+            ConfigError: this one has support, which was encoded from its own crops.
+        """
+        if self.text.support is not None:
+            raise ConfigError("the support was encoded from other crops; choose the crops first, then give the support")
         other = copy.copy(self)
         other.crops = crops.at(self.clip.image_size)
         return other
@@ -234,6 +297,7 @@ class Labeller:
             "crop": self.crops.to_dict(),
         }
         about |= {"calibration": self.clip.config.calibration} if text.calibrated else {}
+        about |= {"support": {"weight": text.support.weight, "segments": text.support.counts}} if text.support else {}
         return about | ({"ensemble": len(OPENAI_IMAGENET_TEMPLATES)} if text.ensemble else {})
 
     def _choose_crops(self, given: CropPolicy | Mapping[str, Any] | None) -> CropPolicy:

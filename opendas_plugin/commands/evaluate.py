@@ -42,7 +42,7 @@ def evaluate(argv: Sequence[str]) -> None:
 def describe(run: Run[Any], result: Any) -> str:
     """The scores as a table."""
     if isinstance(run, Classification):
-        return format_table({row_of(run): result})
+        return format_table({row_of(run) + (", support" if run.support else ""): result})
     if isinstance(run, Semantic):
         row = str(run.protocol) if run.masks is None else row_of(run)
         return format_semantic_table({row: result})

@@ -9,7 +9,7 @@ from opendas_plugin.commands.common import command_line, parse_subcommand, run_c
 from opendas_plugin.data.domain import describe
 from opendas_plugin.readers import registry
 from opendas_plugin.runs.folds import Fold
-from opendas_plugin.runs.office_bench import OfficeBench
+from opendas_plugin.runs.office_bench import OfficeBench, OfficeBenchV2
 from opendas_plugin.runs.office_tower import OfficeTower
 from opendas_plugin.runs.openmask3d_scenes import OpenMask3D
 from opendas_plugin.runs.preparation import run_of
@@ -19,6 +19,7 @@ from opendas_plugin.runs.run import Run
 PROGRAM = "opendas-prepare"
 OTHERS: dict[str, type[Run[Any]]] = {
     "office-bench-v1": OfficeBench,
+    "office-bench-v2": OfficeBenchV2,
     "office-tower": OfficeTower,
     "openmask3d": OpenMask3D,
     "fold": Fold,

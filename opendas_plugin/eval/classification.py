@@ -74,10 +74,16 @@ def weighted_f1(confusion: Confusion, classes: Sequence[int] | None = None) -> f
     return float(np.average(f1_per_class(confusion)[chosen], weights=support))
 
 
-def macro_f1(confusion: Confusion) -> float | None:
-    """Averages the F1 of the classes that have segments, each class alike, in percent."""
-    present = confusion.sum(axis=1) > 0
-    return float(f1_per_class(confusion)[present].mean()) if present.any() else None
+def macro_f1(confusion: Confusion, classes: Sequence[int] | None = None) -> float | None:
+    """Averages the F1 of the classes that have segments, each class alike, in percent.
+
+    Args:
+        confusion: (N, N).
+        classes: the class indices to average over; None takes all.
+    """
+    chosen = np.arange(len(confusion)) if classes is None else np.asarray(classes, dtype=np.int64)
+    present = chosen[confusion.sum(axis=1)[chosen] > 0]
+    return float(f1_per_class(confusion)[present].mean()) if len(present) else None
 
 
 def harmonic_mean(first: float | None, second: float | None) -> float | None:
@@ -97,17 +103,19 @@ def summarise(confusion: Confusion, novel_confusion: Confusion, vocabulary: Voca
         vocabulary: says which names are base and which novel.
 
     Returns:
-        ``acc``, ``w_f1``, ``b_f1``, ``n_f1``, ``macro_f1``, ``harmonic_f1`` (of B-F1 and N-F1), ``novel_only``
-        (``acc``, ``w_f1``; None without novel names), in percent, and ``n_segments``.
+        ``acc``, ``w_f1``, ``b_f1``, ``n_f1``, ``macro_f1``, ``macro_n_f1``, ``harmonic_f1`` (of B-F1 and N-F1),
+        ``novel_only`` (``acc``, ``w_f1``; None without novel names), in percent, and ``n_segments``.
     """
+    novel_classes = [vocabulary.index[name] for name in vocabulary.novel]
     base = weighted_f1(confusion, [vocabulary.index[name] for name in vocabulary.base])
-    novel = weighted_f1(confusion, [vocabulary.index[name] for name in vocabulary.novel])
+    novel = weighted_f1(confusion, novel_classes)
     scores: Mapping[str, float | None] = {
         "acc": accuracy(confusion),
         "w_f1": weighted_f1(confusion),
         "b_f1": base,
         "n_f1": novel,
         "macro_f1": macro_f1(confusion),
+        "macro_n_f1": macro_f1(confusion, novel_classes),
         "harmonic_f1": harmonic_mean(base, novel),
     }
     alone = {"acc": accuracy(novel_confusion), "w_f1": weighted_f1(novel_confusion)}

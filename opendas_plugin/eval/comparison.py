@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from opendas_plugin.crops import CropPolicy
+from opendas_plugin.eval.evidence import Evidence
+from opendas_plugin.eval.influences import Metric
+from opendas_plugin.eval.intervals import Interval
 from opendas_plugin.eval.paper import SOURCE, TABLE_1, TABLE_3
 from opendas_plugin.eval.tables import Cell, Figure, Table
 
 HOST_METRICS = {"miou": "mIoU", "macc": "mAcc", "ap": "AP", "ap50": "AP50", "ap25": "AP25"}
-METRICS = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1"}
+METRICS: Mapping[Metric, str] = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1"}
+APART: Mapping[Metric, str] = {
+    "macro_n_f1": "macro N-F1",
+    "base_only_acc": "base-only Acc",
+    "novel_only_acc": "novel-only Acc",
+    "openworld_auc": "OpenworldAUC",
+}
+"""How well base and novel names are told apart, and named where they do not compete."""
+INTERVALS = (
+    "In brackets: the 95% interval over groups of segments (rooms, scenes or images), names and training seeds; of one "
+    "seed, it does not say what another training would change."
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,8 @@ class System:
 
     def values(self, metric: str) -> list[float]:
         """The metric over the seeds, where it is known."""
-        return [score[metric] for score in self.scores.values() if score[metric] is not None]
+        found = [score_of(score, metric) for score in self.scores.values()]
+        return [value for value in found if value is not None]
 
     @property
     def crops(self) -> str | None:
@@ -43,10 +57,22 @@ class System:
         found = {str(CropPolicy.from_dict(s["crop"])) for s in self.scores.values() if s.get("crop")}
         return " or ".join(sorted(found)) or None
 
-    def figure(self, metric: str) -> Figure | None:
-        """Its mean and standard deviation."""
+    def figure(self, metric: Metric, evidence: Evidence | None = None) -> Figure | None:
+        """Its mean and standard deviation, and its interval where there is evidence."""
         values = self.values(metric)
-        return Figure.of(values) if values else None
+        found = evidence.interval(self.title, metric) if evidence and values else None
+        return Figure.of(values, ends=_ends(found)) if values else None
+
+
+def score_of(summary: Mapping[str, Any], metric: str) -> float | None:
+    """A metric of a ``summary.json``; None where there is none, as in files of before it was computed."""
+    kind, _, field_of_kind = metric.partition("_only_")
+    found: float | None = (summary.get(f"{kind}_only") or {}).get(field_of_kind) if field_of_kind else None
+    return found if field_of_kind else summary.get(metric)
+
+
+def _ends(found: Interval | None) -> tuple[float, float] | None:
+    return (found.low, found.high) if found and found.known else None
 
 
 def marked(systems: Sequence[System], reference: System | None = None) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -67,27 +93,9 @@ def marked(systems: Sequence[System], reference: System | None = None) -> tuple[
     return titles, (note,) if other else ()
 
 
-def paired_difference(system: System, other: System, metric: str) -> Figure | None:
-    """The mean of ``system - other`` over the seeds that both have, and its standard error.
-
-    A system without training is the same at every seed.
-    """
-    seeds = [seed for seed in system.scores if seed in other.scores or None in other.scores]
-    if None in system.scores:
-        seeds = list(other.scores)
-    differences = []
-    for seed in seeds:
-        mine = system.scores.get(seed, system.scores.get(None, {})).get(metric)
-        theirs = other.scores.get(seed, other.scores.get(None, {})).get(metric)
-        if mine is not None and theirs is not None:
-            differences.append(mine - theirs)
-    if not differences:
-        return None
-    figure = Figure.of(differences)
-    return figure if figure.std is None else Figure(figure.mean, figure.std / math.sqrt(len(differences)))
-
-
-def base_and_novel_table(systems: Sequence[System], about: str, quoted: bool = True) -> Table:
+def base_and_novel_table(
+    systems: Sequence[System], about: str, quoted: bool = True, evidence: Evidence | None = None
+) -> Table:
     """The paper's Table 1: parameters, W-F1, B-F1, N-F1; then what training cost; then the paper's own rows, marked."""
     columns = ("method", "parameters", "W-F1", "B-F1", "N-F1", "training (s)", "peak memory (MB)")
     titles, notes = marked(systems)
@@ -95,7 +103,9 @@ def base_and_novel_table(systems: Sequence[System], about: str, quoted: bool = T
         (
             titles[system.title],
             f"{system.parameters:,}",
-            *(system.figure(metric) for metric in ("w_f1", "b_f1", "n_f1")),
+            system.figure("w_f1", evidence),
+            system.figure("b_f1", evidence),
+            system.figure("n_f1", evidence),
             Figure.of(system.seconds, digits=0) if system.seconds else None,
             Figure.of(system.memory, digits=0) if system.memory else None,
         )
@@ -106,7 +116,7 @@ def base_and_novel_table(systems: Sequence[System], about: str, quoted: bool = T
             (f"{row.method} *", row.parameters, *map(_quoted, (row.w_f1, row.b_f1, row.n_f1)), None, None)
             for row in TABLE_1
         ]
-    notes = (*notes, f"\\* {SOURCE}.") if quoted else notes
+    notes = (*notes, *([INTERVALS] if evidence else []), *([f"\\* {SOURCE}."] if quoted else []))
     return Table(f"Base and novel names, {about}", columns, tuple(rows), notes)
 
 
@@ -114,14 +124,26 @@ def _quoted(value: float | None) -> Figure | None:
     return None if value is None else Figure(value)
 
 
-def accuracy_table(systems: Sequence[System], about: str) -> Table:
+def accuracy_table(systems: Sequence[System], about: str, evidence: Evidence | None = None) -> Table:
     """The paper's Table 2: Acc and W-F1."""
+    return _figures(f"All names, {about}", systems, {"acc": "Acc", "w_f1": "W-F1"}, evidence)
+
+
+def apart_table(systems: Sequence[System], about: str, evidence: Evidence | None = None) -> Table:
+    """How well base and novel names are told apart, and named where they do not compete."""
+    return _figures(f"Base and novel names apart, {about}", systems, APART, evidence)
+
+
+def _figures(
+    caption: str, systems: Sequence[System], metrics: Mapping[Metric, str], evidence: Evidence | None
+) -> Table:
     titles, notes = marked(systems)
     rows = tuple(
-        (titles[system.title], f"{system.parameters:,}", system.figure("acc"), system.figure("w_f1"))
+        (titles[system.title], f"{system.parameters:,}", *(system.figure(metric, evidence) for metric in metrics))
         for system in systems
     )
-    return Table(f"All names, {about}", ("method", "parameters", "Acc", "W-F1"), rows, notes)
+    notes = (*notes, INTERVALS) if evidence else notes
+    return Table(caption, ("method", "parameters", *metrics.values()), rows, notes)
 
 
 def host_table(summaries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
@@ -141,17 +163,33 @@ def host_table(summaries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
     return Table("Segmentation with and without an adapter", ("pipeline", *HOST_METRICS.values()), tuple(rows), (note,))
 
 
-def difference_table(systems: Sequence[System], reference: System, about: str) -> Table:
-    """Each system less the reference, seed by seed: the mean and its standard error."""
+def difference_table(systems: Sequence[System], reference: System, about: str, evidence: Evidence) -> Table:
+    """Each system less the reference with the interval of the difference, and what may be said of the two."""
     titles, notes = marked(systems, reference)
+    others = [system for system in systems if system is not reference]
+    found = [
+        {metric: evidence.difference(system.title, reference.title, metric) for metric in METRICS} for system in others
+    ]
     rows = tuple(
-        (titles[system.title], *(paired_difference(system, reference, metric) for metric in METRICS))
-        for system in systems
-        if system is not reference
+        (titles[system.title], *(_difference(cells[metric]) for metric in METRICS), _verdict(cells))
+        for system, cells in zip(others, found, strict=True)
+    )
+    said = (
+        f"> and <: above and below {reference.title}, where the 95% interval of the difference, in brackets, does not "
+        "hold 0; all else is open. The interval is over groups of segments (rooms, scenes or images), names and "
+        "training seeds, the same for both rows; of one seed, it does not say what another training would change."
     )
     return Table(
-        f"Difference to {reference.title} (mean and standard error over paired seeds), {about}",
-        ("method", *METRICS.values()),
+        f"Difference to {reference.title}, {about}",
+        ("method", *METRICS.values(), f"against {reference.title}"),
         rows,
-        notes,
+        (*notes, said),
     )
+
+
+def _difference(found: Interval | None) -> Figure | None:
+    return None if found is None else Figure(found.value, ends=_ends(found))
+
+
+def _verdict(found: Mapping[Metric, Interval | None]) -> str:
+    return ", ".join(f"{METRICS[metric]} {cell.sign}" for metric, cell in found.items() if cell)

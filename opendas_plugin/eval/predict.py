@@ -25,6 +25,16 @@ class Predictions:
     """(M,) the name with the highest cosine among all names (the joint label space)."""
     novel_predictions: NDArray[np.int64]
     """(M,) likewise among the novel names alone; -1 where the vocabulary has none."""
+    base_predictions: NDArray[np.int64]
+    """(M,) likewise among the base names alone."""
+    base_scores: NDArray[np.float64]
+    """(M,) how much a segment seems to be of a base name: the log-odds of the base name with the highest probability,
+    by the softmax over all names at CLIP's scale, to 3 decimals."""
+
+    def own_kind(self, vocabulary: Vocabulary) -> NDArray[np.int64]:
+        """(M,) the best name among those of the segment's own kind, base or novel."""
+        novel = np.isin(self.labels, [vocabulary.index[name] for name in vocabulary.novel])
+        return np.where(novel, self.novel_predictions, self.base_predictions)
 
 
 def predict(labeller: Labeller, segments: Sequence[Segment], vocabulary: Vocabulary) -> Predictions:
@@ -39,14 +49,26 @@ def predict(labeller: Labeller, segments: Sequence[Segment], vocabulary: Vocabul
         DataError: no segments, or a label that is not in the vocabulary.
     """
     labels = _label_indices(segments, vocabulary)
-    novel = torch.tensor([vocabulary.index[name] for name in vocabulary.novel], dtype=torch.long)
-    predictions = torch.empty(len(segments), dtype=torch.long)
+    base, novel = (
+        torch.tensor([vocabulary.index[name] for name in names], dtype=torch.long)
+        for names in (vocabulary.base, vocabulary.novel)
+    )
+    predictions, base_predictions = (torch.empty(len(segments), dtype=torch.long) for _ in range(2))
     novel_predictions = torch.full_like(predictions, -1)
+    base_scores = torch.empty(len(segments), dtype=torch.float64)
     for index, found in labeller.segments(segments):
         predictions[index] = labeller.text.choose(found)
+        base_predictions[index] = base[found[:, base].argmax(dim=-1)]
         if len(novel):
             novel_predictions[index] = novel[found[:, novel].argmax(dim=-1)]
-    return Predictions(labels, predictions.numpy(), novel_predictions.numpy())
+        base_scores[index] = torch.logit(labeller.text.probabilities(found.double())[:, base].amax(dim=-1), eps=1e-15)
+    return Predictions(
+        labels,
+        predictions.numpy(),
+        novel_predictions.numpy(),
+        base_predictions.numpy(),
+        base_scores.round(decimals=3).numpy(),
+    )
 
 
 def _label_indices(segments: Sequence[Segment], vocabulary: Vocabulary) -> NDArray[np.int64]:

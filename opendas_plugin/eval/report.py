@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import csv
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval import plots
-from opendas_plugin.eval.classification import Confusion, confusion_matrix, f1_per_class, summarise
+from opendas_plugin.eval.classification import (
+    Confusion,
+    accuracy,
+    confusion_matrix,
+    f1_per_class,
+    summarise,
+    weighted_f1,
+)
 from opendas_plugin.eval.learnt import check_learnt
+from opendas_plugin.eval.openworld import openworld_auc
 from opendas_plugin.eval.predict import Predictions, predict
+from opendas_plugin.eval.prediction_file import write_predictions
 from opendas_plugin.files import atomic_file, write_json
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.vocabulary import Vocabulary
@@ -75,8 +84,9 @@ def write_report(
     """
     output = Path(output)
     joint = confusion_matrix(predictions.labels, predictions.predictions, len(vocabulary.names))
-    novel = _novel_confusion(predictions, vocabulary)
-    summary = {**summarise(joint, novel, vocabulary), "protocol": "joint", "confusion_matrix": "confusion.csv", **about}
+    novel = _confusion_among(vocabulary.novel, predictions.novel_predictions, predictions, vocabulary)
+    scores = {**summarise(joint, novel, vocabulary), **_apart(predictions, vocabulary)}
+    summary = {**scores, "protocol": "joint", "confusion_matrix": "confusion.csv", **about}
 
     write_confusion(output / "confusion.csv", joint, vocabulary.names)
     (output / "confusion_novel.csv").unlink(missing_ok=True)
@@ -84,7 +94,7 @@ def write_report(
         write_confusion(output / "confusion_novel.csv", novel, vocabulary.novel)
         summary["novel_only"]["confusion_matrix"] = "confusion_novel.csv"
     _write_per_class(output / "per_class.csv", joint, vocabulary)
-    _write_predictions(output / "predictions.jsonl", segments, predictions, vocabulary)
+    write_predictions(output / "predictions.jsonl", segments, predictions, vocabulary)
     if plots.available():
         with atomic_file(output / "confusion.png") as path:
             plots.confusion_figure(path, joint, vocabulary.names)
@@ -191,15 +201,31 @@ def read_confusion(path: str | Path) -> tuple[Confusion, tuple[str, ...]]:
     return counts, names
 
 
-def _novel_confusion(predictions: Predictions, vocabulary: Vocabulary) -> Confusion:
-    place = {vocabulary.index[name]: number for number, name in enumerate(vocabulary.novel)}
+def _confusion_among(
+    names: Sequence[str], guesses: NDArray[np.int64], predictions: Predictions, vocabulary: Vocabulary
+) -> Confusion:
+    """The confusion matrix of the segments of some names, where only these competed."""
+    place = {vocabulary.index[name]: number for number, name in enumerate(names)}
     pairs = [
         (place[label], place[guess])
-        for label, guess in zip(predictions.labels.tolist(), predictions.novel_predictions.tolist(), strict=True)
+        for label, guess in zip(predictions.labels.tolist(), guesses.tolist(), strict=True)
         if label in place
     ]
-    labels, guesses = zip(*pairs, strict=True) if pairs else ((), ())
-    return confusion_matrix(labels, guesses, len(vocabulary.novel))
+    labels, found = zip(*pairs, strict=True) if pairs else ((), ())
+    return confusion_matrix(labels, found, len(names))
+
+
+def _apart(predictions: Predictions, vocabulary: Vocabulary) -> dict[str, Any]:
+    """``base_only`` and ``openworld_auc``; None without novel names."""
+    if not vocabulary.novel:
+        return {"base_only": None, "openworld_auc": None}
+    alone = _confusion_among(vocabulary.base, predictions.base_predictions, predictions, vocabulary)
+    base = ~np.isin(predictions.labels, [vocabulary.index[name] for name in vocabulary.novel])
+    right = predictions.own_kind(vocabulary) == predictions.labels
+    return {
+        "base_only": {"acc": accuracy(alone), "w_f1": weighted_f1(alone)},
+        "openworld_auc": openworld_auc(right, base, predictions.base_scores),
+    }
 
 
 def _write_per_class(path: Path, confusion: Confusion, vocabulary: Vocabulary) -> None:
@@ -213,13 +239,3 @@ def _write_per_class(path: Path, confusion: Confusion, vocabulary: Vocabulary) -
             precision, recall = (f"{100 * right / total:.4f}" if total else "" for total in (guesses, segments))
             kind = "novel" if name in novel else "base"
             writer.writerow([name, kind, int(segments), int(guesses), precision, recall, f"{f1:.4f}"])
-
-
-def _write_predictions(
-    path: Path, segments: Sequence[Segment], predictions: Predictions, vocabulary: Vocabulary
-) -> None:
-    pairs = zip(segments, predictions.labels, predictions.predictions, strict=True)
-    with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        for number, (segment, label, guess) in enumerate(pairs):
-            line = {"label": vocabulary.names[label], "prediction": vocabulary.names[guess]}
-            file.write(json.dumps({**line, "image": str(segment.image), "segment": number}, ensure_ascii=False) + "\n")

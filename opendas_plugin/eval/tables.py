@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +14,33 @@ from opendas_plugin.files import atomic_file, write_text
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure over several runs: mean, and standard deviation where there is more than one run."""
+    """A figure over several runs: mean, and standard deviation where there is more than one run.
+
+    Args:
+        mean: over the runs.
+        std: the standard deviation over the runs.
+        digits: behind the point.
+        ends: of the interval that the mean may lie in, where it is known.
+    """
 
     mean: float
     std: float | None = None
     digits: int = 1
+    ends: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, values: Sequence[float], digits: int = 1) -> Figure:
+    def of(cls, values: Sequence[float], digits: int = 1, ends: tuple[float, float] | None = None) -> Figure:
         """The mean and sample standard deviation of at least one value."""
         mean = sum(values) / len(values)
         if len(values) == 1:
-            return cls(mean, None, digits)
-        return cls(mean, math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1)), digits)
+            return cls(mean, None, digits, ends)
+        return cls(mean, math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1)), digits, ends)
 
     def text(self, between: str = " ± ") -> str:
         """The figure as people read it."""
         spread = "" if self.std is None else f"{between}{self.std:.{self.digits}f}"
-        return f"{self.mean:,.{self.digits}f}{spread}"
+        ends = "" if self.ends is None else " [{:,.{digits}f}, {:,.{digits}f}]".format(*self.ends, digits=self.digits)
+        return f"{self.mean:,.{self.digits}f}{spread}{ends}"
 
 
 Cell = Figure | str | None
@@ -72,25 +82,33 @@ class Table:
         )
 
     def save(self, path: Path) -> None:
-        """Writes ``path`` with the suffixes .md, .tex and .csv; in the last, deviations have columns of their own."""
+        """Writes ``path`` with the suffixes .md, .tex and .csv; in the last, each number has a column of its own."""
         write_text(path.with_suffix(".md"), self.markdown())
         write_text(path.with_suffix(".tex"), self.latex())
-        measured = [any(isinstance(row[place], Figure) for row in self.rows) for place in range(len(self.columns))]
+        parts = [_parts([row[place] for row in self.rows]) for place in range(len(self.columns))]
         with atomic_file(path.with_suffix(".csv")) as temporary, open(temporary, "w", encoding="utf-8") as file:
             writer = csv.writer(file)
-            titles = zip(self.columns, measured, strict=True)
-            writer.writerow(
-                [title for name, spread in titles for title in ([name, f"{name} std"] if spread else [name])]
-            )
+            titles = zip(self.columns, parts, strict=True)
+            writer.writerow([f"{name} {part}".strip() for name, own in titles for part in own])
             for row in self.rows:
-                cells = zip(row, measured, strict=True)
-                writer.writerow([value for cell, spread in cells for value in _values(cell, spread)])
+                cells = zip(row, parts, strict=True)
+                writer.writerow([value for cell, own in cells for value in _values(cell, own)])
 
 
-def _values(cell: Cell, spread: bool) -> list[str]:
-    if isinstance(cell, Figure):
-        return [repr(round(cell.mean, 6)), "" if cell.std is None else repr(round(cell.std, 6))]
-    return ["" if cell is None else cell, *([""] if spread else [])]
+def _parts(cells: Sequence[Cell]) -> list[str]:
+    """The numbers of a column, by what is added to its title."""
+    figures = [cell for cell in cells if isinstance(cell, Figure)]
+    ends = ["low", "high"] if any(figure.ends for figure in figures) else []
+    return ["", *(["std"] if figures else []), *ends]
+
+
+def _values(cell: Cell, parts: Sequence[str]) -> list[str]:
+    if not isinstance(cell, Figure):
+        return ["" if cell is None else cell, *[""] * (len(parts) - 1)]
+    low, high = cell.ends or (None, None)
+    numbers = {"": cell.mean, "std": cell.std, "low": low, "high": high}
+    found = [numbers[part] for part in parts]
+    return ["" if number is None else repr(round(number, 6)) for number in found]
 
 
 def _text(cell: Cell) -> str:
@@ -100,10 +118,8 @@ def _text(cell: Cell) -> str:
 def _latex(cell: Cell) -> str:
     if not isinstance(cell, Figure):
         return _escape(_text(cell))
-    return "$" + cell.text(r" \pm ").replace(",", "{,}") + "$"
+    return "$" + re.sub(r",(?=\d)", "{,}", cell.text(r" \pm ")) + "$"
 
 
 def _escape(text: str) -> str:
-    for sign in "&%_#":
-        text = text.replace(sign, "\\" + sign)
-    return text
+    return re.sub(r"[<>]", r"$\g<0>$", re.sub(r"[&%_#]", r"\\\g<0>", text))

@@ -2,7 +2,7 @@
 
 In the visual tower those and a rank-1 update of each MLP's last matrix, in the text tower the LayerNorms: 484,864
 values on ViT-L-14. What is learnt is part of plain weights afterwards, so that a pipeline pays nothing for it and any
-program that reads a CLIP can use it. docs/office-domain.md has what was tried.
+program that reads a CLIP can use it. docs/notebook.md has what was tried.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ BUILT_IN = (
     "promptsrc",
     "lora",
     "ln_bias",
+    "ln_bias_plus",
+    "dor",
     "opendas_joint",
 )
 

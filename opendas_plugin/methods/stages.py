@@ -24,11 +24,13 @@ class Stage:
         name: its name in logs, and of its :class:`~opendas_plugin.train.config.StageConfig` in recipes.
         learns: the towers that it learns in; all others are frozen.
         triplet: whether the triplet loss is added to the cross-entropy, where the recipe enables it.
+        low_rank: whether low-rank updates are learnt with the rest; otherwise they stay as they are.
     """
 
     name: Literal["visual", "text", "joint"]
     learns: tuple[TowerName, ...]
     triplet: bool = False
+    low_rank: bool = True
 
 
 VISUAL = Stage("visual", learns=("visual",))

@@ -1,6 +1,7 @@
-"""office-bench-v1: the office domain frozen, so that figures of several people are of the same segments.
+"""office-bench-v1 and -v2: the office domain frozen, so that figures of several people are of the same segments.
 
-What is frozen lies in ``bench_v1.json``: how the rooms are made and named, and three digests of each room.
+What is frozen lies in ``bench_v1.json`` and ``bench_v2.json``: how the rooms are made and named, three digests of each
+room, and for v2 the folds (:mod:`opendas_plugin.office.bench_folds`).
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from opendas_plugin.data.domain import Domain, load_domain, mark_unseen
 from opendas_plugin.data.images import read_image
@@ -23,8 +24,8 @@ from opendas_plugin.office.look import Look
 from opendas_plugin.office.rooms import Pictures
 from opendas_plugin.vocabulary import Vocabulary
 
-NAME = "office-bench-v1"
-PARTS: tuple[Literal["tune", "test"], ...] = ("tune", "test")
+Part: TypeAlias = Literal["tune", "test"]
+PARTS: tuple[Part, ...] = ("tune", "test")
 DIGITS = 12
 
 MEANINGS = (
@@ -40,76 +41,104 @@ Digests = dict[str, dict[str, str]]
 """Room -> what is digested -> the first digits of its SHA-256."""
 
 
-@cache
-def frozen() -> Mapping[str, Any]:
-    """What is frozen."""
-    return json.loads((files("opendas_plugin.office") / "bench_v1.json").read_text(encoding="utf-8"))
+@dataclass(frozen=True)
+class Bench:
+    """A frozen benchmark.
 
-
-def settings(part: Literal["tune", "test"]) -> dict[str, Any]:
-    """What a part is prepared with."""
-    rooms = frozen()["rooms"]
-    return {
-        "seed": frozen()["seed"],
-        "novel_split": part,
-        "train_rooms": rooms["train"],
-        "val_rooms": rooms[part],
-        "pictures": pictures(),
-    }
-
-
-def pictures() -> Pictures:
-    """How the rooms of the benchmark are photographed."""
-    values = dict(frozen()["pictures"])
-    look: dict[str, Any] = values.pop("look")
-    look = {name: tuple(value) if isinstance(value, list) else value for name, value in look.items()}
-    return Pictures(**values, look=Look(**look))
-
-
-def vocabulary(part: str) -> Vocabulary:
-    """The names of a part, of which those of the novel list are novel, and the template."""
-    names = frozen()["names"]
-    return Vocabulary((*names["base"], *names[part]), tuple(names[part]), frozen()["template"])
-
-
-def check(folder: Path) -> str:
-    """Compares what is in ``folder`` with what is frozen, and says in a sentence that it is the benchmark.
-
-    Raises:
-        MissingFileError: a part is missing.
-        DataError: it is not the benchmark; the message has what differs, and what that means.
+    Args:
+        version: ``v1`` or ``v2``.
     """
-    differing: dict[str, list[str]] = {}
-    for part in PARTS:
-        for kind, rooms in differences(folder / part, part).items():
-            more = f" and {len(rooms) - 1} more" if len(rooms) > 1 else ""
-            differing.setdefault(kind, []).append(f"{part} ({rooms[0]}{more})" if rooms else part)
-    if differing:
-        what = ", ".join(f"the {kind} of {' and '.join(parts)}" for kind, parts in differing.items())
-        meaning = MEANINGS[min(KINDS[kind] for kind in differing)]
-        raise DataError(f"{folder} is not {NAME}: {what} differ{_versions()}; {meaning}")
-    counts = frozen()["segments"]
-    return (
-        f"{folder} is {NAME}, checksum {checksum(frozen()['digests'])}: {counts['train']:,} training, "
-        f"{counts['tune']:,} tune and {counts['test']:,} test segments, equal in labels, masks and pixels."
-    )
+
+    version: str
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"office-bench-{self.version}"
+
+    @property
+    def frozen(self) -> Mapping[str, Any]:
+        """What is frozen."""
+        return _frozen(self.version)
+
+    def settings(self, part: Part) -> dict[str, Any]:
+        """What a part is prepared with."""
+        rooms = self.frozen["rooms"]
+        return {
+            "seed": self.frozen["seed"],
+            "kinds": self.frozen.get("kinds", "office"),
+            "novel_split": part,
+            "train_rooms": rooms["train"],
+            "val_rooms": rooms[part],
+            "pictures": self.pictures(),
+        }
+
+    def pictures(self) -> Pictures:
+        """How the rooms of the benchmark are photographed."""
+        values = dict(self.frozen["pictures"])
+        look: dict[str, Any] = values.pop("look")
+        look = {name: tuple(value) if isinstance(value, list) else value for name, value in look.items()}
+        return Pictures(**values, look=Look(**look))
+
+    def vocabulary(self, part: Part) -> Vocabulary:
+        """The names of a part, of which those of the novel list are novel, and the template."""
+        names = self.frozen["names"]
+        return Vocabulary((*names["base"], *names[part]), tuple(names[part]), self.frozen["template"])
+
+    def check(self, folder: Path) -> str:
+        """Compares what is in ``folder`` with what is frozen, and says in a sentence that it is the benchmark.
+
+        Raises:
+            MissingFileError: a part is missing.
+            DataError: it is not the benchmark; the message has what differs, and what that means.
+        """
+        differing: dict[str, list[str]] = {}
+        for part in PARTS:
+            for kind, rooms in self.differences(folder / part, part).items():
+                more = f" and {len(rooms) - 1} more" if len(rooms) > 1 else ""
+                differing.setdefault(kind, []).append(f"{part} ({rooms[0]}{more})" if rooms else part)
+        if differing:
+            what = ", ".join(f"the {kind} of {' and '.join(parts)}" for kind, parts in differing.items())
+            meaning = MEANINGS[min(KINDS[kind] for kind in differing)]
+            raise DataError(f"{folder} is not {self.name}: {what} differ{self._versions()}; {meaning}")
+        counts = self.frozen["segments"]
+        return (
+            f"{folder} is {self.name}, checksum {checksum(self.frozen['digests'])}: {counts['train']:,} training, "
+            f"{counts['tune']:,} tune and {counts['test']:,} test segments, equal in labels, masks and pixels."
+        )
+
+    def differences(self, folder: Path, part: Part) -> dict[str, list[str]]:
+        """What of a part is not as it is frozen, and in which rooms; empty where all is."""
+        domain = load_domain(folder, same_pictures=False)  # which of their pixels differ is said below
+        found, frozen = digests(folder, domain), self.frozen["digests"]
+        wanted = {room: values for room, values in frozen.items() if room.split("_")[1] in ("train", part)}
+        differing: dict[str, list[str]] = {}
+        same = replace(domain.vocabulary, values=None)  # older parts state no values
+        if same != mark_unseen(self.vocabulary(part), domain.train):
+            differing["names"] = []
+        if list(found) != list(wanted):
+            differing["rooms"] = []
+        for kind in ("labels", "masks", "pixels"):
+            rooms = [room for room in wanted if room in found and found[room][kind] != wanted[room][kind]]
+            if rooms:
+                differing[kind] = rooms
+        return differing
+
+    def _versions(self) -> str:
+        """The versions of the drawing packages where they are others than those that it was frozen with."""
+        then = self.frozen["made_with"]
+        here = {name: _version(name) for name in then}
+        others = [f"{name} {here[name]} for {version}" for name, version in then.items() if here[name] != version]
+        return f" (drawn here by {', '.join(others)})" if others else ""
 
 
-def differences(folder: Path, part: str) -> dict[str, list[str]]:
-    """What of a part is not as it is frozen, and in which rooms; empty where all is."""
-    domain = load_domain(folder, same_pictures=False)  # which of their pixels differ is said below
-    found = digests(folder, domain)
-    wanted = {room: values for room, values in frozen()["digests"].items() if room.split("_")[1] in ("train", part)}
-    differing: dict[str, list[str]] = {}
-    if replace(domain.vocabulary, values=None) != mark_unseen(vocabulary(part), domain.train):  # older state no values
-        differing["names"] = []
-    if list(found) != list(wanted):
-        differing["rooms"] = []
-    for kind in ("labels", "masks", "pixels"):
-        rooms = [room for room in wanted if room in found and found[room][kind] != wanted[room][kind]]
-        if rooms:
-            differing[kind] = rooms
-    return differing
+V1, V2 = Bench("v1"), Bench("v2")
+
+
+@cache
+def _frozen(version: str) -> Mapping[str, Any]:
+    file = files("opendas_plugin.office") / f"bench_{version}.json"
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def digests(folder: Path, domain: Domain) -> Digests:
@@ -152,13 +181,6 @@ def _place(segment: Segment, folder: Path) -> str:
 def _pixels(path: Path) -> bytes:
     image = read_image(path)
     return f"{path.name} {image.shape}\n".encode() + image.tobytes()
-
-
-def _versions() -> str:
-    """The versions of the drawing packages where they are others than those that the benchmark was frozen with."""
-    here = {name: _version(name) for name in frozen()["made_with"]}
-    others = [f"{name} {here[name]} for {then}" for name, then in frozen()["made_with"].items() if here[name] != then]
-    return f" (drawn here by {', '.join(others)})" if others else ""
 
 
 def _version(name: str) -> str:

@@ -40,49 +40,52 @@ def furnish(rng: np.random.Generator) -> Room:
     """A new room, other for every state of ``rng``, the same for the same."""
     size = (rng.uniform(4.0, 7.0), rng.uniform(3.4, 6.0), rng.uniform(2.5, 3.1))
     builder = Builder(rng, size)
-    _open_walls(builder)
-    for _ in range(_number(rng, 1.9)):
-        _work_place(builder)
-    for name in _shuffled(rng, _draw(rng, BIG)):
+    open_walls(builder)
+    for _ in range(number(rng, 1.9)):
+        work_place(builder)
+    for name in shuffled(rng, draw(rng, BIG)):
         item = builder.stand(name, at_wall=name != "table" or rng.random() < 0.3)
         if item and name == "table":
             for _ in range(int(rng.integers(1, 4))):
                 builder.seat(str(rng.choice(["office chair", "stool"])), item, around=True)
-    for name in _shuffled(rng, _draw(rng, SMALL)):
+    for name in shuffled(rng, draw(rng, SMALL)):
         builder.stand(name, at_wall=rng.random() < 0.6, turn=0.5)
-    for name in _draw(rng, {name: mean for name, (mean, _) in WALLS.items()}):
+    for name in draw(rng, {name: mean for name, (mean, _) in WALLS.items()}):
         builder.hang(name, WALLS[name][1], clear=0.2)
     hosts = [item for item in builder.items if item.name in HOSTS]
-    for name in _draw(rng, TOPS):
+    for name in draw(rng, TOPS):
         builder.lay(name, hosts)
     _clutter(builder, hosts)
-    return Room(size, tuple(builder.items), _lighting(rng, size))
+    return Room(size, tuple(builder.items), lighting(rng, size))
 
 
-def _number(rng: np.random.Generator, mean: float) -> int:
+def number(rng: np.random.Generator, mean: float) -> int:
+    """A number of things: the mean, its fraction the chance of one more."""
     return int(mean + rng.random())
 
 
-def _draw(rng: np.random.Generator, means: dict[str, float]) -> list[str]:
+def draw(rng: np.random.Generator, means: dict[str, float]) -> list[str]:
     """Names in the order of ``means``, each as often as drawn."""
-    return [name for name, mean in means.items() for _ in range(_number(rng, mean))]
+    return [name for name, mean in means.items() for _ in range(number(rng, mean))]
 
 
-def _shuffled(rng: np.random.Generator, names: list[str]) -> list[str]:
+def shuffled(rng: np.random.Generator, names: list[str]) -> list[str]:
+    """The same names in another order."""
     return [names[i] for i in rng.permutation(len(names))]
 
 
-def _open_walls(builder: Builder) -> None:
+def open_walls(builder: Builder) -> None:
+    """Doors, door frames, windows, and what belongs to them."""
     rng = builder.rng
-    for _ in range(_number(rng, 1.2)):
+    for _ in range(number(rng, 1.2)):
         builder.hang("door", (0.0, 0.0), clear=0.6)
-    for _ in range(_number(rng, 1.5)):
+    for _ in range(number(rng, 1.5)):
         frame = builder.hang("door frame", (0.0, 0.0), clear=0.6)
         if frame:
             _fill(builder, frame)
             aside = float(rng.choice([-1, 1])) * rng.uniform(0.7, 0.85)
             builder.hang("light switch", (1.0, 1.2), beside=(frame, aside))
-    for _ in range(_number(rng, 1.8)):
+    for _ in range(number(rng, 1.8)):
         name = "window blinds" if rng.random() < 0.35 else "window"
         window = builder.hang(name, (0.85, 1.0), clear=0.4)
         if window and name == "window" and rng.random() < 0.3:
@@ -116,7 +119,7 @@ def _hang_blinds(builder: Builder, window: Item) -> None:
     builder.add(Item("window blinds", fit.moved(at).turned(window.yaw), window.yaw))
 
 
-def _work_place(builder: Builder) -> None:
+def work_place(builder: Builder) -> None:
     """A desk with a chair, a screen and what belongs to it."""
     rng = builder.rng
     desk = builder.stand("desk", at_wall=rng.random() < 0.6)
@@ -133,7 +136,7 @@ def _work_place(builder: Builder) -> None:
 
 def _clutter(builder: Builder, hosts: list[Item]) -> None:
     """A projector, and a few things whose names are in no vocabulary."""
-    names = [*_draw(builder.rng, {"projector": 1.2}), *builder.rng.choice(CLUTTER, 7, replace=False)]
+    names = [*draw(builder.rng, {"projector": 1.2}), *builder.rng.choice(CLUTTER, 7, replace=False)]
     for name in map(str, names):
         match KINDS[name].mount:
             case "table":
@@ -146,7 +149,7 @@ def _clutter(builder: Builder, hosts: list[Item]) -> None:
                 builder.stand(name, at_wall=True)
 
 
-def _lighting(rng: np.random.Generator, size: tuple[float, float, float]) -> Lighting:
+def lighting(rng: np.random.Generator, size: tuple[float, float, float]) -> Lighting:
     """Two ceiling lamps of one tint, and weak light from the walls around."""
     warm = rng.uniform(-1, 1)
     tint = np.array([1 + 0.12 * warm, 1.0, 1 - 0.2 * warm])

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -17,8 +18,10 @@ from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.office.furnish import furnish
+from opendas_plugin.office.furnish_all import furnish_all
 from opendas_plugin.office.layout import Room
 from opendas_plugin.office.look import Look
+from opendas_plugin.office.names import CLASSES, NAMES
 from opendas_plugin.office.render import render
 from opendas_plugin.office.scene3d import NO_CLASS, Frame, sample_points, visible_share, write_ground_truth, write_scene
 from opendas_plugin.office.viewpoints import choose_views
@@ -27,6 +30,11 @@ SPLITS = ("train", "tune", "test")
 NO_NAME = "name outside the vocabulary"
 HIDDEN = "mostly hidden"
 SEEN = "seen better in other pictures"
+
+Kinds: TypeAlias = Literal["office", "all"]
+"""What stands in a room: an office's things with some clutter, or in a larger room things of every name."""
+_FURNISH = {"office": furnish, "all": furnish_all}
+_LOOKED_FOR = {"office": CLASSES, "all": NAMES}
 
 
 @dataclass(frozen=True)
@@ -61,16 +69,24 @@ class Pictures:
                 raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
 
-def build_room(seed: int, split: str, index: int) -> Room:
+def build_room(seed: int, split: str, index: int, kinds: Kinds = "office") -> Room:
     """The room of this number in a split."""
-    return furnish(_generators(seed, split, index)[0])
+    return _FURNISH[kinds](_generators(seed, split, index)[0])
 
 
-def photograph(seed: int, split: str, index: int, room: Room, pictures: Pictures) -> list[Frame]:
-    """The pictures of a room, after the office look."""
+def photograph(
+    seed: int, split: str, index: int, room: Room, pictures: Pictures, kinds: Kinds = "office"
+) -> list[Frame]:
+    """The pictures of a room, after the office look, taken from where most of its things of ``kinds`` are seen."""
     _, views, look, _ = _generators(seed, split, index)
     cameras = choose_views(
-        views, room, pictures.per_room, width=pictures.width, height=pictures.height, min_area=pictures.min_area
+        views,
+        room,
+        pictures.per_room,
+        width=pictures.width,
+        height=pictures.height,
+        min_area=pictures.min_area,
+        names=_LOOKED_FOR[kinds],
     )
     frames = []
     for camera in cameras:
@@ -97,6 +113,7 @@ class RoomJob:
         names: all class names.
         novel: those of them that stay unlabelled in training rooms.
         pictures: how it is photographed.
+        kinds: what stands in it.
     """
 
     folder: Path
@@ -106,12 +123,13 @@ class RoomJob:
     names: tuple[str, ...]
     novel: tuple[str, ...]
     pictures: Pictures
+    kinds: Kinds = "office"
 
     def work(self) -> list[Shot]:
         """Writes one room's scene and returns what each of its pictures holds."""
         scene = f"office_{self.split}_{self.index:03d}"
-        room = build_room(self.seed, self.split, self.index)
-        frames = photograph(self.seed, self.split, self.index, room, self.pictures)
+        room = build_room(self.seed, self.split, self.index, self.kinds)
+        frames = photograph(self.seed, self.split, self.index, room, self.pictures, self.kinds)
         cloud = sample_points(_generators(self.seed, self.split, self.index)[3], room)
         labelled = [name for name in self.names if self.split != "train" or name not in self.novel]
         classes = np.array([self.names.index(i.name) if i.name in labelled else NO_CLASS for i in room.items], np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -20,17 +20,25 @@ _SURFACES = ("wall", "floor", "ceiling")
 
 
 def choose_views(
-    rng: np.random.Generator, room: Room, count: int, *, width: int, height: int, min_area: int, candidates: int = 80
+    rng: np.random.Generator,
+    room: Room,
+    count: int,
+    *,
+    width: int,
+    height: int,
+    min_area: int,
+    candidates: int = 80,
+    names: Container[str] = CLASSES,
 ) -> list[Camera]:
     """Cameras of one lens, near and far, standing and crouching, that together see the things of ``room`` well.
 
     Greedy: each next one is the candidate that shows most things in ``min_area`` pixels or more, where a thing counts
-    the more the fewer candidates show it and the fewer chosen ones have. Only things with a class name count.
+    the more the fewer candidates show it and the fewer chosen ones have. Only things of ``names`` count.
     """
-    things = [row for row, item in enumerate(room.items) if _is_thing(item)]
+    things = [row for row, item in enumerate(room.items) if _is_thing(item, names)]
     cameras, shows = [], []
     fov = rng.uniform(54, 66)
-    for eye, target in _candidates(rng, room, candidates, fov):
+    for eye, target in _candidates(rng, room, candidates, fov, names):
         camera = Camera.look_at(eye, target, width=width, height=height, fov=fov, roll=rng.normal(0, 1.5))
         pixels, near = _glance(room, camera.shrunk(_SHRINK))
         if near < 0.3:
@@ -48,8 +56,8 @@ def choose_views(
     return [cameras[best] for best in chosen]
 
 
-def _is_thing(item: Item) -> bool:
-    return item.name in CLASSES and item.name not in _SURFACES
+def _is_thing(item: Item, names: Container[str]) -> bool:
+    return item.name in names and item.name not in _SURFACES
 
 
 def _glance(room: Room, camera: Camera) -> tuple[NDArray[np.intp], float]:
@@ -58,8 +66,10 @@ def _glance(room: Room, camera: Camera) -> tuple[NDArray[np.intp], float]:
     return np.bincount(room.owner[face[face >= 0]], minlength=len(room.items)), float((depth < 0.5).mean())
 
 
-def _candidates(rng: np.random.Generator, room: Room, count: int, fov: float) -> Iterator[tuple[_Point, _Point]]:
-    things = [item for item in room.items if _is_thing(item)]
+def _candidates(
+    rng: np.random.Generator, room: Room, count: int, fov: float, names: Container[str]
+) -> Iterator[tuple[_Point, _Point]]:
+    things = [item for item in room.items if _is_thing(item, names)]
     small = np.array([np.linalg.norm(np.ptp(item.bounds, axis=0)) for item in things]) ** -0.7
     found = 0
     for _ in range(20 * count):

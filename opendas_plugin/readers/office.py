@@ -11,8 +11,8 @@ from opendas_plugin.data.splits import draw_novel, match_names
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import write_text
 from opendas_plugin.label_values import LabelValues
-from opendas_plugin.office.names import BASE, NOVEL_TEST, NOVEL_TUNE, write_related_names
-from opendas_plugin.office.rooms import Pictures, RoomJob, top_up
+from opendas_plugin.office.names import BASE, NAMES, NOVEL_TEST, NOVEL_TUNE, write_related_names
+from opendas_plugin.office.rooms import Kinds, Pictures, RoomJob, top_up
 from opendas_plugin.office.scene3d import NO_CLASS
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 from opendas_plugin.vocabulary import read_names
@@ -26,6 +26,9 @@ class Office:
 
     novel_split: Literal["test", "tune"] = "test"
     """Validate on the test rooms and their novel names, or on the tune rooms and theirs."""
+    kinds: Kinds = "office"
+    """Rooms of an office's things, 42 of them named; or larger ones with things of all 148 names that office-tiny
+    knows, all of them named, and none novel unless novel or novel-fraction says so."""
     seed: int = 0
     """Seed of the rooms."""
     train_rooms: int = 44
@@ -60,10 +63,11 @@ def read(options: Office, context: Context) -> Dataset:
     Raises:
         DataError: a novel name that is no class.
     """
-    names, rooms = BASE + NOVEL[options.novel_split], _rooms(options)
+    names = NAMES if options.kinds == "all" else BASE + NOVEL[options.novel_split]
+    rooms = _rooms(options)
     novel, pictures = _novel(options, names), _pictures(options)
     jobs = [
-        RoomJob(context.folder, options.seed, split, index, names, novel, pictures)
+        RoomJob(context.folder, options.seed, split, index, names, novel, pictures, options.kinds)
         for split, count in (("train", rooms["train"]), (options.novel_split, rooms["val"]))
         for index in range(count)
     ]
@@ -77,6 +81,7 @@ def read(options: Office, context: Context) -> Dataset:
         "rooms": rooms,
         "novel_split": options.novel_split,
         "pictures": asdict(pictures),
+        **({"kinds": options.kinds} if options.kinds != "office" else {}),
     }
     values = LabelValues.places(len(names), ignored=(NO_CLASS,))
     return Dataset(names, Split(train), Split(val), novel=novel, title="office", info=info, values=values)
@@ -95,7 +100,7 @@ def _novel(options: Office, names: tuple[str, ...]) -> tuple[str, ...]:
         return match_names(names, read_names(options.novel))
     if options.novel_fraction is not None:
         return match_names(names, draw_novel(names, names, options.novel_fraction, options.seed))
-    return match_names(names, NOVEL[options.novel_split])
+    return () if options.kinds == "all" else match_names(names, NOVEL[options.novel_split])
 
 
 def _pictures(options: Office) -> Pictures:

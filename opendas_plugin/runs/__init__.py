@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.instance3d import evaluate_instance3d
     from opendas_plugin.runs.interpolation import evaluate_interpolation
     from opendas_plugin.runs.negatives import generate_negatives
-    from opendas_plugin.runs.office_bench import prepare_office_bench
+    from opendas_plugin.runs.office_bench import prepare_office_bench, prepare_office_bench_v2
     from opendas_plugin.runs.office_tower import make_office_tower
     from opendas_plugin.runs.openmask3d_scenes import prepare_openmask3d
     from opendas_plugin.runs.preparation import prepare
@@ -39,6 +39,7 @@ __all__ = [
     "prepare",
     "prepare_fold",
     "prepare_office_bench",
+    "prepare_office_bench_v2",
     "prepare_openmask3d",
     "prepare_proposals",
     "query",
@@ -58,6 +59,7 @@ _HOMES = {
     "prepare": "preparation",
     "prepare_fold": "folds",
     "prepare_office_bench": "office_bench",
+    "prepare_office_bench_v2": "office_bench",
     "prepare_openmask3d": "openmask3d_scenes",
     "prepare_proposals": "proposals",
     "query": "queries",

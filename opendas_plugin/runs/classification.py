@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from opendas_plugin.data.domain import load_domain
-from opendas_plugin.errors import ConfigError
+from opendas_plugin.data.learnt_pictures import learnt_pictures, picture_digests
+from opendas_plugin.data.manifest import read_manifest
+from opendas_plugin.data.segments import Segment
+from opendas_plugin.data.subsets import few_shots
+from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.eval.report import evaluate_classification as report
 from opendas_plugin.files import require_writable
+from opendas_plugin.labeller import Labeller
 from opendas_plugin.names import NameTable
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
+from opendas_plugin.support import DEFAULT_WEIGHT
 from opendas_plugin.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -44,6 +50,15 @@ class Classification(ModelRun[dict[str, Any]]):
     """Take the constant that training with calibration folds has learnt from the cosines of the base names."""
     base_from: Path | None = None
     """vocabulary.json whose base names count as base here, all others as novel; default: the domain's own marks."""
+    support: tuple[Path, ...] | None = None
+    """Manifests (as train.jsonl) of labelled segments that names are known by beside their words, of pictures that are
+    not scored; nothing is trained."""
+    support_shots: int = 5
+    """Segments of each name that are taken of them, drawn by support_seed."""
+    support_seed: int = 0
+    """Seed of the draw."""
+    support_weight: float = DEFAULT_WEIGHT
+    """Share of what they say in a name's feature, 0 to 1; the rest is the words'."""
 
     def check(self) -> None:
         """See :meth:`Run.check`."""
@@ -57,6 +72,12 @@ class Classification(ModelRun[dict[str, Any]]):
                 "`ensemble` is for plain CLIP and has templates of its own; leave `adapter` and `template` out"
             )
 
+    def unused(self) -> Mapping[str, str]:
+        """See :meth:`Run.unused`."""
+        names = ("support_shots", "support_seed", "support_weight")
+        lacking = {} if self.support else dict.fromkeys(names, "without `support`")
+        return {**super().unused(), **lacking}
+
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
         self.say(self.backbone_seed)
@@ -66,9 +87,29 @@ class Classification(ModelRun[dict[str, Any]]):
         self._say_untrained(labeller.clip.config.base_names, vocabulary)
         require_writable(self.output)
         segments, about = getattr(domain, self.split), {"adapter": None if self.zero_shot else self.adapter}
+        if self.support:
+            labeller = self.supported(labeller, segments)
         summary = report(labeller, segments, vocabulary, self.output, split=self.split, about=about)
         record.write(self.output, config=self.resolved(labeller))
         return summary
+
+    def supported(self, labeller: Labeller, scored: Sequence[Segment]) -> Labeller:
+        """The labeller with the support.
+
+        Raises:
+            DataError: one of its pictures is among those to score, under whichever name, or it tells nothing.
+            MissingFileError: a manifest or a picture is not there.
+        """
+        found = [segment for path in self.support or () for segment in read_manifest(path)]
+        chosen = few_shots(found, self.support_shots, self.support_seed)
+        digests = picture_digests({segment.image for segment in chosen})
+        shared, _ = learnt_pictures(digests, {segment.image for segment in scored})
+        if shared:
+            raise DataError(
+                f"{len(shared)} pictures of `support` are among those to score, {shared[0]} first; give segments of "
+                "other pictures, or score another split"
+            )
+        return labeller.with_segments(chosen, weight=self.support_weight)
 
     def _say_untrained(self, trained: Sequence[str], vocabulary: Vocabulary) -> None:
         """Says which names count as base here although the adapter was not trained on them."""

@@ -22,7 +22,8 @@ from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.naming import require_weights
 from opendas_plugin.runs.ablations import ABLATIONS, Variant
 from opendas_plugin.runs.adaptation import Adapt
-from opendas_plugin.runs.comparison_runs import Job, predictions_of, run_all, systems_of, with_crops
+from opendas_plugin.runs.comparison_rows import evidence_of, predictions_of, systems_of
+from opendas_plugin.runs.comparison_runs import Job, run_all, with_crops
 from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.negatives import GenerateNegatives, inputs_file
 from opendas_plugin.runs.record import RunRecord
@@ -218,10 +219,12 @@ class Compare(Run[dict[str, Table]]):
         about = f"{name}, {segments:,} segments, {backbone}, {seeds}"
         titles = [system.title for system in systems]
         reference = systems[titles.index(self.against) if self.against else -1]
+        evidence = evidence_of(jobs, domain)
         tables = {
-            "table1": comparison.base_and_novel_table(systems, about, quoted=self.ablate is None),
-            "table2": comparison.accuracy_table(systems, about),
-            "differences": comparison.difference_table(systems, reference, about),
+            "table1": comparison.base_and_novel_table(systems, about, self.ablate is None, evidence),
+            "table2": comparison.accuracy_table(systems, about, evidence),
+            "apart": comparison.apart_table(systems, about, evidence),
+            "differences": comparison.difference_table(systems, reference, about, evidence),
         }
         if self.hosts:
             tables["table3"] = comparison.host_table(host_summaries(self.hosts))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from opendas_plugin import methods
 from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.data.learnt_pictures import picture_digests
 from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.eval.comparison import System
 from opendas_plugin.eval.crop_choice import CropChoice, choose_crops
 from opendas_plugin.files import names_file, read_json, write_json
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
@@ -32,8 +31,11 @@ from opendas_plugin.runs.meters import Meter
 from opendas_plugin.runs.processes import Task, run_in_processes
 from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.sources import training_inputs
-from opendas_plugin.runs.training import BEFORE, Training, score_folders
+from opendas_plugin.runs.training import BEFORE, Training
 from opendas_plugin.stamps import Inputs, changes, digest, stamp
+from opendas_plugin.train import hold
+from opendas_plugin.train.config import HoldConfig
+from opendas_plugin.train.stage import active_towers
 from opendas_plugin.train.state import fingerprint, flat
 
 COST = "cost.json"
@@ -106,12 +108,13 @@ def with_crops(jobs: Sequence[Job], domain: Domain, path: Path) -> list[Job]:
     return [resolved(job) for job in jobs]
 
 
-def run_all(jobs: Sequence[Job], at_once: int = 1) -> None:
+def run_all(jobs: Sequence[Job], at_once: int = 1, done: Sequence[Job] = ()) -> None:
     """Trains what is not done yet, in the order of the jobs; a run that was interrupted is started again.
 
     Args:
         jobs: all runs.
         at_once: how many train at a time; they share the CPU's threads evenly.
+        done: finished runs of other rows, whose scores of plain CLIP hold for these, too.
 
     Raises:
         ConfigError: a folder holds a run of something else.
@@ -125,7 +128,7 @@ def run_all(jobs: Sequence[Job], at_once: int = 1) -> None:
         for number, job in waiting:
             logger.info("run %d of %d: %s, seed %d", number, len(jobs), job.title, job.run.config.seed)
             shutil.rmtree(job.folder, ignore_errors=True)
-            work = functools.partial(run_one, job, _known_before(job, jobs), threads)
+            work = functools.partial(run_one, job, _known_before(job, [*done, *jobs]), threads)
             yield Task(f"the run in {job.folder}", work)
 
     run_in_processes(tasks(), at_once, preload=__name__)
@@ -155,36 +158,6 @@ def run_one(job: Job, before: Path | None, threads: int) -> None:
         "peak_memory_mb": None if math.isnan(meter.peak) else meter.peak,
     }
     write_json(job.folder / COST, cost)
-
-
-def systems_of(jobs: Sequence[Job]) -> list[System]:
-    """One row for each title, after a row for each earlier stage of it alone."""
-    systems = []
-    for title in dict.fromkeys(job.title for job in jobs):
-        own = [job for job in jobs if job.title == title]
-        costs = [read_json(job.folder / COST) for job in own]
-        *earlier, last = score_folders(own[0].method).items()
-        for name, folder in earlier[1:]:  # the first is plain CLIP
-            parameters = costs[0]["parameters"][name]
-            systems.append(System(f"{title}, {name} stage alone", parameters, _scores(own, folder)))
-        scores: Mapping[int | None, Mapping[str, Any]] = _scores(own, last[1])
-        if last[0] == BEFORE:
-            scores = {None: next(iter(scores.values()))}
-        seconds = tuple(cost["seconds"] for cost in costs) if last[0] != BEFORE else ()
-        memory = tuple(cost["peak_memory_mb"] for cost in costs if cost["peak_memory_mb"] is not None)
-        memory = memory if last[0] != BEFORE else ()
-        systems.append(System(title, sum(costs[0]["parameters"].values()), scores, seconds, memory))
-    return systems
-
-
-def predictions_of(job: Job) -> list[str]:
-    """The names that a finished run gives the validation segments."""
-    lines = (job.folder / list(score_folders(job.method).values())[-1] / "predictions.jsonl").read_text("utf-8")
-    return [json.loads(line)["prediction"] for line in lines.splitlines()]
-
-
-def _scores(jobs: Sequence[Job], folder: str) -> dict[int | None, Mapping[str, Any]]:
-    return {job.run.config.seed: read_json(job.folder / folder / "summary.json") for job in jobs}
 
 
 def _is_done(job: Job) -> bool:
@@ -233,8 +206,12 @@ def _identity(job: Job) -> dict[str, Any]:
     if options["start"] is None:  # a setting that earlier comparisons do not have
         del options["start"]
     del options["config"]["auto_crops"]  # they are chosen by now
+    if job.run.config.hold == HoldConfig():  # likewise
+        del options["config"]["hold"]
     segments = [*domain.train, *domain.val]
-    return {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
+    held = hold.digest(domain.vocabulary, job.run.config.hold)
+    found = {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
+    return found | ({"names to hold": held[:12]} if held else {})
 
 
 def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:
@@ -242,15 +219,24 @@ def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:
 
     def same(other: Job) -> bool:
         fields = ("backbone", "pretrained", "backbone_seed", "crops")
-        return all(getattr(job.run.config, name) == getattr(other.run.config, name) for name in fields)
+        alike = all(getattr(job.run.config, name) == getattr(other.run.config, name) for name in fields)
+        return alike and job.run.data == other.run.data
 
     return next((other.folder / BEFORE for other in jobs if _is_finished(other) and same(other)), None)
 
 
-def _count(path: Path) -> dict[str, int]:
-    """How many values an adapter's file holds for each tower."""
+def learnt_by(job: Job, number: int) -> int:
+    """How many values a run has learnt by the end of its stage ``number``."""
+    stages = methods.get(job.method).stages[: number + 1]
+    counts = _count(job.folder / "adapter" / WEIGHTS_FILE, low_rank=any(stage.low_rank for stage in stages))
+    return sum(counts[tower] for tower in active_towers(stages, number))
+
+
+def _count(path: Path, *, low_rank: bool = True) -> dict[str, int]:
+    """How many values an adapter's file holds for each tower, with or without low-rank updates."""
     counts = {"visual": 0, "text": 0}
     with safe_open(path, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118 (it is no dict)
-            counts[name.partition("_")[0]] += file.get_tensor(name).numel()
+            if low_rank or not {"down", "up"} & {*name.split(".")}:
+                counts[name.partition("_")[0]] += file.get_tensor(name).numel()
     return counts

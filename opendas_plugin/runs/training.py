@@ -265,7 +265,7 @@ class Training:
                 "sources": sorted(sources),
                 "equal_to_novel_names": negatives.leaks(self.domain.vocabulary) if negatives else {},
             },
-            "used_evaluation_names": self.run.drop_novel,
+            "used_evaluation_names": self.run.drop_novel or bool(config.hold.weight and config.hold.novel),
             PICTURES: self.pictures,
             "metrics": {name: {key: found[key] for key in METRICS} for name, found in self.scores.items()},
         }

@@ -11,7 +11,7 @@ from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.naming import require_weights
 from opendas_plugin.runs.run import INLINE, Result, Run
 from opendas_plugin.runs.sources import mines_in_related_names
-from opendas_plugin.train.config import TrainConfig
+from opendas_plugin.train.config import HoldConfig, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,11 @@ class TrainingRun(Run[Result]):
             found = {"negatives": mining, "drop_novel": mining}
         if self.config.augmentation.kind != "none":
             found["crop_cache"] = "where crops are augmented"
+        learns = {tower for stage in methods.get(self.config.method).stages for tower in stage.learns}
+        if "text" not in learns:
+            found["hold"] = "on a method that learns nothing in the text tower"
+        elif self.config.hold != HoldConfig() and not self.config.hold.weight:
+            found["hold"] = "without `hold.weight`"
         if self.config.auto_crops:
             found["crops"] = "beside `auto_crops`, which chooses them"
         return found

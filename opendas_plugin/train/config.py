@@ -123,6 +123,28 @@ class RegulationConfig:
 
 
 @dataclass(frozen=True)
+class HoldConfig:
+    """DOR's hold on the text features of other names, where the text tower learns; the default is none."""
+
+    weight: float = 0.0
+    """Weight of one minus the cosine between their text features and the frozen ones."""
+    names: str = "imagenet"
+    """Which: imagenet (its 1,000 names), words (these and those of the scene datasets), or a file, a name a line;
+    training names and novel ones are left out."""
+    nearest: int | None = None
+    """Of these only as many as are nearest to a training name by the frozen text tower; None: all."""
+    batch: int = 64
+    """Names drawn at each step."""
+    novel: bool = False
+    """Hold the domain's novel names, too; the result has then used evaluation names, and says so."""
+
+    def __post_init__(self) -> None:
+        _check(self.weight >= 0, "hold.weight", "0 or more", self.weight)
+        _check(self.nearest is None or self.nearest >= 1, "hold.nearest", "1 or more", self.nearest)
+        _check(self.batch >= 1, "hold.batch", "1 or more", self.batch)
+
+
+@dataclass(frozen=True)
 class SegmentsConfig:
     """Which of the training segments are learnt from, and how exact their masks are."""
 
@@ -145,7 +167,7 @@ class TrainConfig:
 
     method: str = "opendas"
     """How the adapter is learnt: opendas, opendas_plus, zero_shot, cocoop, vpt, rpo, maple, wise_ft_text,
-    wise_ft_image, promptsrc, lora, ln_bias, opendas_joint, or a method of another package."""
+    wise_ft_image, promptsrc, lora, ln_bias, ln_bias_plus, dor, opendas_joint, or a method of another package."""
     backbone: str = "office-tiny"
     """open_clip's model name, an OpenAI-format file, or a tiny CLIP: office-tiny, office-tiny-v1, office-tiny-b or
     office-tiny-c."""
@@ -192,6 +214,8 @@ class TrainConfig:
     """The triplet loss of stage 2."""
     regulation: RegulationConfig = field(default_factory=RegulationConfig)
     """What PromptSRC adds to the cross-entropy."""
+    hold: HoldConfig = field(default_factory=HoldConfig)
+    """What keeps the text features of other names as they were."""
 
     def __post_init__(self) -> None:
         _check(self.seed >= 0, "seed", "0 or more", self.seed)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 from torch.nn.functional import normalize as unit
 
 Distance = Literal["euclidean", "squared", "cosine"]
@@ -45,6 +46,11 @@ def distance(a: Tensor, b: Tensor, kind: Distance = "euclidean", normalize: bool
     if kind == "squared":
         return (a - b).square().sum(-1)
     return torch.linalg.vector_norm(a - b + 1e-6, dim=-1)  # the offset keeps the gradient finite where a equals b
+
+
+def drift(features: Tensor, frozen: Tensor) -> Tensor:
+    """One minus the cosine between features (..., D) and the frozen ones: (...), 0 where they point alike."""
+    return 1 - cosine_similarity(features, frozen, dim=-1)
 
 
 def triplet(positive: Tensor, negative: Tensor, margin: float) -> Tensor:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, cross_entropy
+from torch.nn.functional import cross_entropy
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.mining import Candidates, select
 from opendas_plugin.train.config import TripletConfig
-from opendas_plugin.train.losses import class_logits, distance, triplet
-from opendas_plugin.train.regulation import Regulation
+from opendas_plugin.train.losses import class_logits, distance, drift, triplet
+from opendas_plugin.train.pulls import Encoded, Pull
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Objective(nn.Module):
         candidates: the names that may be negatives, for the triplet loss; None leaves it out.
         options: how it is computed.
         consistency: weight of one minus the cosine between the features of ``learns`` and those without prompts.
-        regulation: PromptSRC's pulls towards the frozen CLIP; None leaves them out.
+        pulls: what else is added to the loss.
         autocast: run the towers in bf16 autocast; what is learnt, the features and the losses stay fp32.
     """
 
@@ -62,7 +63,7 @@ class Objective(nn.Module):
         candidates: Candidates | None = None,
         options: TripletConfig | None = None,
         consistency: float = 0.0,
-        regulation: Regulation | None = None,
+        pulls: Sequence[Pull] = (),
         autocast: bool = False,
     ) -> None:
         super().__init__()
@@ -72,15 +73,15 @@ class Objective(nn.Module):
         self.candidates = candidates
         self.options = options or TripletConfig()
         self.consistency = consistency
-        self.regulation = regulation
+        self.pulls = pulls
         self.autocast = autocast
         self.tokens = clip.tokenize(list(texts))  # stays on the CPU, where texts are packed
         self.classes = len(candidates.rows) if candidates else len(texts)
         self.columns = ("loss", "cross_entropy", "accuracy", *(("triplet", "active") if candidates else ()))
-        self.columns += (*(("drift",) if consistency else ()), *(("regulation",) if regulation else ()))
+        self.columns += (*(("drift",) if consistency else ()), *(pull.name for pull in pulls))
         self.conditional = clip.is_conditional
         form = clip.config.prompts.form
-        if (self.conditional and candidates) or (form in ("conditional", "read_only") and (consistency or regulation)):
+        if (self.conditional and candidates) or (form in ("conditional", "read_only") and (consistency or pulls)):
             raise ConfigError(
                 f"{form} prompts have no features beside plain CLIP's; leave the losses that need them out"
             )
@@ -115,14 +116,14 @@ class Objective(nn.Module):
             loss = entropy + weight * losses.mean()
             numbers += [losses.mean(), (losses > 0).float().mean()]
         if self.consistency:
-            drift = self._drift(image, text[: self.classes], batch)
-            loss = loss + self.consistency * drift
-            numbers.append(drift)
-        if self.regulation:
-            frozen, scale = self._frozen_images(batch), self.clip.logit_scale.exp()
-            pull = self.regulation(image, text[: self.classes], logits, frozen, scale)
-            loss = loss + pull
-            numbers.append(pull)
+            moved = self._drift(image, text[: self.classes], batch)
+            loss = loss + self.consistency * moved
+            numbers.append(moved)
+        if self.pulls:
+            found = self._encoded(image, text[: self.classes], logits, batch)
+            added = [pull(found) for pull in self.pulls]
+            loss = loss + sum(added)
+            numbers += added
         share = len(batch.labels) / batch.total
         return loss * share, torch.stack([loss, *numbers]).detach() * share
 
@@ -135,8 +136,12 @@ class Objective(nn.Module):
 
     def encode_texts(self, rows: Tensor) -> Tensor:
         """Features (N, D) fp32 of the names at ``rows`` (N,) of the texts."""
+        return self.encode_tokens(self.tokens[rows])
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        """Features (N, D) fp32 of token ids (N, L)."""
         with self._tower("text"):
-            return self.clip.encode_text(self.tokens[rows]).float()
+            return self.clip.encode_text(tokens).float()
 
     def _logits(self, image: Tensor, text: Tensor) -> Tensor:
         """(B, C) of the classes; where each image has its own features of the texts, ``text`` is not read."""
@@ -145,17 +150,21 @@ class Objective(nn.Module):
         with self._tower("text"):
             return self.clip.logit_scale.exp() * self.clip.classifier(self.tokens)(image)
 
+    def _encoded(self, image: Tensor, text: Tensor, logits: Tensor, batch: Batch) -> Encoded:
+        frozen = functools.partial(self._frozen_images, batch)
+        return Encoded(image, text, logits, self.clip.logit_scale.exp(), frozen, self.encode_tokens)
+
     def _frozen_images(self, batch: Batch) -> Tensor:
         return self._frozen(self.encode_image, batch.images) if batch.frozen is None else batch.frozen
 
     def _drift(self, image: Tensor, text: Tensor, batch: Batch) -> Tensor:
         """One minus the cosine to the features without prompts, the mean over what is learnt."""
-        drift = image.new_zeros(())
+        moved = image.new_zeros(())
         if "visual" in self.learns:
-            drift = drift + (1 - cosine_similarity(image, self._frozen_images(batch))).mean()
+            moved = moved + drift(image, self._frozen_images(batch)).mean()
         if "text" in self.learns:
-            drift = drift + (1 - cosine_similarity(text, self.frozen_text)).mean()
-        return drift
+            moved = moved + drift(text, self.frozen_text).mean()
+        return moved
 
     @torch.no_grad()
     def _frozen(self, encode: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:

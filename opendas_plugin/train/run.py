@@ -45,6 +45,7 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
+from opendas_plugin.train import hold
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import TrainingData
@@ -165,6 +166,7 @@ def _identity(
         "backbone weights": clip.config.backbone_sha256[:12],
         "training data": fingerprint(data.crops.segments, data.vocabulary)[:12],
         "negatives": negatives.digest()[:12] if negatives else None,
+        "names to hold": hold.digest(data.vocabulary, config.hold),
         **(facts or {}),
     }
     return json.loads(json.dumps(identity))

@@ -17,14 +17,17 @@ from opendas_plugin.methods import Stage
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.tower import TowerName
+from opendas_plugin.model.weights import LowRankWeights
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.negatives.mining import Candidates, own_candidates, pool_candidates, training_candidates
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
+from opendas_plugin.train.hold import make_hold
 from opendas_plugin.train.inputs import CropInputs, FeatureInputs, Inputs, TrainingData
 from opendas_plugin.train.loggers import StepLog
 from opendas_plugin.train.loop import run_steps
 from opendas_plugin.train.objective import Objective
+from opendas_plugin.train.pulls import Pull
 from opendas_plugin.train.regulation import Regulation
 from opendas_plugin.vocabulary import Vocabulary
 
@@ -71,16 +74,13 @@ def train_stage(
     stages = methods.get(config.method).stages
     number = next(number for number, stage in enumerate(stages) if stage.name == name)
     stage = stages[number]
-    with _learning(clip, stage.learns) as parameters:
+    with _learning(clip, stage) as parameters:
         if not parameters:
             logger.info("stage %s has nothing to learn and is passed over", name)
             return
         candidates = find_candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
         names = candidates.names if candidates else data.vocabulary.base
         consistency = getattr(config, name).consistency
-        regulation = None
-        if config.regulation.pulls:
-            regulation = Regulation(config.regulation, ensemble_features(clip, data.vocabulary.base))
         objective = Objective(
             clip,
             data.vocabulary.texts(names),
@@ -89,14 +89,16 @@ def train_stage(
             candidates,
             config.triplet,
             consistency,
-            regulation,
+            find_pulls(clip, data.vocabulary, config, stage),
             autocast=_in_bf16(clip, config),
         )
         inputs: Inputs = CropInputs(data.crops, clip.logit_scale.device, config.augmentation, config.workers)
         if "visual" not in stage.learns and config.augmentation.kind == "none":
             inputs = FeatureInputs(segment_features(clip, data, config, world) if features is None else features)
         frozen = None
-        if (regulation or (consistency and "visual" in stage.learns)) and config.augmentation.kind == "none":
+        if (
+            config.regulation.pulls or (consistency and "visual" in stage.learns)
+        ) and config.augmentation.kind == "none":
             with clip.prompts_disabled():
                 frozen = segment_features(clip, data, config, world)
         run_steps(
@@ -139,18 +141,35 @@ def active_towers(stages: Sequence[Stage], number: int) -> tuple[TowerName, ...]
 
 
 @contextlib.contextmanager
-def _learning(clip: OpenDASCLIP, learns: Sequence[TowerName]) -> Iterator[list[nn.Parameter]]:
-    """Lets only what is learnt in the named towers learn, at its full share, and yields it."""
+def _learning(clip: OpenDASCLIP, stage: Stage) -> Iterator[list[nn.Parameter]]:
+    """Lets only what a stage learns learn, at its full share, and yields it."""
     towers: tuple[TowerName, ...] = ("visual", "text")
     for tower in towers:
         for module in clip.learnt_modules(tower):
-            module.requires_grad_(tower in learns)
+            module.requires_grad_(tower in stage.learns)
+            for part in module.modules():
+                if isinstance(part, LowRankWeights):
+                    part.requires_grad_(tower in stage.learns and stage.low_rank)
     try:
         with clip.unmixed():
             yield [parameter for parameter in clip.prompt_parameters() if parameter.requires_grad]
     finally:
         for parameter in clip.prompt_parameters():
             parameter.requires_grad_(True)
+
+
+def find_pulls(clip: OpenDASCLIP, vocabulary: Vocabulary, config: TrainConfig, stage: Stage) -> list[Pull]:
+    """What the recipe adds to a stage's loss.
+
+    Raises:
+        ConfigError, DataError, MissingFileError: the names to hold cannot be had.
+    """
+    pulls: list[Pull] = []
+    if config.regulation.pulls:
+        pulls.append(Regulation(config.regulation, ensemble_features(clip, vocabulary.base)))
+    if config.hold.weight and "text" in stage.learns:
+        pulls.append(make_hold(clip, vocabulary, config.hold))
+    return pulls
 
 
 def find_candidates(

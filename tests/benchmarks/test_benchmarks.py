@@ -59,6 +59,14 @@ def test_the_memory_of_the_instance_evaluation_is_measured(capsys):
     assert "resident-set peak" in capsys.readouterr().out
 
 
+def test_intervals_hold_the_truth_about_as_often_as_they_say(capsys):
+    import interval_coverage
+
+    interval_coverage.main(["--repeats", "60", "--draws", "20", "--designs", "0"])
+    for line in capsys.readouterr().out.splitlines()[1:]:
+        assert 85 < float(line.split("%")[0].split()[-1]) <= 100  # 95, and of 60 test sets' chance 3
+
+
 def test_many_segments_are_prepared_loaded_and_cropped(tmp_path, capsys):
     import segments
 

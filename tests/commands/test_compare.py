@@ -13,13 +13,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from opendas_plugin import methods
 from opendas_plugin.commands.compare import main
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.intervals import difference, interval
+from opendas_plugin.eval.pooling import FoldPredictions
 from opendas_plugin.files import read_json
 from opendas_plugin.runs import comparison_runs
 from opendas_plugin.runs.ablations import ABLATIONS
@@ -66,9 +70,70 @@ def test_every_row_is_there_with_every_seed(finished) -> None:
     mean = sum(float(line[4]) for line in runs[2:4]) / 2
     assert float(next(line for line in lines if line[0] == "vpt")[2]) == pytest.approx(mean, abs=1e-5)
     assert {path.name for path in out.iterdir()} >= {
-        "table1.md", "table1.tex", "table2.csv", "differences.md", "comparison.md", "scores.png", "predictions.png",
-        "run.json",
+        "table1.md", "table1.tex", "table2.csv", "apart.md", "differences.md", "comparison.md", "scores.png",
+        "predictions.png", "run.json",
     }  # fmt: skip
+
+
+def test_a_row_of_a_stage_says_what_is_learnt_by_then(domain, tmp_path) -> None:
+    recipe = tmp_path / "quick.yaml"
+    recipe.write_text(RECIPE)
+    flags = ["--data", str(domain), "--output", str(tmp_path / "out"), "--recipe", str(recipe), "--seeds", "1"]
+    assert main([*flags, "--device", "cpu", "--methods", "ln_bias_plus"]) == 0
+    lines = {
+        line[0]: int(line[1].replace(",", ""))
+        for line in rows(tmp_path / "out" / "table1.csv")[1:]
+        if "*" not in line[0]
+    }
+    assert list(lines) == [
+        "ln_bias_plus, joint stage alone", "ln_bias_plus, up to the visual stage", "ln_bias_plus",
+    ]  # fmt: skip
+    joint, visual, all_of_it = lines.values()
+    assert joint < visual == all_of_it == methods.parameter_count("ln_bias_plus", "office-tiny")
+    text_biases = 3 * 128 * (3 + 1 + 4 + 1)  # of 3 layers: query, key and value, out, and the two of the MLP
+    assert joint == methods.parameter_count("ln_bias", "office-tiny") - text_biases
+
+
+def test_figures_and_differences_have_intervals_over_the_validation_images(finished, domain) -> None:
+    out, _ = finished
+    blocks = load_domain(domain)
+    groups = np.unique([segment.group for segment in blocks.val], return_inverse=True)[1]
+    labels = [blocks.vocabulary.index[segment.label] for segment in blocks.val]
+    novel = np.array([name in blocks.vocabulary.novel for name in blocks.vocabulary.names])
+
+    def folds(row, folder, seeds=(0, 1)):
+        files = [out / "runs" / row / f"seed{seed}" / folder / "predictions.jsonl" for seed in seeds]
+        lines = [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+        said, own = (
+            [[blocks.vocabulary.index[line[key]] for line in run] for run in lines]
+            for key in ("prediction", "own_kind")
+        )
+        return [FoldPredictions(said, novel, own, [[line["base_score"] for line in run] for run in lines])]
+
+    for name, metric, title in (("table1", "n_f1", "N-F1"), ("apart", "openworld_auc", "OpenworldAUC")):
+        header, *lines = rows(out / f"{name}.csv")
+        place = header.index(title)
+        for row, expected in (("vpt", folds("vpt", "after")), ("zero_shot", folds("zero_shot", "before", (0,)))):
+            found = next(line for line in lines if line[0] == row)
+            cell = interval(metric, labels, groups, expected)
+            numbers = [float(found[place + k]) for k in (0, 2, 3)]
+            assert numbers == pytest.approx([cell.value, cell.low, cell.high], abs=1e-5)
+    header, *lines = rows(out / "differences.csv")
+    assert header[-1] == "against opendas" and lines[0][0] == "zero_shot"
+    cell = difference("w_f1", labels, groups, folds("vpt", "after"), folds("opendas", "after"))
+    found = next(line for line in lines if line[0] == "vpt")
+    place = header.index("W-F1")
+    assert [float(found[place + k]) for k in (0, 2, 3)] == pytest.approx([cell.value, cell.low, cell.high], abs=1e-5)
+    assert f"W-F1 {cell.sign}" in found[-1]
+
+
+def test_predictions_of_other_segments_are_refused(finished, tmp_path, capsys) -> None:
+    out, flags = finished
+    shutil.copytree(out, tmp_path / "out")
+    path = tmp_path / "out" / "runs" / "vpt" / "seed1" / "after" / "predictions.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    assert main([str(tmp_path / "out") if flag == str(out) else flag for flag in flags]) == 1
+    assert "predictions.jsonl is of other segments or names than the domain's" in capsys.readouterr().err
 
 
 def test_what_pipelines_score_joins_as_a_table(finished, tmp_path, capsys) -> None:

@@ -28,6 +28,7 @@ VALUES = {
     "depth_scale": ["1000"], "every": ["1"], "intrinsics": ["correct"], "names": ["a", "b"], "to": ["classifier"],
     "protocol": ["detectron2"], "source": ["offline"], "timeout": ["60"], "retries": ["4"], "prices": ["1", "2"],
     "domain": ["rooms"], "base_url": ["http://localhost"], "methods": ["vpt"], "hosts": [], "text": ["a door"],
+    "support_shots": ["5"], "support_seed": ["0"], "support_weight": ["0.2"],
     "model": ["gpt-4o"], "temperature": ["1"], "top_p": ["1"], "seed": ["0"], "max_tokens": ["9"],
 }  # fmt: skip
 """A good value of each flag, mostly its default: giving a default is giving the flag. Others take a path."""
@@ -49,17 +50,17 @@ CALLS = {
     "classification, zero-shot": (
         evaluate,
         words("classification --data d --output o"),
-        MODEL | {"adapter", "backbone", "pretrained", "split", "ensemble", "base_from"},
+        MODEL | {"adapter", "backbone", "pretrained", "split", "ensemble", "base_from", "support"},
     ),
     "classification, random weights": (
         evaluate,
         words("classification --data d --output o --backbone ViT-B-16 --pretrained random"),
-        MODEL | {"backbone_seed", "split", "ensemble", "base_from"},
+        MODEL | {"backbone_seed", "split", "ensemble", "base_from", "support"},
     ),
     "classification, adapter": (
         evaluate,
         words("classification --data d --output o --adapter a"),
-        MODEL | {"pretrained", "split", "calibrate", "base_from", "zero_shot"},
+        MODEL | {"pretrained", "split", "calibrate", "base_from", "zero_shot", "support"},
     ),
     "semantic, predictions": (
         evaluate,

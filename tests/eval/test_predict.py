@@ -52,6 +52,12 @@ def test_every_segment_gets_the_name_with_the_highest_cosine(clip, blocks, text_
         assert result.predictions[number] == np.argmax(cosines)
         best_novel = max(cosines[names.index(name)] for name in novel)
         assert result.novel_predictions[number] == cosines.index(best_novel)
+        best_base = max(cosines[names.index(name)] for name in blocks.vocabulary.base)
+        assert result.base_predictions[number] == cosines.index(best_base)
+        odds = np.exp(float(clip.logit_scale.exp()) * (np.array(cosines) - best_base))
+        assert result.base_scores[number] == pytest.approx(-np.log(odds.sum() - 1), abs=2e-3)
+        own = best_novel if segment.label in novel else best_base
+        assert result.own_kind(blocks.vocabulary)[number] == cosines.index(own)
 
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (7, 2), (1000, 1)])

@@ -7,13 +7,14 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import accuracy_score, f1_score
 
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval import plots
 from opendas_plugin.eval.predict import Predictions
+from opendas_plugin.eval.prediction_file import read_predictions
 from opendas_plugin.eval.report import (
     compare_reports,
     evaluate_classification,
@@ -33,9 +34,13 @@ def report(domain, tiny_backbone, tmp_path_factory):
     vocabulary, rng = blocks.vocabulary, np.random.default_rng(0)
     labels = np.array([vocabulary.index[segment.label] for segment in blocks.val])
     guesses = np.where(rng.random(len(labels)) < 0.5, labels, rng.integers(0, len(vocabulary.names), len(labels)))
-    novel = rng.choice([vocabulary.index[name] for name in vocabulary.novel], len(labels))
+    novel, base = (
+        rng.choice([vocabulary.index[name] for name in names], len(labels))
+        for names in (vocabulary.novel, vocabulary.base)
+    )
     folder = tmp_path_factory.mktemp("report")
-    summary = write_report(folder, blocks.val, Predictions(labels, guesses, novel), vocabulary, {"split": "val"})
+    predictions = Predictions(labels, guesses, novel, base, np.round(rng.normal(size=len(labels)), 1))
+    summary = write_report(folder, blocks.val, predictions, vocabulary, {"split": "val"})
     return folder, summary, vocabulary, blocks.val, novel
 
 
@@ -71,6 +76,55 @@ def test_novel_only_scores_come_from_their_own_matrix(report):
     assert confusion.sum() == len(pairs)
     expected = f1_score(truth, guesses, labels=list(vocabulary.novel), average="weighted", zero_division=0)
     assert summary["novel_only"]["w_f1"] == pytest.approx(100 * expected)
+
+
+def test_scores_of_each_kind_apart_are_found_in_predictions_jsonl(report):
+    folder, summary, vocabulary, _, _ = report
+    lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    base = [line for line in lines if line["label"] in vocabulary.base]
+    novel = [line for line in lines if line["label"] in vocabulary.novel]
+    for kind, own in (("base_only", base), ("novel_only", novel)):
+        labels, given = [line["label"] for line in own], [line["own_kind"] for line in own]
+        assert summary[kind]["acc"] == pytest.approx(100 * accuracy_score(labels, given))
+        assert summary[kind]["w_f1"] == pytest.approx(100 * f1_score(labels, given, average="weighted"))
+    won = [
+        (b["base_score"] > n["base_score"]) + (b["base_score"] == n["base_score"]) / 2
+        if b["own_kind"] == b["label"] and n["own_kind"] == n["label"]
+        else 0
+        for b in base
+        for n in novel
+    ]
+    assert summary["openworld_auc"] == pytest.approx(100 * np.mean(won))
+    f1 = f1_score(
+        [line["label"] for line in lines],
+        [line["prediction"] for line in lines],
+        labels=list(vocabulary.novel),
+        average="macro",
+        zero_division=0,
+    )
+    assert summary["macro_n_f1"] == pytest.approx(100 * f1)
+
+
+def test_predictions_are_read_as_they_were_written_and_those_of_earlier_versions_too(report, tmp_path):
+    lines = [json.loads(line) for line in (report[0] / "predictions.jsonl").read_text().splitlines()]
+    found = read_predictions(report[0] / "predictions.jsonl")
+    assert found.labels == tuple(line["label"] for line in lines)
+    assert found.own_kind == tuple(line["own_kind"] for line in lines)
+    assert found.base_scores == tuple(line["base_score"] for line in lines)
+    for line in lines:
+        del line["own_kind"], line["base_score"]
+    (tmp_path / "old.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    old = read_predictions(tmp_path / "old.jsonl")
+    assert (old.predictions, old.own_kind, old.base_scores) == (found.predictions, None, None)
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"label": "a"}', '"a"'])
+def test_files_that_hold_no_predictions_are_refused(content, tmp_path):
+    (tmp_path / "odd.jsonl").write_text(content + "\n")
+    with pytest.raises(DataError, match=r"odd\.jsonl: expected lines"):
+        read_predictions(tmp_path / "odd.jsonl")
+    with pytest.raises(MissingFileError, match="run the evaluation first"):
+        read_predictions(tmp_path / "none.jsonl")
 
 
 def test_per_class_csv_has_a_row_a_name(report):

@@ -24,8 +24,10 @@ def test_opendas_learns_what_the_paper_says_it_does() -> None:
         ("wise_ft_image", 303_966_208),
         ("lora", 294_912 + 110_592),
         ("promptsrc", 233_472),
+        ("dor", 233_472),
         ("opendas_joint", 233_472),
         ("ln_bias", 323_584 + 121_344),
+        ("ln_bias_plus", 484_864),
         ("opendas_plus", 323_584 + 24 * 5 * 1024 + 2 * 768 * (2 * 12 + 1)),
     ],
 )

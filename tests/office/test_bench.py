@@ -25,14 +25,14 @@ from opendas_plugin.runs import prepare
 from opendas_plugin.train.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
-FROZEN = bench.frozen()
+FROZEN = bench.V1.frozen
 
 
 def test_what_is_frozen_is_what_the_default_command_makes() -> None:
     assert {name: tuple(names) for name, names in FROZEN["names"].items()} == {
         "base": BASE, "tune": NOVEL_TUNE, "test": NOVEL_TEST,
     }  # fmt: skip
-    assert (FROZEN["seed"], FROZEN["rooms"], bench.pictures()) == (
+    assert (FROZEN["seed"], FROZEN["rooms"], bench.V1.pictures()) == (
         0, {"train": 44, "tune": 28, "test": 28}, Pictures(),
     )  # fmt: skip
     rooms = [f"office_{split}_{number:03d}" for split, count in FROZEN["rooms"].items() for number in range(count)]
@@ -46,13 +46,13 @@ def test_the_protocol_is_what_the_package_has() -> None:
     assert bench.checksum(related) == FROZEN["related_names"]
     clip = OpenDASCLIP.from_backbone(FROZEN["backbone"]["name"], prompts=PromptConfig(), device="cpu")
     assert clip.config.backbone_sha256 == FROZEN["backbone"]["sha256"]
-    page = (ROOT / "docs" / "office-bench.md").read_text("utf-8")
+    page = (ROOT / "docs" / "office-bench-v1.md").read_text("utf-8")
     assert bench.checksum(FROZEN["digests"]) in page
     assert all(f"{count:,}" in page for count in FROZEN["segments"].values())
 
 
 def test_the_rooms_are_still_drawn_as_they_are_frozen(tmp_path) -> None:
-    prepare("office", output=tmp_path / "part", train_rooms=1, val_rooms=1, pictures=bench.pictures(), workers=1)
+    prepare("office", output=tmp_path / "part", train_rooms=1, val_rooms=1, pictures=bench.V1.pictures(), workers=1)
     found = bench.digests(tmp_path / "part", load_domain(tmp_path / "part"))
     same = all(installed(name) == then for name, then in FROZEN["made_with"].items())
     for kind in ("labels", "masks", "pixels") if same else ("labels", "masks"):
@@ -68,7 +68,7 @@ def made(tmp_path_factory):
     pictures = asdict(replace(Pictures(), width=96, height=72, per_room=2, min_area=30))
     facts = {**FROZEN, "rooms": {"train": 1, "tune": 1, "test": 1}, "pictures": pictures, "digests": {}}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench, "frozen", lambda: facts)
+        patch.setattr(bench, "_frozen", lambda version: facts)
         assert main(["office-bench-v1", "--output", str(folder), "--workers", "1"]) == 1  # nothing is frozen yet
         for part in bench.PARTS:
             facts["digests"] |= bench.digests(folder / part, load_domain(folder / part))

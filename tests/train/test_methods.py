@@ -96,7 +96,7 @@ def test_promptsrc_adds_its_three_pulls(data, new_clip) -> None:
         vocabulary.texts(vocabulary.base),
         ("visual", "text"),
         ("visual", "text"),
-        regulation=Regulation(RegulationConfig(text=25, visual=10, logits=1), anchor),
+        pulls=[Regulation(RegulationConfig(text=25, visual=10, logits=1), anchor)],
     )
     crops = torch.stack([torch.from_numpy(data.crops.crop(i).copy()) for i in range(4)])
     loss, numbers = objective(Batch(crops, data.labels[:4], slice(0, 4), 4), 0.0)
@@ -213,3 +213,54 @@ def test_a_method_may_store_features_and_learn_nothing(data, tiny_backbone, tmp_
         labeller = Labeller(model, data.vocabulary.base, crops=data.crops.policy, workers=0)
         found = torch.cat([cosines.argmax(dim=1) for _, cosines in labeller.segments(segments)])
         assert torch.equal(found, data.labels) == right
+
+
+def test_low_rank_updates_wait_for_their_stage(data, negatives, tiny_backbone, tmp_path) -> None:
+    config = recipe(tmp_path, "ln_bias_plus", tiny_backbone, batch_size=4)
+    clip, ups = build(config), {}
+
+    def look(name: str, towers: tuple[str, ...]) -> None:
+        parts = clip.learnt_state().items()
+        ups[name] = sum(value.abs().sum().item() for key, value in parts if ".up." in key), towers
+
+    train(clip, data, config, tmp_path / "run", negatives=negatives, milestone=look)
+    assert ups["joint"] == (0.0, ("visual", "text"))
+    assert ups["visual"][0] > 0 and ups["text"][0] == ups["visual"][0]
+
+
+def test_the_first_stage_of_ln_bias_plus_is_ln_bias(data, negatives, tiny_backbone, tmp_path) -> None:
+    same = {"batch_size": 4, "hold": TrainConfig().hold}
+    plain = recipe(tmp_path, "ln_bias", tiny_backbone, **same)
+    weights = dataclasses.replace(methods.get("ln_bias_plus").weights, text="norm_bias")
+    plus = recipe(tmp_path, "ln_bias_plus", tiny_backbone, **same, weights=weights)
+    plus = dataclasses.replace(plus, optimiser=plain.optimiser, joint=plain.joint)
+    texts, found = data.vocabulary.texts(), {}
+
+    def look(clip: OpenDASCLIP, title: str):
+        def at(name: str, towers: tuple[str, ...]) -> None:
+            if name == "joint":
+                with torch.no_grad():
+                    found[title] = clip.encode_text(clip.tokenize(texts)), clip.encode_image(torch.ones(1, 3, 32, 32))
+
+        return at
+
+    for title, config in (("plain", plain), ("plus", plus)):
+        clip = build(config)
+        train(clip, data, config, tmp_path / title, negatives=negatives, milestone=look(clip, title))
+    torch.testing.assert_close(found["plus"], found["plain"])
+
+
+def test_an_adapter_carries_the_share_of_weights_that_training_states(data, tiny_backbone, tmp_path) -> None:
+    config = recipe(tmp_path, "ln_bias", tiny_backbone, batch_size=4)
+    config = dataclasses.replace(config, weights=dataclasses.replace(config.weights, mix=0.8))
+    clip = build(config)
+    train(clip, data, config, tmp_path / "run")
+    clip.save_pretrained(tmp_path / "adapter", method="ln_bias")
+    again = OpenDASCLIP.from_pretrained(tmp_path / "adapter")
+    with again.unmixed():
+        learnt = again.merged_weights()
+    frozen, shared = again.model.state_dict(), again.merged_weights()
+    moved = [key for key in learnt if not torch.equal(learnt[key], frozen[key])]
+    assert moved
+    for key in learnt:
+        torch.testing.assert_close(shared[key], 0.8 * learnt[key] + 0.2 * frozen[key])
