@@ -54,7 +54,7 @@ setup(
         "hydra_plugins.opendas_openmask3d",  # a namespace package: hydra looks for its plug-ins there
     ],
     package_dir={"hydra_plugins.opendas_openmask3d": "integrations/openmask3d/hydra_plugins/opendas_openmask3d"},
-    package_data={"opendas_plugin": ["py.typed", "recipes/*.yaml", "office/*.json", "model/tiny/*"]},
+    package_data={"opendas_plugin": ["py.typed", "recipes/*.yaml", "office/*.json", "office/*.yaml", "model/tiny/*"]},
     install_requires=[
         "torch>=2.6",
         "torchvision>=0.21",  # its releases pin the torch that they match

@@ -49,7 +49,7 @@ class OfficeBenchTables(Run[dict[str, Table]]):
     rows: tuple[str, ...] = ()
     """Which rows of the block; default: all."""
     backbone: str = "office-tiny"
-    """Which tower: office-tiny, office-tiny-b, or a file."""
+    """Which tower: office-tiny, office-tiny-v1, office-tiny-b, office-tiny-c, or a file."""
     seeds: int = 1
     """Training seeds on each fold."""
     choice_seeds: int = 2

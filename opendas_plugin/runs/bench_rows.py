@@ -109,7 +109,7 @@ class Place:
 def rows_of(block: Block) -> list[Row]:
     """The rows of a block, in the order of its file."""
     file = "bench_published.yaml" if block == "quick" else f"bench_{block}.yaml"
-    content = yaml.safe_load((files("opendas_plugin.recipes") / file).read_text("utf-8"))
+    content = yaml.safe_load((files("opendas_plugin.office") / file).read_text("utf-8"))
     rows = []
     for title, own in content["rows"].items():
         if block == "quick" and title not in QUICK:

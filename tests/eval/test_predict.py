@@ -106,7 +106,7 @@ def test_an_ensemble_is_the_mean_over_clips_own_templates(clip, blocks):
 
 
 def test_names_that_the_backbone_cannot_tell_apart_are_said(blocks, caplog):
-    clip = OpenDASCLIP.from_backbone("office-tiny")
+    clip = OpenDASCLIP.from_backbone("office-tiny-v1")
     segments = [dataclasses.replace(blocks.val[0], label="wall")]
     for names, others in ((("picture frame",), ""), (("door jamb", "picture frame"), r" \(and 2 more pairs\)")):
         caplog.clear()
