@@ -37,9 +37,9 @@ RANDOM = ("--pretrained", "random")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def few_threads():
+def one_thread():
     """Small tensors gain nothing from many threads, and the suite may share its machine."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -18,16 +18,16 @@ from opendas_plugin.files import read_json, require_writable, write_json
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 from opendas_plugin.office.bench import V2, checksum
 from opendas_plugin.office.bench_folds import CHOOSING, folds
-from opendas_plugin.runs.bench_rows import Block, Place, Row, Scored, file_name, rows_of
+from opendas_plugin.runs.bench_rows import Block, Place, Row, Scored, rows_of
 from opendas_plugin.runs.bench_tables import write_tables
-from opendas_plugin.runs.comparison_runs import Job, run_all
+from opendas_plugin.runs.comparison_runs import Job, folder_name, run_all
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 
 logger = logging.getLogger(__name__)
 
 CHOICE = "choice.json"
-FOLD_OF_CHOICE = ("choose-0",)
+FOLD_OF_CHOICE = "choose-0"
 PARTITIONS: Mapping[Block, tuple[str, ...]] = {"published": ("1", "2"), "tuned": ("1", "2"), "quick": ("1",)}
 
 
@@ -120,12 +120,12 @@ class OfficeBenchTables(Run[dict[str, Table]]):
 
     def choose(self, row: Row, place: Place) -> str:
         """The setting with the best harmonic mean of B-F1 and N-F1 on the fold to choose on, over its seeds."""
-        fold = [fold for fold in folds((CHOOSING,)) if fold.key in FOLD_OF_CHOICE]
+        fold = [fold for fold in folds((CHOOSING,)) if fold.key == FOLD_OF_CHOICE]
         jobs = {name: place.jobs(row, fold, self.choice_seeds, name) for name in row.settings or {}}
         run_all([job for own in jobs.values() for job in own], self.jobs, self.plain(row, place, (CHOOSING,)))
         tried = {name: _mean_scores(own) for name, own in jobs.items()}
         chosen = max(tried, key=lambda name: tried[name]["harmonic_f1"])
-        write_json(self.results / self.block / f"{file_name(row.title)}.{CHOICE}", {"chosen": chosen, "tried": tried})
+        write_json(self.results / self.block / f"{folder_name(row.title)}.{CHOICE}", {"chosen": chosen, "tried": tried})
         return chosen
 
 

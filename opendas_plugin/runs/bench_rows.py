@@ -27,9 +27,9 @@ from opendas_plugin.eval.prediction_file import read_predictions
 from opendas_plugin.files import read_json, write_json, write_text
 from opendas_plugin.office.bench_folds import OfficeFold, folds, scored_names
 from opendas_plugin.runs.adaptation import Adapt
-from opendas_plugin.runs.comparison_runs import COST, Job, learnt_by
+from opendas_plugin.runs.comparison_runs import COST, Job, folder_name, learnt_by
 from opendas_plugin.runs.training import BEFORE, score_folders
-from opendas_plugin.train.recipe import read_recipe
+from opendas_plugin.train.recipe import merge, read_recipe
 from opendas_plugin.version import __version__
 
 Block: TypeAlias = Literal["published", "tuned", "quick"]
@@ -58,7 +58,7 @@ class Row:
 
     def file(self, folder: Path) -> Path:
         """Where a block's folder keeps it."""
-        return folder / f"{file_name(self.title)}.json"
+        return folder / f"{folder_name(self.title)}.json"
 
     @property
     def learns(self) -> bool:
@@ -89,11 +89,11 @@ class Place:
         return [self._job(row, title, fold, seed, more) for fold in folds for seed in range(seeds if row.learns else 1)]
 
     def _job(self, row: Row, title: str, fold: OfficeFold, seed: int, more: Mapping[str, Any]) -> Job:
-        recipe = self.output / "recipes" / f"{file_name(title)}.yaml"
-        write_text(recipe, yaml.safe_dump({"base": None, **merged(row.fields, more)}, sort_keys=False))
+        recipe = self.output / "recipes" / f"{folder_name(title)}.yaml"
+        write_text(recipe, yaml.safe_dump({"base": None, **merge(row.fields, more)}, sort_keys=False))
         config = read_recipe(recipe, row.method, {"seed": seed, "backbone": self.backbone})
         data = self.data / "folds" / fold.key
-        folder = self.output / "runs" / file_name(title) / fold.key / f"seed{seed}"
+        folder = self.output / "runs" / folder_name(title) / fold.key / f"seed{seed}"
         run = Adapt(
             data,
             folder,
@@ -114,18 +114,9 @@ def rows_of(block: Block) -> list[Row]:
     for title, own in content["rows"].items():
         if block == "quick" and title not in QUICK:
             continue
-        fields = merged(content["common"], {name: value for name, value in own.items() if name not in NOT_FIELDS})
+        fields = merge(content["common"], {name: value for name, value in own.items() if name not in NOT_FIELDS})
         rows.append(Row(title, own["method"], fields, own.get("related"), own.get("settings")))
     return rows
-
-
-def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested fields, those of ``second`` before those of ``first``."""
-    both = dict(first)
-    for name, value in second.items():
-        inner = both.get(name)
-        both[name] = merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
-    return both
 
 
 @cache
@@ -136,11 +127,6 @@ def novel_of(key: str) -> frozenset[str]:
         KeyError: there is no such fold.
     """
     return {fold.key: frozenset(fold.novel) for fold in folds()}[key]
-
-
-def file_name(title: str) -> str:
-    """What the files and folders of a row are called."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in title)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ METRICS: Mapping[Metric, str] = {
 }
 COMPARED: tuple[Metric, ...] = ("w_f1", "b_f1", "n_f1")
 RIVALS = ("vpt", "cocoop", "rpo", "maple")
-ABOVE, BELOW, OPEN = "holds", "fails", "open"
+CLAIM = {">": "holds", "<": "fails", "open": "open"}
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,7 @@ def lines_of(folder: Path, block: Block) -> list[Line]:
         if path.exists():
             scored = Scored.load(path)
             *earlier, last = scored.found
-            if (
-                row.title == REFERENCE[block] or block == "tuned"
-            ):  # the visual stage is the same in all forms of a method
+            if block == "tuned" or row.title == REFERENCE[block]:  # published forms of OpenDAS share their visual stage
                 lines += [Line(f"{row.title}, {s.removeprefix('after_')} stage alone", scored, s) for s in earlier]
             lines.append(Line(row.title, scored, last))
     return lines
@@ -135,18 +133,17 @@ def differences_table(lines: Sequence[Line], reference: Line, judged: Judged) ->
 
 def claims_table(lines: Sequence[Line], reference: Line, judged: Judged) -> Table:
     """What the paper claims, and whether it holds here, fails or stays open."""
+    claims = {
+        **{title: f"OpenDAS above {title}" for title in RIVALS},
+        "opendas, cross-entropy alone": "the triplet loss above cross-entropy alone",
+        "zero_shot": "OpenDAS above plain CLIP",
+    }
     found = {line.title: line for line in lines}
-    rows: list[tuple[str, ...]] = []
-    for title in (title for title in RIVALS if title in found):
-        verdicts = (claim(compared(metric, reference, found[title], judged)) for metric in COMPARED)
-        rows.append((f"OpenDAS above {title}", *verdicts))
-    alone = found.get("opendas, cross-entropy alone")
-    if alone is not None:
-        verdicts = (claim(compared(metric, reference, alone, judged)) for metric in COMPARED)
-        rows.append(("the triplet loss above cross-entropy alone", *verdicts))
-    if "zero_shot" in found:
-        verdicts = (claim(compared(metric, reference, found["zero_shot"], judged)) for metric in COMPARED)
-        rows.append(("OpenDAS above plain CLIP", *verdicts))
+    rows = [
+        (words, *(claim(compared(metric, reference, found[title], judged)) for metric in COMPARED))
+        for title, words in claims.items()
+        if title in found
+    ]
     columns = ("claim of the paper", *(METRICS[metric] for metric in COMPARED))
     return Table("What the paper claims, here", columns, tuple(rows), ("open: the 95% interval has 0 in it.",))
 
@@ -160,7 +157,7 @@ def compared(metric: Metric, line: Line, other: Line, judged: Judged) -> Interva
 
 def claim(found: Interval | None) -> str:
     """What a difference says of a claim that it is above 0."""
-    return OPEN if found is None else {">": ABOVE, "<": BELOW, "open": OPEN}[found.sign]
+    return CLAIM["open" if found is None else found.sign]
 
 
 def _with_ends(found: Interval | None) -> str | None:

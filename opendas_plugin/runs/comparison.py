@@ -23,7 +23,7 @@ from opendas_plugin.model.naming import require_weights
 from opendas_plugin.runs.ablations import ABLATIONS, Variant
 from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.runs.comparison_rows import evidence_of, predictions_of, systems_of
-from opendas_plugin.runs.comparison_runs import Job, run_all, with_crops
+from opendas_plugin.runs.comparison_runs import Job, folder_name, run_all, with_crops
 from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.negatives import GenerateNegatives, inputs_file
 from opendas_plugin.runs.record import RunRecord
@@ -270,11 +270,6 @@ def require_same_names(negatives: Path, generate: GenerateNegatives) -> None:
         logger.warning("%s is taken as it is; it does not say which names it was made for", negatives)
     elif difference := generate.inputs().difference(read_json(inputs_file(negatives))):
         raise ConfigError(f"{negatives} was made from something else: {difference}; remove it, to have it made again")
-
-
-def folder_name(title: str) -> str:
-    """The folder of a row's runs."""
-    return "".join(c if c.isalnum() or c in "-_@." else "_" for c in title)
 
 
 def host_summaries(rows: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

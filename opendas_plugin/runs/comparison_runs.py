@@ -160,6 +160,11 @@ def run_one(job: Job, before: Path | None, threads: int) -> None:
     write_json(job.folder / COST, cost)
 
 
+def folder_name(title: str) -> str:
+    """The folder of a row's runs."""
+    return "".join(c if c.isalnum() or c in "-_@." else "_" for c in title)
+
+
 def _is_done(job: Job) -> bool:
     """Whether the run is there, and is this one.
 

@@ -71,7 +71,7 @@ def read_recipe(
     common = {name: value for name, value in values.items() if name not in methods.names()}
     layers = methods.get(method).recipe, common, values.get(method) or {}, {"method": method}, changes or {}
     try:
-        return build(TrainConfig, _with_auto_crops(functools.reduce(_merge, layers)), str(path))
+        return build(TrainConfig, _with_auto_crops(functools.reduce(merge, layers)), str(path))
     except ConfigError:
         build(TrainConfig, _with_auto_crops(changes or {}), "settings")  # a fault of the caller's is not the file's
         raise
@@ -104,7 +104,7 @@ def _over_base(path: Path, values: dict[str, Any], seen: tuple[Path, ...]) -> di
     under, held = _read(base, path.parent)
     if under.resolve() in seen:
         raise ConfigError(f"{path}: its base {base} starts from this recipe; let one of them start from another")
-    return _merge(_over_base(under, held, (*seen, under.resolve())), own)
+    return merge(_over_base(under, held, (*seen, under.resolve())), own)
 
 
 @functools.cache
@@ -152,11 +152,11 @@ def build(kind: type[T], values: Any, source: str, prefix: str = "") -> T:
         raise ConfigError(f"{source}: {error}") from error
 
 
-def _merge(below: Any, above: Any) -> Any:
+def merge(below: Any, above: Any) -> Any:
     """Nested mappings laid over each other; anything else takes the place of what is below."""
     if not isinstance(below, Mapping) or not isinstance(above, Mapping):
         return above
-    return {**below, **{name: _merge(below.get(name), value) for name, value in above.items()}}
+    return {**below, **{name: merge(below.get(name), value) for name, value in above.items()}}
 
 
 def _value(value: Any, hint: Any, where: str) -> Any:

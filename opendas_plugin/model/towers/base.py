@@ -10,7 +10,7 @@ from torch import nn
 from opendas_plugin.model.passes import through_layers
 from opendas_plugin.model.tower import Matrices, TowerName
 from opendas_plugin.model.towers import layers
-from opendas_plugin.model.towers.parts import OpenCLIP, feature_width, tower_weights
+from opendas_plugin.model.towers.parts import OpenCLIP, feature_width, token_embedding, tower_weights
 
 
 class ModelTower:
@@ -41,6 +41,22 @@ class ModelTower:
 
     def matrices(self, which: Matrices) -> dict[str, int]:
         return layers.matrices(self.weights(), which)
+
+
+class ModelText(ModelTower):
+    """A text tower of an open_clip model."""
+
+    @property
+    def room(self) -> int:
+        return self._model.context_length
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        return token_embedding(self._model)
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self.token_embedding.num_embeddings
 
 
 class PlainTower(ModelTower):

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from opendas_plugin.errors import DataError
-from opendas_plugin.model.towers.base import ModelTower
-from opendas_plugin.model.towers.parts import OpenCLIP, image_shape, text_module, token_embedding
+from opendas_plugin.model.towers.base import ModelText, ModelTower
+from opendas_plugin.model.towers.parts import OpenCLIP, image_shape, text_module
 
 
 class OwnForward(ModelTower):
@@ -49,26 +49,14 @@ class OwnVisual(OwnForward):
         return self._model.encode_image(inputs.to(self.dtype), normalize=False)
 
 
-class OwnText(OwnForward):
+class OwnText(OwnForward, ModelText):
     """The text tower of any model. Padding is read as the model reads it, which may change the feature."""
 
     name = "text"
 
     @property
-    def room(self) -> int:
-        return self._model.context_length
-
-    @property
-    def vocabulary_size(self) -> int:
-        return self.token_embedding.num_embeddings
-
-    @property
     def transformer(self) -> nn.Module:
         return text_module(self._model).transformer
-
-    @property
-    def token_embedding(self) -> nn.Embedding:
-        return token_embedding(self._model)
 
     @property
     def projection(self) -> torch.Tensor | None:

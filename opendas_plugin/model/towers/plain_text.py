@@ -11,12 +11,12 @@ from torch import nn
 
 from opendas_plugin.model.packing import PackedTexts, pack
 from opendas_plugin.model.tower import KeysAndValues
-from opendas_plugin.model.towers.base import PlainTower
+from opendas_plugin.model.towers.base import ModelText, PlainTower
 from opendas_plugin.model.towers.blocks import attend, finish, project, read_out
 from opendas_plugin.model.towers.parts import OpenCLIP, end_token, pool_type, text_blocks, text_module
 
 
-class PlainText(PlainTower):
+class PlainText(PlainTower, ModelText):
     """A causal transformer whose feature is read at the end of the text.
 
     ``x`` is (T, width), packed; behind the last layer (N, width). Learnt tokens take positions 1 to n.
@@ -38,20 +38,8 @@ class PlainText(PlainTower):
         return self._text.transformer.get_cast_dtype()
 
     @property
-    def room(self) -> int:
-        return self._model.context_length
-
-    @property
-    def vocabulary_size(self) -> int:
-        return self.token_embedding.num_embeddings
-
-    @property
     def transformer(self) -> nn.Module:
         return self._text.transformer
-
-    @property
-    def token_embedding(self) -> nn.Embedding:
-        return self._text.token_embedding
 
     @property
     def projection(self) -> torch.Tensor | None:
