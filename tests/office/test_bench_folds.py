@@ -141,6 +141,26 @@ def test_a_row_is_scored_once_and_its_file_holds_what_its_runs_said(small, tmp_p
     assert "was scored on the test rooms with another tower (other" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_a_tuned_row_takes_the_setting_that_is_best_on_the_fold_to_choose_on(small, tmp_path) -> None:
+    command = ["--data", str(small), "--output", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    assert bench_main([*command, "--block", "tuned", "--rows", "ln_bias", "--jobs", "2"]) == 0
+    row = next(row for row in rows_of("tuned") if row.title == "ln_bias")
+    means = {}
+    for setting in row.settings or {}:
+        folder = tmp_path / "runs" / "runs" / f"ln_bias__{setting}" / "choose-0"
+        found = [json.loads((folder / f"seed{seed}" / "after" / "summary.json").read_text("utf-8")) for seed in (0, 1)]
+        base, novel = (np.mean([summary[metric] for summary in found]) for metric in ("b_f1", "n_f1"))
+        means[setting] = 2 * base * novel / (base + novel) if base and novel else 0.0
+    scored = json.loads((tmp_path / "results" / "tuned" / "ln_bias.json").read_text("utf-8"))
+    assert means[scored["setting"]] == pytest.approx(max(means.values())) and scored["tried"] == 6
+    judged = {path.parent.name for path in (tmp_path / "runs" / "runs").glob("*/[12]-*/seed0")}
+    assert judged == {"1-0", "1-1", "1-2", "2-0", "2-1", "2-2"}
+    assert {path.parents[1].name for path in (tmp_path / "runs" / "runs").glob("*/[12]-*/seed0")} == {
+        f"ln_bias__{scored['setting']}"
+    }  # only the chosen setting is scored on the test rooms
+
+
 def test_every_row_to_be_tuned_has_six_settings() -> None:
     assert {len(row.settings or ()) for row in rows_of("tuned") if row.learns} == {6}
     assert all(row.settings is None for row in rows_of("published"))
