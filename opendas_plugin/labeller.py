@@ -33,6 +33,7 @@ from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.images import convert_image, read_image
 from opendas_plugin.data.loader import CropLoader, SegmentCrops
 from opendas_plugin.data.mask_inputs import read_boxes, read_masks
+from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
@@ -92,6 +93,7 @@ class Labeller:
         ensemble: bool = False,
         calibrated: bool = False,
         autocast: bool | None = None,
+        crop_cache: Path | None = None,
         device: str | torch.device = "auto",
     ) -> None:
         """Encodes the names.
@@ -108,6 +110,7 @@ class Labeller:
             ensemble: take the mean over the 80 templates that CLIP was published with; for plain CLIP.
             calibrated: take the adapter's calibration from the cosines of the names that it was trained with.
             autocast: run the visual tower in bf16 autocast; None: on CUDA. Texts and cosines are float32.
+            crop_cache: folder that keeps the crops of labelled segments (:meth:`segments`) from one run to the next.
             device: where to load a CLIP that is given by its name.
 
         Raises:
@@ -122,6 +125,7 @@ class Labeller:
             raise ConfigError(f"expected an OpenDASCLIP, an adapter or a backbone's name, got {type(clip).__name__}")
         self.clip = clip if isinstance(clip, OpenDASCLIP) else load_clip(clip, pick_device(device))
         self.batch_size, self.workers, self.autocast = batch_size, workers, autocast
+        self.crop_cache = crop_cache
         self.crops = self._choose_crops(crops)
         self._template = template
         self.text = TextClassifier(self.clip, names, template, ensemble=ensemble, calibrated=calibrated)
@@ -257,7 +261,8 @@ class Labeller:
         Yields:
             which segments a batch has, (B,), and their cosines (B, N), float32 on the CPU. Labels are not looked at.
         """
-        for index, pixels in self.pixels(SegmentCrops(segments, self.crops, pixels=self.clip.pixels), "classify"):
+        kept = self.crop_cache and PackedCrops(self.crop_cache, segments, self.crops, self.clip.pixels)
+        for index, pixels in self.pixels(SegmentCrops(segments, self.crops, kept, self.clip.pixels), "classify"):
             yield index, self.text.cosines(self._encode(pixels))
 
     def pixels(self, crops: SegmentCrops, progress: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:

@@ -44,6 +44,7 @@ def evaluate_classification(
     *,
     split: str = "val",
     about: Mapping[str, Any] | None = None,
+    figure: bool = True,
 ) -> dict[str, Any]:
     """Classifies labelled segments, scores the predictions and writes the report into ``output``.
 
@@ -54,6 +55,7 @@ def evaluate_classification(
         output: folder of the report; files of the same names in it are replaced.
         split: the segments' name in the summary.
         about: further facts for the summary, such as the adapter.
+        figure: draw the confusion matrix, where matplotlib is installed; of many names it takes seconds.
 
     Returns:
         What ``summary.json`` holds.
@@ -64,9 +66,8 @@ def evaluate_classification(
     """
     predictions = predict(labeller, segments, vocabulary)
     learnt = check_learnt(labeller.clip.config.training, {segment.image for segment in segments})
-    return write_report(
-        output, segments, predictions, vocabulary, {"split": split, **labeller.facts(), **learnt, **(about or {})}
-    )
+    facts = {"split": split, **labeller.facts(), **learnt, **(about or {})}
+    return write_report(output, segments, predictions, vocabulary, facts, figure=figure)
 
 
 def write_report(
@@ -75,6 +76,8 @@ def write_report(
     predictions: Predictions,
     vocabulary: Vocabulary,
     about: Mapping[str, Any],
+    *,
+    figure: bool = True,
 ) -> dict[str, Any]:
     """Scores predictions and writes the report's files, each whole or not at all, ``summary.json`` last.
 
@@ -95,7 +98,7 @@ def write_report(
         summary["novel_only"]["confusion_matrix"] = "confusion_novel.csv"
     _write_per_class(output / "per_class.csv", joint, vocabulary)
     write_predictions(output / "predictions.jsonl", segments, predictions, vocabulary)
-    if plots.available():
+    if figure and plots.available():
         with atomic_file(output / "confusion.png") as path:
             plots.confusion_figure(path, joint, vocabulary.names)
     write_json(output / "summary.json", summary)

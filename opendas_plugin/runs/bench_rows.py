@@ -99,7 +99,7 @@ class Place:
             folder,
             recipe=str(recipe),
             negatives=None if row.related is None else data / RELATED[row.related],
-            crop_cache=None if config.augmentation.kind != "none" or not row.learns else self.output / "crops",
+            crop_cache=self.output / "crops",
             device=self.device,
             config=config,
         )

@@ -88,7 +88,7 @@ class Compare(Run[dict[str, Table]]):
     pictures: int = 4
     """Validation images in the figure of masks coloured by each row's names."""
     crop_cache: Path | None = None
-    """Folder that keeps crops for all runs, 3 bytes a pixel of each; unused where crops are augmented."""
+    """Folder that keeps crops for all runs, 3 bytes a pixel of each."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     jobs: int = 1
@@ -104,9 +104,6 @@ class Compare(Run[dict[str, Table]]):
         if self.ablate is not None and self.ablate not in ABLATIONS:
             raise ConfigError(f"there is no ablation {self.ablate!r}; choose one of {', '.join(ABLATIONS)}")
         self.seed_jobs(Variant(""), self.common_recipe)  # a backbone without weights is said now, too
-        augmented = self.ablate is None and all(job.run.config.augmentation.kind != "none" for job in self.plan())
-        if augmented and self.crop_cache is not None:
-            raise ConfigError("`crop_cache` has no effect where all crops are augmented; leave it out")
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""

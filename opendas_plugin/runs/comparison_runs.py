@@ -148,7 +148,7 @@ def run_one(job: Job, before: Path | None, threads: int) -> None:
     device, domain = pick_device(job.run.device), load_domain(job.run.data, job.run.images_root)
     inputs = job_inputs(job).record()
     meter = Meter(device)
-    Training(job.run, domain, job.folder, device, before=before, watch=meter)()
+    Training(job.run, domain, job.folder, device, before=before, watch=meter, figures=False)()
     record.write(job.folder)
     cost = {
         "identity": _identity(job),

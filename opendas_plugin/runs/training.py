@@ -63,6 +63,7 @@ class Training:
         world: the processes that share the work.
         before: the report of the same backbone on the same segments, where there is one, to copy.
         watch: paused while scores are made.
+        figures: draw figures of the scores, which many runs of a comparison would spend a fifth of their time on.
 
     Raises:
         OpenDASError: the data, the recipe or the backbone cannot be used.
@@ -78,9 +79,11 @@ class Training:
         world: World | None = None,
         before: Path | None = None,
         watch: Stopwatch | None = None,
+        figures: bool = True,
     ) -> None:
         self.run, self.output, self.config = run, output, run.config
         self.world, self.before, self.watch = world or World(), before, watch
+        self.figures = figures
         self.scores: dict[str, dict[str, Any]] = {}
         self.segments = learning_segments(domain, run.config, run.proposals, run.proposal_images)
         self.domain = dataclasses.replace(domain, vocabulary=mark_unseen(domain.vocabulary, self.segments))
@@ -101,7 +104,7 @@ class Training:
         self.world.broadcast(self._check_inputs)
         crops = self.crops  # chosen now, in all processes
         packed = None
-        if self.run.crop_cache is not None:
+        if self.run.crop_cache is not None and self.config.augmentation.kind == "none":
             packed = PackedCrops(self.run.crop_cache, self.segments, crops, self.clip.pixels)
         train(
             self.clip,
@@ -123,7 +126,8 @@ class Training:
                 base_names=self.domain.vocabulary.base,
                 training=self._summary(),
             )
-            compare_reports(self.output / "f1_per_class.png", {name: self.output / name for name in self.scores})
+            if self.figures:
+                compare_reports(self.output / "f1_per_class.png", {name: self.output / name for name in self.scores})
         return self.scores
 
     @cached_property
@@ -194,9 +198,12 @@ class Training:
             template, crops = vocabulary.template, self.crops
             if name == START and self.run.start is not None:  # as it was trained
                 template, crops = ways_of(self.run.start, crops)
-            labeller = Labeller(self.clip, vocabulary, template=template, crops=crops, workers=self.config.workers)
+            ways = {"template": template, "crops": crops, "workers": self.config.workers}
+            labeller = Labeller(self.clip, vocabulary, **ways, crop_cache=self.run.crop_cache)
             about = {"prompts": list(towers)}
-            self.scores[name] = evaluate_classification(labeller, self.domain.val, vocabulary, folder, about=about)
+            self.scores[name] = evaluate_classification(
+                labeller, self.domain.val, vocabulary, folder, about=about, figure=self.figures
+            )
 
     def _check_inputs(self) -> None:
         """Looks whether the pictures and the adapter to start from are those that the run in the folder began with.

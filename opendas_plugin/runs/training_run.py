@@ -42,8 +42,8 @@ class TrainingRun(Run[Result]):
     """Learn how much base names are preferred by training this many times without some of them; 0: do not. The constant
     is stored in the adapter and used where an evaluation asks for it (calibrate)."""
     crop_cache: Path | None = None
-    """Folder that keeps crops, ready for the model, so that later epochs and runs decode no picture; not for crops that
-    are augmented. 3 bytes a pixel of each crop."""
+    """Folder that keeps crops, ready for the model, so that later epochs, scores and runs decode no picture; what is
+    augmented is made anew. 3 bytes a pixel of each crop."""
     drop_novel: bool = False
     """Leave out related names that equal novel names; the result has then used evaluation names, and says so."""
     resume: bool = False
@@ -80,8 +80,6 @@ class TrainingRun(Run[Result]):
         if not mines_in_related_names(self.config):
             mining = "for a method without a triplet loss that mines in related names (`triplet.mining` hardest does)"
             found = {"negatives": mining, "drop_novel": mining}
-        if self.config.augmentation.kind != "none":
-            found["crop_cache"] = "where crops are augmented"
         learns = {tower for stage in methods.get(self.config.method).stages for tower in stage.learns}
         if "text" not in learns:
             found["hold"] = "on a method that learns nothing in the text tower"

@@ -120,7 +120,7 @@ CALLS = {
     "train, augmented": (
         read_run,
         words("--data d --recipe paper"),
-        {"output_dir", "start", "calibration_folds", "resume", "negatives", "drop_novel"},
+        {"output_dir", "start", "calibration_folds", "crop_cache", "resume", "negatives", "drop_novel"},
     ),
     "compare, methods": (
         command(Compare),
