@@ -261,7 +261,9 @@ class Labeller:
         Yields:
             which segments a batch has, (B,), and their cosines (B, N), float32 on the CPU. Labels are not looked at.
         """
-        kept = self.crop_cache and PackedCrops(self.crop_cache, segments, self.crops, self.clip.pixels)
+        kept = None
+        if self.crop_cache is not None:
+            kept = PackedCrops(self.crop_cache, segments, self.crops, self.clip.pixels)
         for index, pixels in self.pixels(SegmentCrops(segments, self.crops, kept, self.clip.pixels), "classify"):
             yield index, self.text.cosines(self._encode(pixels))
 

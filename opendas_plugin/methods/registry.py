@@ -31,6 +31,7 @@ BUILT_IN = (
     "wise_ft_text",
     "wise_ft_image",
     "promptsrc",
+    "mmlop",
     "lora",
     "ln_bias",
     "ln_bias_plus",

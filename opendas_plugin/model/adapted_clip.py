@@ -23,6 +23,7 @@ from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfig, WeightConfig
 from opendas_plugin.model.encoder import Encoder
+from opendas_plugin.model.factored import FactoredPrompts, new_factored_prompts
 from opendas_plugin.model.hashes import contents, known_sha256
 from opendas_plugin.model.interfaces import VisualView
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
@@ -73,11 +74,10 @@ class OpenDASCLIP(Shares):
         has_adapter = prompts is not None or weights is not None
         prompts, weights = prompts or PromptConfig(visual_tokens=0, text_tokens=0), weights or WeightConfig()
         generator = torch.Generator().manual_seed(seed)
-        self.visual_prompts: Prompts | CoupledPrompts
+        self.visual_prompts: Prompts | CoupledPrompts | FactoredPrompts
         self.text_prompts: TextPrompts
-        self.visual_prompts, self.text_prompts = new_prompts(
-            self.towers, prompts, self.tokenize, generator, backbone.name
-        )
+        make = new_factored_prompts if prompts.form == "factored" else new_prompts
+        self.visual_prompts, self.text_prompts = make(self.towers, prompts, self.tokenize, generator, backbone.name)
         self.visual_weights = new_weights(self.towers.visual, weights.visual, weights, generator)
         self.text_weights = new_weights(self.towers.text, weights.text, weights, generator)
         self._weight_mix = weights.mix
@@ -290,7 +290,7 @@ class OpenDASCLIP(Shares):
         What was learnt is compared by its contents, the frozen model by torch's count of changes.
         """
         found, tower = self.at_work(), self.towers.text
-        learnt = contents(p for module in self.learnt_modules("text") for p in module.parameters())
+        learnt = contents(p for module in self.learnt_modules("text") for p in module.state_dict().values())
         frozen = tuple((p.data_ptr(), p._version) for p in tower.weights().values())
         return found.text, found.interpolation.text, found.weight_mix, learnt, tower.device, tower.dtype, frozen
 

@@ -92,6 +92,9 @@ def check_sizes(folder: Path, config: AdapterConfig) -> None:
 def _counts(config: AdapterConfig) -> Iterator[tuple[str, int, int]]:
     """What tensors begin with, and which of their axes has how many places."""
     prompts, weights = config.prompts, config.weights
+    if prompts.form == "factored":
+        yield "text_prompts.column", 0, prompts.text_tokens
+        return
     if prompts.visual_tokens and prompts.form != "coupled":
         yield "visual_prompts.tokens", 1, prompts.visual_tokens
     if prompts.text_tokens:

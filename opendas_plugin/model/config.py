@@ -17,7 +17,7 @@ from opendas_plugin.model.bounds import (
     shortened,
 )
 
-PromptForm = Literal["independent", "coupled", "read_only", "conditional"]
+PromptForm = Literal["independent", "coupled", "read_only", "conditional", "factored"]
 WeightKind = Literal[
     "frozen",
     "all",
@@ -60,7 +60,8 @@ class PromptConfig:
     form: PromptForm = "independent"
     """independent: tokens of their own in each tower; coupled: the visual ones are linear in the text ones (MaPLe);
     read_only: pairs that read the frozen tokens and are read by none (RPO); conditional: the text ones of the first
-    layer, moved by the image (CoCoOp)."""
+    layer, moved by the image (CoCoOp); factored: of rank 1, with one column in common to both towers (MMLoP), in the
+    first 9 layers if not in fewer."""
 
     def __post_init__(self) -> None:
         for name in ("visual_tokens", "text_tokens"):
@@ -79,7 +80,7 @@ class PromptConfig:
         if not self.init_std > 0:
             raise ConfigError(f"expected init_std to be above 0, got {self.init_std}")
         counts = self.visual_tokens, self.text_tokens
-        if self.form in ("coupled", "read_only") and (counts[0] != counts[1] or not all(counts)):
+        if self.form in ("coupled", "read_only", "factored") and (counts[0] != counts[1] or not all(counts)):
             raise ConfigError(f"{self.form} prompts are pairs: expected as many visual as text tokens, got {counts}")
         if self.form == "conditional" and (self.visual_tokens or self.text_depth != 1):
             raise ConfigError("conditional prompts are text tokens of the first layer: visual_tokens 0, text_depth 1")

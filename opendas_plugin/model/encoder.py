@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import normalize as unit
 
 from opendas_plugin.model.adapter_config import AdapterConfig
+from opendas_plugin.model.factored import FactoredPrompts
 from opendas_plugin.model.passes import encode, readable, readouts, with_weights
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
 from opendas_plugin.model.tower import KeysAndValues, LayeredText, ReadableTower, Towers
@@ -19,7 +20,7 @@ class Adapted(Protocol):
     """What is asked of an adapted CLIP: the frozen towers, and what was learnt beside them."""
 
     towers: Towers
-    visual_prompts: Prompts | CoupledPrompts
+    visual_prompts: Prompts | CoupledPrompts | FactoredPrompts
     text_prompts: TextPrompts
     visual_weights: LearntWeights
     text_weights: LearntWeights
@@ -69,7 +70,7 @@ class Encoder:
             inputs, layers = self._readable(clip, ids)
             return _end_to_end(readouts(cast("ReadableTower[Any]", tower), inputs, layers, tokens[0]))
         inputs = _inputs(clip, ids, placed=tokens is not None)
-        return encode(with_weights(tower, weights), inputs, tokens)
+        return clip.text_prompts.corrected(encode(with_weights(tower, weights), inputs, tokens))
 
     def cosines(self, clip: Adapted, ids: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Returns cosines (B, N) of image features (B, D) with texts that each image has its own tokens for."""

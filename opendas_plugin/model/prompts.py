@@ -114,6 +114,10 @@ class TextPrompts(Prompts):
         source = torch.where(places > n, places - n + skipped[:, None], 0)
         return tokens.gather(1, source.clamp(max=tokens.shape[1] - 1)), new_ends
 
+    def corrected(self, features: torch.Tensor) -> torch.Tensor:
+        """Returns text features (N, D) that the tower made with the tokens, as they are."""
+        return features
+
 
 class ConditionalPrompts(TextPrompts):
     """Text tokens of the first layer that a small network moves by the image (CoCoOp, Zhou et al., CVPR 2022)."""
@@ -156,7 +160,7 @@ def new_prompts(
         return new_read_only_prompts(towers, config, tokenize, generator)
     if config.form == "coupled":
         layered = cast(LayeredVisual, towers.visual)
-        depth = _depth("visual_depth", config.visual_depth, layered.depth)
+        depth = depth_of("visual_depth", config.visual_depth, layered.depth)
         text = new_text_prompts(towers.text, config, tokenize, generator, depth)
         return CoupledPrompts(text, layered.width, generator), text
     visual = new_visual_prompts(towers.visual, config, generator)
@@ -188,7 +192,7 @@ def new_visual_prompts(tower: VisualTower, config: PromptConfig, generator: torc
     if config.visual_tokens == 0:
         return Prompts(None)
     tower = cast(LayeredVisual, tower)
-    depth = _depth("visual_depth", config.visual_depth, tower.depth)
+    depth = depth_of("visual_depth", config.visual_depth, tower.depth)
     noise = torch.randn(depth, config.visual_tokens, tower.width, generator=generator)
     return Prompts(config.init_std * noise.to(tower.device))
 
@@ -208,7 +212,7 @@ def new_text_prompts(
     if config.text_tokens == 0:
         return TextPrompts(None, start=0, replaced=())
     tower = cast(LayeredText, tower)
-    depth = depth or _depth("text_depth", config.text_depth, tower.depth)
+    depth = depth or depth_of("text_depth", config.text_depth, tower.depth)
     if config.deep_text_init == "zero_shot" and not tower.is_causal:
         raise ConfigError(
             "deep_text_init 'zero_shot' needs a causal text tower, where a state depends on no later word; use 'normal'"
@@ -265,7 +269,12 @@ def _new_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Lin
     return layer
 
 
-def _depth(name: str, depth: int | None, layers: int) -> int:
+def depth_of(name: str, depth: int | None, layers: int) -> int:
+    """Returns in how many layers a tower has tokens of its own: all, or those asked for.
+
+    Raises:
+        ConfigError: it has fewer; ``name`` is the setting's.
+    """
     if depth is not None and depth > layers:
         raise ConfigError(f"expected {name} to be at most the tower's {layers} layers, or None for all, got {depth}")
     return depth or layers

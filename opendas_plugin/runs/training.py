@@ -198,8 +198,14 @@ class Training:
             template, crops = vocabulary.template, self.crops
             if name == START and self.run.start is not None:  # as it was trained
                 template, crops = ways_of(self.run.start, crops)
-            ways = {"template": template, "crops": crops, "workers": self.config.workers}
-            labeller = Labeller(self.clip, vocabulary, **ways, crop_cache=self.run.crop_cache)
+            labeller = Labeller(
+                self.clip,
+                vocabulary,
+                template=template,
+                crops=crops,
+                workers=self.config.workers,
+                crop_cache=self.run.crop_cache,
+            )
             about = {"prompts": list(towers)}
             self.scores[name] = evaluate_classification(
                 labeller, self.domain.val, vocabulary, folder, about=about, figure=self.figures

@@ -167,7 +167,7 @@ class TrainConfig:
 
     method: str = "opendas"
     """How the adapter is learnt: opendas, opendas_plus, zero_shot, cocoop, vpt, rpo, maple, wise_ft_text,
-    wise_ft_image, promptsrc, lora, ln_bias, ln_bias_plus, dor, opendas_joint, or a method of another package."""
+    wise_ft_image, promptsrc, mmlop, lora, ln_bias, ln_bias_plus, dor, opendas_joint, or a method of another package."""
     backbone: str = "office-tiny"
     """open_clip's model name, an OpenAI-format file, or a tiny CLIP: office-tiny, office-tiny-v1, office-tiny-b or
     office-tiny-c."""

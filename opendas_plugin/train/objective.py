@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.functional import normalize as unit
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.factored import FactoredText, drift_between
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.mining import Candidates, select
 from opendas_plugin.train.config import TripletConfig
@@ -89,7 +91,10 @@ class Objective(nn.Module):
         if "text" not in learns:  # encoded once, so in full precision
             with torch.no_grad(), clip.prompts_disabled(**self.disabled):
                 self.classifier = clip.encode_text(self.tokens[: self.classes]).float()
-        elif consistency:
+        self.measured = clip.text_prompts if isinstance(clip.text_prompts, FactoredText) and "text" in learns else None
+        if self.measured is not None:
+            self.measured.drift.zero_()
+        if "text" in learns and (consistency or self.measured is not None):
             self.frozen_text = self._frozen(self.encode_texts, torch.arange(self.classes))
 
     def forward(self, batch: Batch, weight: float) -> tuple[Tensor, Tensor]:
@@ -104,6 +109,8 @@ class Objective(nn.Module):
         """
         image = self.encode_image(batch.images)
         text, negatives = self._encode_chosen(image.detach(), batch)
+        if self.measured is not None:
+            text = unit(text, dim=-1) - drift_between(text[: self.classes], self.frozen_text)
         logits = self._logits(image, text)
         entropy = cross_entropy(logits, batch.labels)
         loss = entropy
@@ -137,6 +144,12 @@ class Objective(nn.Module):
     def encode_texts(self, rows: Tensor) -> Tensor:
         """Features (N, D) fp32 of the names at ``rows`` (N,) of the texts."""
         return self.encode_tokens(self.tokens[rows])
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Keeps in the CLIP what is measured of its features once it has learnt: the drift of its texts."""
+        if self.measured is not None:
+            self.measured.measure(self.encode_texts(torch.arange(self.classes)), self.frozen_text)
 
     def encode_tokens(self, tokens: Tensor) -> Tensor:
         """Features (N, D) fp32 of token ids (N, L)."""

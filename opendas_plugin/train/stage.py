@@ -115,6 +115,7 @@ def train_stage(
             done=done,
             remembered=remembered,
         )
+        objective.finish()
 
 
 @torch.no_grad()

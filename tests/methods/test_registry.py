@@ -24,6 +24,7 @@ def test_opendas_learns_what_the_paper_says_it_does() -> None:
         ("wise_ft_image", 303_966_208),
         ("lora", 294_912 + 110_592),
         ("promptsrc", 233_472),
+        ("mmlop", 9 * (1024 + 768) + 4),
         ("dor", 233_472),
         ("opendas_joint", 233_472),
         ("ln_bias", 323_584 + 121_344),
@@ -36,6 +37,7 @@ def test_rivals_learn_as_much_as_their_papers_say(method: str, count: int) -> No
 
 
 def test_other_backbones_by_the_same_rule() -> None:
+    assert methods.parameter_count("mmlop", "ViT-B-16") == 11_524  # the abstract's 11.5K
     assert methods.parameter_count("opendas", "ViT-B-32-quickgelu") == 12 * 8 * 768 + 12 * 4 * 512
 
 

@@ -29,7 +29,7 @@ from opendas_plugin.train.regulation import Regulation
 from opendas_plugin.train.run import train
 from opendas_plugin.train.schedules import epoch_shares, rate_by_step
 
-STARTS_ELSEWHERE = ("cocoop", "maple", "rpo")
+STARTS_ELSEWHERE = ("cocoop", "maple", "mmlop", "rpo")
 """Methods whose papers do not start at zero-shot; those with noise as visual tokens neither, but near it."""
 
 
