@@ -32,6 +32,8 @@ BUILT_IN = (
     "wise_ft_image",
     "promptsrc",
     "mmlop",
+    "mlmp",
+    "opendas_plus_mlmp",
     "lora",
     "ln_bias",
     "ln_bias_plus",

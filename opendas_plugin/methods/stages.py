@@ -25,18 +25,23 @@ class Stage:
         learns: the towers that it learns in; all others are frozen.
         triplet: whether the triplet loss is added to the cross-entropy, where the recipe enables it.
         low_rank: whether low-rank updates are learnt with the rest; otherwise they stay as they are.
+        labels: whether it looks at the names of the segments; otherwise it learns from what the model says of them
+            (:mod:`opendas_plugin.train.entropy`).
     """
 
-    name: Literal["visual", "text", "joint"]
+    name: Literal["visual", "text", "joint", "unlabelled"]
     learns: tuple[TowerName, ...]
     triplet: bool = False
     low_rank: bool = True
+    labels: bool = True
 
 
 VISUAL = Stage("visual", learns=("visual",))
 TEXT = Stage("text", learns=("text",))
 TEXT_WITH_TRIPLET = Stage("text", learns=("text",), triplet=True)
 JOINT = Stage("joint", learns=("visual", "text"))
+
+UNLABELLED = Stage("unlabelled", learns=("visual",), low_rank=False, labels=False)
 
 NO_PROMPTS = {"visual_tokens": 0, "text_tokens": 0}
 

@@ -218,6 +218,14 @@ class OpenDASCLIP(Shares):
         features = self._interpolated("visual", lambda at_work: self._encode_image(image, at_work))
         return unit(features, dim=-1) if normalize else features
 
+    def encode_image_layers(self, image: torch.Tensor) -> torch.Tensor:
+        """Returns features (depth, B, D) of pixels (B, 3, S, S): what the class token behind each layer would give.
+
+        Raises:
+            BackboneError: the visual tower has no class token that its feature is read at.
+        """
+        return self._encoder.image_layers(self, image, self.at_work())
+
     def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
         """Returns text features (N, D) of token ids (N, L), L up to the context length, on any device.
 

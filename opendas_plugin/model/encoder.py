@@ -8,11 +8,12 @@ from typing import Any, Protocol, cast
 import torch
 from torch.nn.functional import normalize as unit
 
+from opendas_plugin.errors import BackboneError
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.factored import FactoredPrompts
-from opendas_plugin.model.passes import encode, readable, readouts, with_weights
+from opendas_plugin.model.passes import encode, layer_features, readable, readouts, with_weights
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
-from opendas_plugin.model.tower import KeysAndValues, LayeredText, ReadableTower, Towers
+from opendas_plugin.model.tower import KeysAndValues, LayeredText, ReadableTower, ReadableVisual, Towers
 from opendas_plugin.model.weights import LearntWeights
 
 
@@ -59,6 +60,19 @@ class Encoder:
             read = cast("ReadableTower[torch.Tensor]", tower)
             return _end_to_end(readouts(read, pixels, readable(read, pixels), tokens[0]))
         return encode(with_weights(tower, weights), pixels, tokens)
+
+    def image_layers(self, clip: Adapted, pixels: torch.Tensor, at_work: Mixed) -> torch.Tensor:
+        """Returns features (depth, B, D) of pixels (B, 3, S, S) behind each layer, with what is at work.
+
+        Raises:
+            BackboneError: the feature is read at no token of the tower's, or by read-only ones.
+        """
+        tower, form = clip.towers.visual, clip.config.prompts.form
+        lacking = "features without read-only tokens" if form == "read_only" else tower.no_readers
+        if lacking:
+            raise BackboneError(f"{clip.config.backbone} has no features behind each layer: it lacks {lacking}")
+        tokens, weights = clip.visual_prompts.tokens, clip.visual_weights.merged(tower, at_work.weight_mix)
+        return layer_features(cast("ReadableVisual", with_weights(tower, weights)), pixels, tokens)
 
     def text(self, clip: Adapted, ids: torch.Tensor, at_work: Mixed | None) -> torch.Tensor:
         """Returns text features of token ids (N, L), with what is at work, or for None by plain CLIP."""

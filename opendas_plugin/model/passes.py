@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 import torch
 from torch import nn
 
-from opendas_plugin.model.tower import KeysAndValues, LayeredTower, ReadableTower, Tower
+from opendas_plugin.model.tower import KeysAndValues, LayeredTower, ReadableTower, ReadableVisual, Tower
 
 Inputs = TypeVar("Inputs")
 
@@ -40,6 +40,17 @@ def through_layers(tower: LayeredTower[Inputs], inputs: Inputs, prompts: torch.T
         tokens = layers[layer] if layer < len(layers) else None
         x = tower.run(layer, x, inputs, tokens, stays=layer == len(layers) - 1)
     return tower.feature(x)
+
+
+def layer_features(tower: ReadableVisual, pixels: torch.Tensor, prompts: torch.Tensor | None = None) -> torch.Tensor:
+    """Returns features (depth, B, D): what the tower makes of its summary token's state behind each of its layers."""
+    x, states = tower.embed(pixels), []
+    layers = [] if prompts is None else list(prompts.to(x.dtype).unbind())
+    for layer in range(tower.depth):
+        tokens = layers[layer] if layer < len(layers) else None
+        x = tower.run(layer, x, pixels, tokens, stays=layer == len(layers) - 1)
+        states.append(tower.summary(x) if layer < tower.depth - 1 else x)
+    return tower.feature(torch.stack(states))
 
 
 @torch.no_grad()

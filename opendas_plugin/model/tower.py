@@ -140,6 +140,9 @@ class LayeredVisual(VisualTower, LayeredTower[torch.Tensor], Protocol):
 class ReadableVisual(VisualTower, ReadableTower[torch.Tensor], Protocol):
     """A tower of pixels with room for tokens that only read."""
 
+    def summary(self, x: torch.Tensor) -> torch.Tensor:
+        """Returns the state (B, width) of the token that the feature is read at, of a state between two layers."""
+
     @property
     def summary_token(self) -> torch.Tensor:
         """(width,) embedding of the token that the feature is read at."""

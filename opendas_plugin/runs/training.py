@@ -17,8 +17,9 @@ from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.domain import Domain, mark_unseen
 from opendas_plugin.data.learnt_pictures import learnt_pictures, picture_digests
 from opendas_plugin.data.loader import SegmentCrops
-from opendas_plugin.data.manifest import write_manifest
+from opendas_plugin.data.manifest import read_manifest, write_manifest
 from opendas_plugin.data.packed import PackedCrops
+from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.crop_choice import CropChoice, choose_crops
 from opendas_plugin.eval.learnt import PICTURES
@@ -90,6 +91,7 @@ class Training:
         if unseen := [name for name in self.domain.vocabulary.novel if name in domain.vocabulary.base]:
             logger.warning("%d names have nothing to learn from and count as novel: %s", len(unseen), ", ".join(unseen))
         self.clip = self._build_clip(device)
+        self.unlabelled = None if run.unlabelled is None else read_manifest(run.unlabelled)
         self.negatives: NegativeDatabase | None = None
         if mines_in_related_names(run.config):
             self.negatives = related_names(self.domain, self.clip, run.negatives, drop_novel=run.drop_novel)
@@ -108,7 +110,11 @@ class Training:
             packed = PackedCrops(self.run.crop_cache, self.segments, crops, self.clip.pixels)
         train(
             self.clip,
-            TrainingData(SegmentCrops(self.segments, crops, packed, self.clip.pixels), self.domain.vocabulary),
+            TrainingData(
+                SegmentCrops(self.segments, crops, packed, self.clip.pixels),
+                self.domain.vocabulary,
+                None if self.unlabelled is None else SegmentCrops(self.unlabelled, crops, pixels=self.clip.pixels),
+            ),
             self.config,
             self.output,
             negatives=self.negatives,
@@ -133,7 +139,12 @@ class Training:
     @cached_property
     def inputs(self) -> Inputs:
         """The files that decide over the result, beside what a checkpoint knows by its own hashes."""
-        return training_inputs(self.domain, self.segments, self.run.start)
+        return training_inputs(self.domain, self.learnt_from, self.run.start)
+
+    @property
+    def learnt_from(self) -> list[Segment]:
+        """All segments that something is learnt from."""
+        return [*self.segments, *(self.unlabelled or ())]
 
     @cached_property
     def crops(self) -> CropPolicy:
@@ -244,7 +255,7 @@ class Training:
     def pictures(self) -> list[str]:
         """Digests of the pictures that the adapter learns from, and of those that the one to start from did."""
         before = [] if self.run.start is None else learnt_before(self.run.start)
-        return picture_digests({segment.image for segment in self.segments}, before)
+        return picture_digests({segment.image for segment in self.learnt_from}, before)
 
     def _look_for_copies(self) -> None:
         """Warns where what is judged has the very pictures that are learnt from, under whichever name."""
@@ -264,6 +275,10 @@ class Training:
         }
         return facts if self.run.start is None else {**facts, "start": self.run.start}
 
+    def _uses_novel_names(self) -> bool:
+        looks = bool(self.domain.vocabulary.novel) and not all(s.labels for s in methods.get(self.config.method).stages)
+        return self.run.drop_novel or bool(self.config.hold.weight and self.config.hold.novel) or looks
+
     def _summary(self) -> dict[str, Any]:
         """What the adapter says about how it was learnt."""
         config, negatives = self.config, self.negatives
@@ -278,7 +293,7 @@ class Training:
                 "sources": sorted(sources),
                 "equal_to_novel_names": negatives.leaks(self.domain.vocabulary) if negatives else {},
             },
-            "used_evaluation_names": self.run.drop_novel or bool(config.hold.weight and config.hold.novel),
+            "used_evaluation_names": self._uses_novel_names(),
             PICTURES: self.pictures,
             "metrics": {name: {key: found[key] for key in METRICS} for name, found in self.scores.items()},
         }

@@ -38,6 +38,9 @@ class TrainingRun(Run[Result]):
     name of the labelled segment that it overlaps most."""
     proposal_images: Path | None = None
     """Folder that the pictures of the proposals lie in."""
+    unlabelled: Path | None = None
+    """Manifest (as train.jsonl) of segments for a stage that looks at no names (mlmp has one); default: the training
+    segments. What it says of their names is not read."""
     calibration_folds: int = 0
     """Learn how much base names are preferred by training this many times without some of them; 0: do not. The constant
     is stored in the adapter and used where an evaluation asks for it (calibrate)."""
@@ -80,6 +83,8 @@ class TrainingRun(Run[Result]):
         if not mines_in_related_names(self.config):
             mining = "for a method without a triplet loss that mines in related names (`triplet.mining` hardest does)"
             found = {"negatives": mining, "drop_novel": mining}
+        if all(stage.labels for stage in methods.get(self.config.method).stages):
+            found["unlabelled"] = "for a method without a stage that looks at no names"
         learns = {tower for stage in methods.get(self.config.method).stages for tower in stage.learns}
         if "text" not in learns:
             found["hold"] = "on a method that learns nothing in the text tower"

@@ -167,7 +167,8 @@ class TrainConfig:
 
     method: str = "opendas"
     """How the adapter is learnt: opendas, opendas_plus, zero_shot, cocoop, vpt, rpo, maple, wise_ft_text,
-    wise_ft_image, promptsrc, mmlop, lora, ln_bias, ln_bias_plus, dor, opendas_joint, or a method of another package."""
+    wise_ft_image, promptsrc, mmlop, mlmp, lora, ln_bias, ln_bias_plus, opendas_plus_mlmp, dor, opendas_joint, or a
+    method of another package."""
     backbone: str = "office-tiny"
     """open_clip's model name, an OpenAI-format file, or a tiny CLIP: office-tiny, office-tiny-v1, office-tiny-b or
     office-tiny-c."""
@@ -210,6 +211,8 @@ class TrainConfig:
     """Stage 2: text prompts, the visual ones at work and frozen."""
     joint: StageConfig = field(default_factory=StageConfig)
     """The stage of methods that learn in both towers at once."""
+    unlabelled: StageConfig = field(default_factory=lambda: StageConfig(epochs=1))
+    """The stage of methods that learn from segments without looking at their names."""
     triplet: TripletConfig = field(default_factory=TripletConfig)
     """The triplet loss of stage 2."""
     regulation: RegulationConfig = field(default_factory=RegulationConfig)

@@ -24,6 +24,7 @@ class TrainingData:
     Args:
         crops: the segments, and how they become inputs.
         vocabulary: its base names are the classes.
+        unlabelled: segments for a stage that looks at no names; None: those of ``crops``.
 
     Raises:
         DataError: no segments, or one whose label is not a base name.
@@ -31,6 +32,7 @@ class TrainingData:
 
     crops: SegmentCrops[Segment]
     vocabulary: Vocabulary
+    unlabelled: SegmentCrops[Segment] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.crops):

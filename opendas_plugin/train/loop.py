@@ -11,6 +11,7 @@ from tqdm import tqdm
 from opendas_plugin.train.averaging import EpochAverage
 from opendas_plugin.train.config import StageConfig, TrainConfig
 from opendas_plugin.train.distributed import World
+from opendas_plugin.train.entropy import EntropyObjective
 from opendas_plugin.train.inputs import Inputs
 from opendas_plugin.train.loggers import StepLog
 from opendas_plugin.train.objective import Batch, Objective
@@ -25,7 +26,7 @@ FLUSH_EVERY = 20
 def run_steps(
     name: str,
     number: int,
-    objective: Objective,
+    objective: Objective | EntropyObjective,
     inputs: Inputs,
     labels: Tensor,
     config: TrainConfig,

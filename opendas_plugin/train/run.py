@@ -169,6 +169,8 @@ def _identity(
         "names to hold": hold.digest(data.vocabulary, config.hold),
         **(facts or {}),
     }
+    if data.unlabelled is not None:
+        identity["unlabelled data"] = fingerprint(data.unlabelled.segments, data.vocabulary)[:12]
     return json.loads(json.dumps(identity))
 
 

@@ -22,6 +22,7 @@ from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.negatives.mining import Candidates, own_candidates, pool_candidates, training_candidates
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
+from opendas_plugin.train.entropy import EntropyObjective
 from opendas_plugin.train.hold import make_hold
 from opendas_plugin.train.inputs import CropInputs, FeatureInputs, Inputs, TrainingData
 from opendas_plugin.train.loggers import StepLog
@@ -77,6 +78,22 @@ def train_stage(
     with _learning(clip, stage) as parameters:
         if not parameters:
             logger.info("stage %s has nothing to learn and is passed over", name)
+            return
+        if not stage.labels:
+            crops = data.unlabelled or data.crops
+            run_steps(
+                name,
+                number,
+                EntropyObjective(clip, data.vocabulary, autocast=_in_bf16(clip, config)),
+                CropInputs(crops, clip.logit_scale.device, config.augmentation, config.workers),
+                torch.zeros(len(crops), dtype=torch.long),
+                config,
+                log or StepLog(None, world),
+                save or (lambda step, remembered: None),
+                world,
+                done=done,
+                remembered=remembered,
+            )
             return
         candidates = find_candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
         names = candidates.names if candidates else data.vocabulary.base

@@ -25,6 +25,8 @@ def test_opendas_learns_what_the_paper_says_it_does() -> None:
         ("lora", 294_912 + 110_592),
         ("promptsrc", 233_472),
         ("mmlop", 9 * (1024 + 768) + 4),
+        ("mlmp", 2 * 1024 * (24 * 2 + 2)),
+        ("opendas_plus_mlmp", 484_864),
         ("dor", 233_472),
         ("opendas_joint", 233_472),
         ("ln_bias", 323_584 + 121_344),

@@ -45,6 +45,9 @@ class PlainVisual(PlainTower):
     def summary_token(self) -> torch.Tensor:
         return self._visual.class_embedding
 
+    def summary(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, 0]
+
     def embed(self, inputs: torch.Tensor) -> torch.Tensor:
         visual = self._visual
         x = visual.conv1(inputs.to(self.dtype)).flatten(2).transpose(1, 2)
