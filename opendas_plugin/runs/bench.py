@@ -105,7 +105,8 @@ class OfficeBenchTables(Run[dict[str, Table]]):
 
     def facts(self, row: Row, tower: str) -> dict[str, Any]:
         """What a row's file says of how it was made, by which two rows of a name are the same."""
-        asked = yaml.safe_dump([row.method, row.fields, row.related, row.settings, self.seeds])
+        known = [row.method, row.fields, row.related, row.settings, self.seeds, *([True] if row.unlabelled else [])]
+        asked = yaml.safe_dump(known)
         return {
             "bench": f"{V2.name} {checksum(V2.frozen['digests'])}",
             "block": self.block,

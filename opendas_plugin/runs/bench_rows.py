@@ -35,7 +35,9 @@ from opendas_plugin.version import __version__
 Block: TypeAlias = Literal["published", "tuned", "quick"]
 QUICK = ("zero_shot", "opendas, own names", "vpt", "maple", "wise_ft_image")
 RELATED = {"with novel": "negatives.json", "without novel": "negatives_without_novel.json"}
-NOT_FIELDS = ("method", "related", "settings")
+NOT_FIELDS = ("method", "related", "unlabelled", "settings")
+ALL_TRAINING = Path("test", "train.jsonl")
+"""All 3,712 training segments, of which a fold has names for 1,200."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Row:
         method: how it learns.
         fields: of its recipe, nested as in a recipe file.
         related: which related names of a fold it learns against: ``with novel`` or ``without novel``; None: none.
+        unlabelled: whether it learns from all training segments, whose names it does not look at, too.
         settings: name -> further fields, of which the choosing folds choose one; empty: the fields are all.
     """
 
@@ -54,6 +57,7 @@ class Row:
     method: str
     fields: Mapping[str, Any]
     related: str | None = None
+    unlabelled: bool = False
     settings: Mapping[str, Mapping[str, Any]] | None = None
 
     def file(self, folder: Path) -> Path:
@@ -99,6 +103,7 @@ class Place:
             folder,
             recipe=str(recipe),
             negatives=None if row.related is None else data / RELATED[row.related],
+            unlabelled=self.data / ALL_TRAINING if row.unlabelled else None,
             crop_cache=self.output / "crops",
             device=self.device,
             config=config,
@@ -115,7 +120,8 @@ def rows_of(block: Block) -> list[Row]:
         if block == "quick" and title not in QUICK:
             continue
         fields = merge(content["common"], {name: value for name, value in own.items() if name not in NOT_FIELDS})
-        rows.append(Row(title, own["method"], fields, own.get("related"), own.get("settings")))
+        related, unlabelled = own.get("related"), own.get("unlabelled", False)
+        rows.append(Row(title, own["method"], fields, related, unlabelled, own.get("settings")))
     return rows
 
 

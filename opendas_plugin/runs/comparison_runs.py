@@ -39,8 +39,8 @@ from opendas_plugin.train.stage import active_towers
 from opendas_plugin.train.state import fingerprint, flat
 
 COST = "cost.json"
-WITHOUT_EFFECT = ("data", "images_root", "output_dir", "crop_cache", "resume", "device")
-"""Options of a run that another machine or folder may have otherwise."""
+WITHOUT_EFFECT = ("data", "images_root", "output_dir", "unlabelled", "crop_cache", "resume", "device")
+"""Options of a run that another machine or folder may have otherwise; what they name is compared by content."""
 
 logger = logging.getLogger(__name__)
 
@@ -192,6 +192,8 @@ def job_inputs(job: Job) -> Inputs:
     """What a run is made from beside its settings: pictures, weights, and related names by their content."""
     domain, config = load_domain(job.run.data, job.run.images_root), job.run.config
     pictures = training_inputs(domain, domain.train, job.run.start).files
+    if job.run.unlabelled is not None:
+        pictures = {**pictures, "the segments whose names are not looked at": job.run.unlabelled}
     weights = {name: Path(name) for name in (config.backbone, config.pretrained) if name and Path(name).is_file()}
     negatives = job.run.negatives or domain.negatives
     names = None if negatives is None else NegativeDatabase.load(negatives).digest()[:12]
@@ -208,11 +210,13 @@ def _is_finished(job: Job) -> bool:
 def _identity(job: Job) -> dict[str, Any]:
     domain = load_domain(job.run.data, job.run.images_root)
     options = {name: value for name, value in plain(job.run).items() if name not in WITHOUT_EFFECT}
+    del options["config"]["auto_crops"]  # they are chosen by now
     if options["start"] is None:  # a setting that earlier comparisons do not have
         del options["start"]
-    del options["config"]["auto_crops"]  # they are chosen by now
     if job.run.config.hold == HoldConfig():  # likewise
         del options["config"]["hold"]
+    if all(stage.labels for stage in methods.get(job.method).stages):
+        del options["config"]["unlabelled"]
     segments = [*domain.train, *domain.val]
     held = hold.digest(domain.vocabulary, job.run.config.hold)
     found = {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
