@@ -81,6 +81,7 @@ setup(
             "opendas-bench = opendas_plugin.commands.bench:main",
             "opendas-compare = opendas_plugin.commands.compare:main",
             "opendas-export = opendas_plugin.commands.export_adapter:main",
+            "opendas-run = opendas_plugin.commands.run:main",
             "opendas-backbones = opendas_plugin.commands.backbones:main",
             "opendas-visualize = opendas_plugin.commands.visualize:main",
             "opendas-ovseg = integrations.ovseg.launcher:main",

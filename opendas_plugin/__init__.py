@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from opendas_plugin.model.loading import load
     from opendas_plugin.runs.adaptation import adapt
     from opendas_plugin.runs.classification import evaluate_classification as evaluate
+    from opendas_plugin.switch.block import switched_on
     from opendas_plugin.vocabulary import Vocabulary
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "load",
     "methods",
     "runs",
+    "switched_on",
 ]
 
 _MODULES = ("methods", "runs")
@@ -50,6 +52,7 @@ _HOMES = {
     "adapt": ("runs.adaptation", "adapt"),
     "evaluate": ("runs.classification", "evaluate_classification"),
     "load": ("model.loading", "load"),
+    "switched_on": ("switch.block", "switched_on"),
 }
 
 

@@ -39,6 +39,7 @@ def test_every_command_line_is_one_that_the_command_takes(document, words, monke
         raise RuntimeError("understood")
 
     monkeypatch.setattr(command, "RunRecord", understood, raising=False)
+    monkeypatch.setattr("opendas_plugin.commands.run.run", understood)
     monkeypatch.setattr("opendas_plugin.runs.run.RunRecord", understood)
     code = command.main(words[1:])
     assert (code, "understood" in capsys.readouterr().err) == (1, True), f"{document}: {shlex.join(words)}"

@@ -24,7 +24,7 @@ LAYERS = (
     {"commands"},
     {"runs"},
     {"train", "eval", "readers"},
-    {"labeller", "office"},
+    {"labeller", "office", "switch"},
     {"classifier"},
     {"support"},
     {"methods"},

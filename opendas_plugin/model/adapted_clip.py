@@ -157,14 +157,17 @@ class OpenDASCLIP(Shares):
         else:
             raise ConfigError("a backbone that is in memory has its weights and its device; leave these two out")
         require_same(folder, config, model, source, in_memory=backbone is not None)
-        clip = cls(model, source, config.prompts, config.weights)
+        return cls(model, source, config.prompts, config.weights).filled(folder, config)
+
+    def filled(self, folder: Path, config: AdapterConfig) -> OpenDASCLIP:
+        """Returns this CLIP, which was built as the configuration of a folder says, with what the folder holds."""
         if config.cache.entries:
-            clip._put(config.cache)
-        learnt = clip.learnt_state()
+            self._put(config.cache)
+        learnt = self.learnt_state()
         for key, tensor in adapter.read_tensors(folder, learnt).items():
             learnt[key].copy_(tensor)
-        clip.config = config
-        return clip
+        self.config = config
+        return self
 
     def plain(self) -> OpenDASCLIP:
         """Returns the CLIP without an adapter, on the same frozen model: shared, as :meth:`from_pretrained` says."""

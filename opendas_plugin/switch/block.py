@@ -1,0 +1,37 @@
+"""The switch for the length of a ``with`` block."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from opendas_plugin.switch.calls import answering
+from opendas_plugin.switch.switch import Check, Switch
+
+
+@contextlib.contextmanager
+def switched_on(adapter: str | Path, check: Check = "strict", *, identity: bool = False) -> Iterator[Switch]:
+    """Switches an adapter on: in the ``with`` block, whoever loads its backbone gets the adapted model.
+
+    ::
+
+        with opendas.switched_on("runs/mine/adapter"):
+            model, _, preprocess = open_clip.create_model_and_transforms("ViT-L-14", "openai")
+
+    ``open_clip.create_model``, ``create_model_and_transforms``, ``create_model_from_pretrained`` and ``clip.load`` of
+    OpenAI's package answer so, in all threads of this process, by whatever name they were imported before. Models
+    keep the adapter after the block.
+
+    Args:
+        adapter: a folder or hub id.
+        check: ``strict``: a block that never asked for the backbone raises at its end; ``warn``: it is said.
+        identity: the calls are answered, with nothing of the adapter at work.
+
+    Raises:
+        AdapterError, MissingFileError: there is no such adapter, or it was never asked for.
+    """
+    switch = Switch.on(adapter, check, identity=identity)
+    with answering(switch):
+        yield switch
+    switch.require_effect()

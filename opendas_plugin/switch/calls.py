@@ -1,0 +1,151 @@
+"""The calls by which programs load a CLIP, answered by a switch.
+
+A function's code is replaced, not its name: whoever has imported it before calls the new code, too. Nothing heavy is
+imported here, and nothing of a package that is being imported: the switch is asked for when a program first loads a
+CLIP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.abc
+import inspect
+import logging
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from typing import Any, Protocol
+
+logger = logging.getLogger(__name__)
+
+OPENAI_LOAD = ("name", "device", "jit", "download_root")
+"""What ``clip.load`` of OpenAI's package takes; a fork takes something else."""
+
+
+class Switch(Protocol):
+    """What answers the calls."""
+
+    def create_model(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answers open_clip's ``create_model``; ``original`` is what it would have done."""
+
+    def clip_load(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answers ``clip.load`` of OpenAI's package."""
+
+
+_active: list[Callable[[], Switch]] = []
+_replaced: dict[str, tuple[Any, types.CodeType, Callable[..., Any]]] = {}
+"""A call's name -> the function, its own code, and a function that still has it."""
+
+
+def _answer_open_clip(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return _active[-1]().create_model(original, args, kwargs)
+
+
+def _answer_clip(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return _active[-1]().clip_load(original, args, kwargs)
+
+
+CALLS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "open_clip.factory": ("create_model", _answer_open_clip),
+    "clip.clip": ("load", _answer_clip),
+}
+"""Module -> the function of it that loads a CLIP, and what answers it."""
+
+
+@contextlib.contextmanager
+def answering(switch: Switch) -> Iterator[None]:
+    """Lets a switch answer all known calls of this process inside the ``with`` block."""
+    make = functools.partial(lambda found: found, switch)
+    turn_on(make)
+    try:
+        yield
+    finally:
+        _active.remove(make)
+        if not _active:
+            sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _AfterImport)]
+            for name in list(_replaced):
+                _restore(name)
+
+
+def turn_on(make: Callable[[], Switch]) -> None:
+    """Lets the switch that ``make`` gives answer all known calls of this process, of modules imported later, too."""
+    _active.append(make)
+    for module in CALLS:
+        if module in sys.modules:
+            _replace(module)
+    if not any(isinstance(finder, _AfterImport) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AfterImport())
+
+
+def dispatch(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a replaced function does."""
+    original = _replaced[name][2]
+    if not _active:
+        return original(*args, **kwargs)
+    return CALLS[name][1](original, args, kwargs)
+
+
+def _replace(name: str) -> None:
+    if name in _replaced:
+        return
+    attribute, _ = CALLS[name]
+    function = getattr(sys.modules[name], attribute, None)
+    if not isinstance(function, types.FunctionType) or function.__closure__:
+        _say_other(name, attribute)
+        return
+    signature = inspect.signature(function)
+    if name == "clip.clip" and tuple(signature.parameters) != OPENAI_LOAD:
+        _say_other(name, attribute)
+        return
+    original = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
+    original.__kwdefaults__ = function.__kwdefaults__
+    _replaced[name] = function, function.__code__, original
+    space: dict[str, Any] = {}
+    exec(  # the code runs with the names of the function's own module, so it imports what it needs
+        "def answer(*args, **kwargs):\n"
+        "    from opendas_plugin.switch.calls import dispatch\n"
+        f"    return dispatch({name!r}, args, kwargs)\n",
+        space,
+    )
+    function.__code__ = space["answer"].__code__
+    function.__signature__ = signature  # type: ignore[attr-defined]
+
+
+def _restore(name: str) -> None:
+    function, code, _ = _replaced.pop(name)
+    function.__code__ = code
+    del function.__signature__
+
+
+def _say_other(module: str, attribute: str) -> None:
+    where = getattr(sys.modules[module], "__file__", module)
+    logger.warning("%s.%s (%s) is not the package's own: it stays as it is", module, attribute, where)
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Replaces the calls of a module once it is imported."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module's own spec, whose loader replaces the calls behind its work; None for other modules."""
+        if name not in CALLS:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None and spec.loader is not None:
+                _replace_after(spec.loader, name)
+                return spec
+        return None
+
+
+def _replace_after(loader: Any, name: str) -> None:
+    run = loader.exec_module
+
+    def exec_module(module: types.ModuleType) -> None:
+        run(module)
+        _replace(name)
+
+    loader.exec_module = exec_module

@@ -1,0 +1,1 @@
+"""The folder that Python finds its start in, below ``opendas-run``."""

@@ -1,0 +1,200 @@
+"""The switch: an adapter, the calls that it answers in a program, and what it noted of each."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from opendas_plugin.errors import AdapterError
+from opendas_plugin.model import adapter as folders
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.adapter_backbone import require_same
+from opendas_plugin.model.checkpoint import backbone_sha256
+from opendas_plugin.model.config import BackboneConfig, Interpolation
+from opendas_plugin.model.interfaces import OpenAIView
+from opendas_plugin.switch.adapted import as_open_clips, put_on, write_weights
+
+Check = Literal["strict", "warn"]
+FULL = ("fp32", "amp", "amp_bf16", "amp_bfloat16", None)
+"""open_clip's names of precisions that leave weights as they are."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Switch:
+    """Answers a program's calls for a CLIP with the adapted one, where it asks for the adapter's backbone.
+
+    Attributes:
+        folder: of the adapter.
+        check: whether a program that never asked for it is an error, or is said.
+        identity: the calls are answered, with nothing of the adapter at work.
+        switched: what was asked for and adapted.
+        passed: what was asked for and is another model, with the first digits of its weights' hash.
+    """
+
+    folder: Path
+    check: Check = "strict"
+    identity: bool = False
+    switched: list[str] = field(default_factory=list)
+    passed: dict[str, str] = field(default_factory=dict)
+    note: Callable[[str, str], None] = lambda kind, name: None
+
+    @classmethod
+    def on(cls, adapter: str | Path, check: Check = "strict", *, identity: bool = False) -> Switch:
+        """The switch of an adapter: a folder or hub id.
+
+        Raises:
+            MissingFileError, AdapterError: there is no such adapter, or it is damaged.
+            AdapterError: it has no text features of its own.
+        """
+        folder = folders.find_folder(str(adapter).removeprefix(folders.PREFIX))
+        config = folders.read_config(folder)
+        if config.prompts.form == "conditional":
+            raise AdapterError(
+                f"{folder}: the text features of the {config.method} adapter depend on the image, so a program that "
+                "encodes its names once cannot use it; choose an adapter of another method"
+            )
+        return cls(Path(folder), check, identity)
+
+    @property
+    def config(self) -> Any:
+        """What the adapter's folder says."""
+        return folders.read_config(self.folder)
+
+    @property
+    def is_weights(self) -> bool:
+        """Whether the adapter is weights alone, which any model of its backbone can hold."""
+        config = self.config
+        tokens = config.prompts.visual_tokens or config.prompts.text_tokens
+        return not tokens and not config.cache.entries and config.interpolation == Interpolation()
+
+    def create_model(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """open_clip's ``create_model``: what it returns, adapted where it is the backbone."""
+        asked = inspect.signature(original).bind(*args, **kwargs)
+        asked.apply_defaults()
+        options = asked.arguments
+        name = "/".join(str(options[key]) for key in ("model_name", "pretrained") if options.get(key))
+        scripted, options["jit"] = options["jit"], False
+        model = original(*asked.args, **asked.kwargs)
+        plain = model
+        if options["precision"] not in FULL:  # the hash is of the weights as they were before they were rounded
+            options |= {"precision": "fp32", "device": "cpu"}
+            plain = original(*asked.args, **asked.kwargs)
+        if self.is_backbone(plain, name):
+            self.adapt(model, plain, name)
+            if scripted and not self.is_weights:
+                raise AdapterError(f"{name}: a model with an adapter of tokens cannot be scripted; leave jit=True out")
+        return torch.jit.script(model) if scripted else model
+
+    def clip_load(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``clip.load`` of OpenAI's package: the model adapted where it is the backbone, and its preprocessing."""
+        asked = inspect.signature(original).bind(*args, **kwargs)
+        asked.apply_defaults()
+        if asked.arguments.get("jit"):
+            asked.arguments["jit"] = False
+            logger.warning("clip.load is asked for a scripted model (jit=True), which no adapter fits: it is left out")
+        model, preprocess = original(*asked.args, **asked.kwargs)
+        name = str(asked.arguments["name"])
+        if self.is_backbone(model, name):
+            model = self.adapt_openais(model, name)
+        return model, preprocess
+
+    def is_backbone(self, model: nn.Module, name: str) -> bool:
+        """Whether a model has the weights that the adapter was learnt on; another is noted, and said once."""
+        found, wanted = backbone_sha256(model), self.config.backbone_sha256
+        if found == wanted:
+            return True
+        if name not in self.passed:
+            logger.warning(
+                "%s has weights %s, not those that %s was learnt on (%s, %s): it stays as it is",
+                name, found[:12], self.folder, self.config.backbone, wanted[:12],
+            )  # fmt: skip
+        self.passed[name] = found[:12]
+        self.note("passed", f"{name} ({found[:12]})")
+        return False
+
+    def adapt(self, model: Any, plain: Any, name: str) -> None:
+        """Puts the adapter on an open_clip model; ``plain`` has the same weights, not rounded.
+
+        Raises:
+            AdapterError: the weights are the backbone's, but it reads pixels or texts in another way.
+        """
+        self._require_same(plain)
+        if self.is_weights:
+            if not self.identity:
+                write_weights(model, self._clip(plain))
+        else:
+            put_on(model, self._clip, identity=self.identity)
+        self._switched(name)
+
+    def adapt_openais(self, model: Any, name: str) -> Any:
+        """Returns a model of OpenAI's package with the adapter: itself, or for tokens a stand-in for it."""
+        plain = as_open_clips(model)
+        self._require_same(plain)
+        if not self.is_weights:
+            clip = self._clip(plain.to(model.logit_scale.device))
+            clip = clip.half() if model.dtype == torch.float16 else clip
+            model = OpenAIView(clip.plain() if self.identity else clip)
+        elif not self.identity:
+            write_weights(model, self._clip(plain))
+        self._switched(name)
+        return model
+
+    def _require_same(self, model: Any) -> None:
+        try:
+            require_same(self.folder, self.config, model, self._source, in_memory=True)
+        except AdapterError as error:
+            if self.check == "strict":
+                raise
+            logger.warning("%s", error)
+
+    @property
+    def _source(self) -> BackboneConfig:
+        return BackboneConfig(self.config.backbone, self.config.pretrained)
+
+    def _clip(self, model: Any) -> OpenDASCLIP:
+        """The adapter on a model, whose mode and gradients stay as they are."""
+        config, was = self.config, model.training
+        grads = [value.requires_grad for value in model.parameters()]
+        folders.check_sizes(self.folder, config)
+        clip = OpenDASCLIP(model, self._source, config.prompts, config.weights).filled(self.folder, config)
+        for value, grad in zip(model.parameters(), grads, strict=True):
+            value.requires_grad_(grad)
+        model.train(was)
+        return clip
+
+    def _switched(self, name: str) -> None:
+        self.switched.append(name)
+        self.note("switched", name)
+        how = " with nothing of it at work (identity)" if self.identity else ""
+        logger.info("%s is given with the adapter %s%s", name, self.folder, how)
+
+    def require_effect(self) -> None:
+        """Looks whether the adapter was asked for.
+
+        Raises:
+            AdapterError: it was not, and the check is strict.
+        """
+        if not self.switched:
+            self.complain([f"{name} ({digest})" for name, digest in self.passed.items()])
+
+    def complain(self, asked: Sequence[str]) -> None:
+        """Says, or raises where the check is strict, that the adapter had no effect."""
+        config = self.config
+        said = ", ".join(asked) or "no CLIP by a call that is known"
+        message = (
+            f"{self.folder} had no effect: it was learnt on {config.backbone} with weights "
+            f"{config.backbone_sha256[:12]}, and the program asked for {said}; give an adapter that was learnt on what "
+            "it asks for, or --backbone-check warn"
+        )
+        if self.check == "strict":
+            raise AdapterError(message)
+        logger.warning("%s", message)
