@@ -25,7 +25,8 @@ from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfi
 from opendas_plugin.model.encoder import Encoder
 from opendas_plugin.model.hashes import contents, known_sha256
 from opendas_plugin.model.interfaces import VisualView
-from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
+from opendas_plugin.model.prompt_starts import new_prompts
+from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
 from opendas_plugin.model.shares import AtWork, Shares
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.model.towers.facts import facts_of
