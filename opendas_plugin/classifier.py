@@ -98,9 +98,14 @@ class TextClassifier:
         return (cosines - self._handicap).argmax(dim=-1)
 
     def probabilities(self, cosines: Tensor) -> Tensor:
-        """The softmax (B, N) of cosines (B, N) at CLIP's own scale."""
-        scale = float(self.clip.logit_scale.detach().exp())
-        return torch.softmax(scale * (cosines - self._handicap), dim=-1)
+        """What the model makes (B, N) of cosines (B, N) at its own scale.
+
+        That is their softmax, or where it was trained with a bias and a sigmoid (SigLIP) the sigmoid of each: then they
+        need not add up to 1, and all are low where no name fits.
+        """
+        logits = float(self.clip.logit_scale.detach().exp()) * (cosines - self._handicap)
+        bias = self.clip.logit_bias
+        return torch.softmax(logits, dim=-1) if bias is None else torch.sigmoid(logits + float(bias.detach()))
 
     @property
     def features(self) -> Tensor:

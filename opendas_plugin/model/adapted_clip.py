@@ -17,7 +17,7 @@ from torch.nn.functional import normalize as unit
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import AdapterError, ConfigError, DataError
 from opendas_plugin.model import adapter
-from opendas_plugin.model.adapter_backbone import build_named, require_same
+from opendas_plugin.model.adapter_backbone import build_named, require_same, require_same_tokenizer
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
@@ -28,6 +28,7 @@ from opendas_plugin.model.interfaces import VisualView
 from opendas_plugin.model.prompt_starts import new_prompts
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
 from opendas_plugin.model.shares import AtWork, Shares
+from opendas_plugin.model.tokenizing import require_folder, tokenizer_sha256
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.model.towers.facts import facts_of
 from opendas_plugin.model.towers.find import find_towers
@@ -92,6 +93,8 @@ class OpenDASCLIP(Shares):
             prompts=prompts,
             weights=weights,
             backbone_facts=facts_of(model, backbone.name),
+            tokenizer=backbone.tokenizer,
+            tokenizer_sha256=tokenizer_sha256(self.tokenizer) if has_adapter and backbone.tokenizer else "",
         )
 
     @classmethod
@@ -105,6 +108,7 @@ class OpenDASCLIP(Shares):
         device: str | torch.device = "cpu",
         seed: int = 0,
         prompt_seed: int = 0,
+        tokenizer: str | Path | None = None,
     ) -> OpenDASCLIP:
         """Builds a CLIP and, with ``prompts``, a new adapter on it.
 
@@ -116,12 +120,15 @@ class OpenDASCLIP(Shares):
             device: where to put it; ``meta`` for the shapes alone.
             seed: seed of random backbone weights.
             prompt_seed: seed of what is learnt, at its start.
+            tokenizer: folder of its Hugging Face tokenizer; None: as ``name`` says, which may have to be fetched.
 
         Raises:
             BackboneError: unknown, unreadable, or unable to carry the learnt tokens.
+            MissingFileError: a file or folder that is given is not there.
         """
+        words = require_folder(tokenizer)
         model, backbone = build_backbone(name, pretrained, seed=seed, device=device)
-        return cls(model, backbone, prompts, weights, seed=prompt_seed)
+        return cls(model, replace(backbone, tokenizer=words), prompts, weights, seed=prompt_seed)
 
     @classmethod
     def from_pretrained(
@@ -131,6 +138,7 @@ class OpenDASCLIP(Shares):
         device: str | torch.device | None = None,
         *,
         backbone: OpenDASCLIP | None = None,
+        tokenizer: str | Path | None = None,
         **hub_options: Any,
     ) -> OpenDASCLIP:
         """Loads an adapter and the backbone that it was learnt on, or puts it on one that is in memory.
@@ -141,24 +149,26 @@ class OpenDASCLIP(Shares):
             device: where to put it; None: the CPU.
             backbone: a CLIP with the adapter's backbone, adapted or not. Its frozen model is shared, not copied, so
                 moving or casting one of the two moves and casts it for both: do it before.
+            tokenizer: where the folder of the backbone's tokenizer lies now, likewise.
             hub_options: ``revision``, ``cache_dir``, ``token``, ``local_files_only``, ``force_download``.
 
         Raises:
             AdapterError: the folder is damaged, of a newer format, or belongs to other weights.
-            ConfigError: ``pretrained`` or ``device`` beside ``backbone``.
+            ConfigError: ``pretrained``, ``device`` or ``tokenizer`` beside ``backbone``.
             MissingFileError: the adapter or the backbone's weights are not there.
         """
         folder = adapter.find_folder(path_or_id, **hub_options)
         config = adapter.read_config(folder)
         adapter.check_sizes(folder, config)
         if backbone is None:
-            model, source = build_named(folder, config, pretrained, device or "cpu")
-        elif pretrained is None and device is None:
+            model, source = build_named(folder, config, pretrained, device or "cpu", tokenizer)
+        elif pretrained is None and device is None and tokenizer is None:
             model, source = backbone.model, backbone.backbone
         else:
-            raise ConfigError("a backbone that is in memory has its weights and its device; leave these two out")
+            raise ConfigError("a backbone that is in memory has its weights, device and tokenizer; leave them out")
         require_same(folder, config, model, source, in_memory=backbone is not None)
         clip = cls(model, source, config.prompts, config.weights)
+        require_same_tokenizer(folder, config, lambda: clip.tokenizer)
         if config.cache.entries:
             clip._put(config.cache)
         learnt = clip.learnt_state()

@@ -162,6 +162,7 @@ class Training:
             device=device,
             seed=config.backbone_seed,
             prompt_seed=config.seed,
+            tokenizer=config.tokenizer,
         )
         if config.interpolation != Interpolation():
             clip.interpolate(config.interpolation.visual, config.interpolation.text)
