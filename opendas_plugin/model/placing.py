@@ -82,7 +82,7 @@ class Places:
         if (too_long := used + grows > tower.room).any():
             row = int(too_long.nonzero()[0])
             raise DataError(
-                f"{decode(ids[row, first : ends[row] if not tower.reads_padding else used[row]])!r} has "
+                f"{decode(ids[row, first : used[row] - 1])!r} has "
                 f"{int(used[row] + grows[row])} tokens with {self.count} learnt tokens inserted, but the context holds "
                 f"{tower.room}; shorten it"
             )
@@ -120,5 +120,5 @@ class Places:
                 "take the place of padding"
             )
         pads = (ids == self.frame.pad).flip(1).int().cumprod(1).sum(dim=1)
-        spare = (pads - (self.frame.end == self.frame.pad)).clamp(min=0)
+        spare = (pads - int(self.frame.end == self.frame.pad)).clamp(min=0)
         return tower.room - spare

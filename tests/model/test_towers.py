@@ -229,7 +229,6 @@ def test_tokens_that_only_read_are_refused_by_what_a_model_lacks(changes, lackin
     [
         ({"text_cfg": {"embed_cls": True}, "custom_text": True}, "read at a token of the text"),
         ({"text_cfg": {"pool_type": "first"}, "custom_text": True}, "read at a token of the text"),
-        ({"text_cfg": {"no_causal_mask": True, "use_pad_mask": True}, "custom_text": True}, "without a mask"),
     ],
     ids=str,
 )
