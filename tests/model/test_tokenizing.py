@@ -77,7 +77,7 @@ def test_another_models_tokenizer_is_refused(family_names, tokenizer_folders, tm
 
     with pytest.raises(BackboneError, match="no start, the end 1 and the padding 0, but .* trained with no start, the e"):
         tokenize("siglip", tokenizer_folders["siglip2"])
-    with pytest.raises(BackboneError, match="the start 101, the end 0 .*: it is another model's; give the folder of"):
+    with pytest.raises(BackboneError, match="the start 101, the end 102 .*: it is another model's; give the folder of"):
         tokenize("siglip", tokenizer_folders["clipa"])
     with pytest.raises(BackboneError, match="makes 300 ids, but siglip-tiny knows 1000: it is another model's"):
         tokenize("siglip", make("siglip", tmp_path / "small", 300))
@@ -108,7 +108,7 @@ def test_an_adapter_knows_its_tokenizer_again(family_names, tokenizer_folders, t
     assert torch.equal(model.tokenize("a red door"), ids)
     content = (moved / "tokenizer.json").read_text()
     (moved / "tokenizer.json").write_text(content.replace('"▁door"', '"▁boor"'))
-    with pytest.raises(AdapterError, match=r"was learnt with the tokenizer [0-9a-f]{12} of .*, but the one here is [0-9a"):
+    with pytest.raises(AdapterError, match=r"was learnt with the tokenizer [0-9a-f]{12} of .*, but the one here is [0-9a-f]"):
         OpenDASCLIP.from_pretrained(tmp_path / "adapter", tokenizer=moved)
     with pytest.raises(ConfigError, match="has its weights, device and tokenizer; leave them out"):
         OpenDASCLIP.from_pretrained(tmp_path / "adapter", backbone=clip, tokenizer=moved)

@@ -45,6 +45,15 @@ def make(family_names, tokenizer_folders):
     return build
 
 
+def awake(clip: OpenDASCLIP) -> OpenDASCLIP:
+    """With scales of layers that are not next to nothing, as they are at random weights."""
+    with torch.no_grad():
+        for name, weight in clip.model.named_parameters():
+            if name.endswith((".gamma", ".gamma_1", ".gamma_2")):
+                weight.fill_(0.5)
+    return clip
+
+
 def images(clip: OpenDASCLIP) -> torch.Tensor:
     return torch.randn(2, 3, *clip.image_shape, generator=torch.Generator().manual_seed(2))
 
@@ -108,8 +117,11 @@ def slow_text_features(model, ids: torch.Tensor, begins: bool, prompts: torch.Te
 
 @pytest.mark.parametrize("depth", [None, 1])
 def test_visual_tokens_do_what_a_slow_forward_does(family, make, depth):
-    clip = make(family, PromptConfig(visual_tokens=3, text_tokens=0, visual_depth=depth))
+    clip = awake(make(family, PromptConfig(visual_tokens=3, text_tokens=0, visual_depth=depth)))
     learnt, pixels = clip.visual_prompts.tokens, images(clip)
+    with torch.no_grad():
+        plain, moved = (normalize(f, dim=-1) for f in (clip.model.encode_image(pixels), clip.encode_image(pixels)))
+    assert (plain - moved).abs().max() > 1e-3
     assert_same(clip.encode_image(pixels), slow_image_features(clip.model, pixels, learnt), learnt)
 
 
@@ -124,13 +136,12 @@ def test_text_tokens_do_what_a_slow_forward_does(name, make, count):
 
 
 def test_disabled_tokens_leave_the_features_of_open_clip_exactly(family, make):
-    clip = make(family, PromptConfig())
-    none = make(family, PromptConfig(0, 0))
+    clip, none = awake(make(family, PromptConfig())), awake(make(family, PromptConfig(0, 0)))
     pixels, ids = images(clip), clip.tokenize(TEXTS)
     with torch.no_grad():
         expected = [normalize(f, dim=-1) for f in (clip.model.encode_image(pixels), clip.model.encode_text(ids))]
         learnt = clip.encode_image(pixels, True), clip.encode_text(ids, True)
-        assert all((a - b).abs().max() > 2e-5 for a, b in zip(learnt, expected, strict=True))
+        assert all((a - b).abs().max() > 1e-3 for a, b in zip(learnt, expected, strict=True))
         with clip.prompts_disabled():
             disabled = clip.encode_image(pixels, True), clip.encode_text(ids, True)
         identity = none.encode_image(pixels, True), none.encode_text(ids, True)
