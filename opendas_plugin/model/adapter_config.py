@@ -138,9 +138,7 @@ _KINDS = {  # of the values in the file
     "package_version": str,
 }
 _ADDED = {  # by the formats from 2 on
-    AdapterConfig: (
-        "weights", "interpolation", "calibration", "cache", "backbone_facts", "tokenizer", "tokenizer_sha256",
-    ),  # fmt: skip
+    AdapterConfig: (*_PARTS.keys() - {"prompts"}, "calibration", "tokenizer", "tokenizer_sha256"),
     PromptConfig: ("form",),
 }
 

@@ -69,9 +69,7 @@ def load(
     return OpenAIView(clip), clip.preprocess
 
 
-def load_clip(
-    name: str | Path, device: str | torch.device = "cpu", tokenizer: str | Path | None = None
-) -> OpenDASCLIP:
+def load_clip(name: str | Path, device: str | torch.device = "cpu", tokenizer: str | Path | None = None) -> OpenDASCLIP:
     """Loads a CLIP by any name of it, for use from Python.
 
     Args:

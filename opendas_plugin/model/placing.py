@@ -116,8 +116,8 @@ class Places:
             return ends + 1
         if ids.shape[1] != tower.room:
             raise DataError(
-                f"expected token ids of the whole context, (N, {tower.room}), got {tuple(ids.shape)}: the learnt tokens "
-                "take the place of padding"
+                f"expected token ids of the whole context, (N, {tower.room}), got {tuple(ids.shape)}: learnt "
+                "tokens take the place of padding"
             )
         pads = (ids == self.frame.pad).flip(1).int().cumprod(1).sum(dim=1)
         spare = (pads - int(self.frame.end == self.frame.pad)).clamp(min=0)

@@ -66,9 +66,7 @@ class TextPrompts(Prompts):
 class ConditionalPrompts(TextPrompts):
     """Text tokens of the first layer that a small network moves by the image (CoCoOp, Zhou et al., CVPR 2022)."""
 
-    def __init__(
-        self, tokens: torch.Tensor, places: Places | None, features: int, generator: torch.Generator
-    ) -> None:
+    def __init__(self, tokens: torch.Tensor, places: Places | None, features: int, generator: torch.Generator) -> None:
         super().__init__(tokens, places)
         width, hidden = tokens.shape[-1], features // 16
         first, second = (_new_linear(*sizes, generator) for sizes in ((features, hidden), (hidden, width)))

@@ -78,7 +78,7 @@ class Compare(Run[dict[str, Table]]):
     pretrained: str | None = None
     """open_clip tag, weight file, or random; default: the recipe's."""
     tokenizer: str | None = None
-    """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) that is not to be
+    """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) and that is not
     fetched; default: the recipe's."""
     against: str | None = None
     """The row that differences are taken to; default: the last."""

@@ -42,7 +42,7 @@ class ClipRun(Run[Result]):
     """open_clip tag, weight file, or random. With an adapter: where its backbone's weight file lies now, or the tiny
     CLIP that it was learnt on."""
     tokenizer: str | None = None
-    """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) that is not to be
+    """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) and that is not
     fetched. With an adapter: where the folder lies now."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""

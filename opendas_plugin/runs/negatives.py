@@ -69,7 +69,7 @@ class GenerateNegatives(Run[NegativeDatabase]):
     pretrained: str | None = None
     """open_clip tag, weight file, or random."""
     tokenizer: str | None = None
-    """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) that is not to be
+    """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) and that is not
     fetched."""
     backbone_seed: int = 0
     """Seed of the backbone's random weights, where it has no pretrained ones."""
@@ -114,8 +114,8 @@ class GenerateNegatives(Run[NegativeDatabase]):
         """What decides over the names: the vocabulary's, and the settings."""
         vocabulary = Vocabulary.load(self.vocabulary)
         names = ("source", "domain", "base_url", "backbone", "pretrained", "backbone_seed")
-        names += () if self.tokenizer is None else ("tokenizer",)  # a setting that earlier files do not have
-        settings = {f"`{name}`": getattr(self, name) for name in names}
+        given = () if self.tokenizer is None else ("tokenizer",)  # a setting that earlier files do not have
+        settings = {f"`{name}`": getattr(self, name) for name in (*names, *given)}
         base = {"the training names": list(vocabulary.base), "the novel names": list(vocabulary.novel)}
         weights = {name: Path(name) for name in (self.backbone, self.pretrained) if name and Path(name).is_file()}
         return Inputs(weights, {**settings, **base, "sampling": plain(self.sampling)})

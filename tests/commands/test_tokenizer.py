@@ -38,7 +38,9 @@ def test_its_folder_is_given_once_and_again_when_it_has_moved(
     moved = words.rename(tmp_path / "moved")
     code, _ = score("lost", "--adapter", str(run / "adapter"))
     assert code == 1
-    assert "needs its tokenizer: the tokenizer's folder" in (error := capsys.readouterr().err) and "--tokenizer" in error
+    assert (
+        "needs its tokenizer: the tokenizer's folder" in (error := capsys.readouterr().err) and "--tokenizer" in error
+    )
     code, found = score("found", "--adapter", str(run / "adapter"), "--tokenizer", str(moved))
     assert code == 0
     assert json.loads(found.read_text())["w_f1"] == json.loads(summary.read_text())["w_f1"]

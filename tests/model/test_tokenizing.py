@@ -75,9 +75,11 @@ def test_another_models_tokenizer_is_refused(family_names, tokenizer_folders, tm
     def tokenize(family: str, folder) -> None:
         OpenDASCLIP.from_backbone(family_names[family], tokenizer=folder).tokenize("a door")
 
-    with pytest.raises(BackboneError, match="no start, the end 1 and the padding 0, but .* trained with no start, the e"):
+    with pytest.raises(
+        BackboneError, match=r"no start, the end 1 and the padding 0, but .* trained with no start, the e"
+    ):
         tokenize("siglip", tokenizer_folders["siglip2"])
-    with pytest.raises(BackboneError, match="the start 101, the end 102 .*: it is another model's; give the folder of"):
+    with pytest.raises(BackboneError, match=r"the start 101, the end 102 .*: it is another model's; give"):
         tokenize("siglip", tokenizer_folders["clipa"])
     with pytest.raises(BackboneError, match="makes 300 ids, but siglip-tiny knows 1000: it is another model's"):
         tokenize("siglip", make("siglip", tmp_path / "small", 300))
@@ -100,7 +102,9 @@ def test_an_adapter_knows_its_tokenizer_again(family_names, tokenizer_folders, t
     ids = clip.tokenize("a red door")
     assert torch.equal(OpenDASCLIP.from_pretrained(tmp_path / "adapter", backbone=clip).tokenize("a red door"), ids)
     moved = folder.rename(tmp_path / "moved")
-    with pytest.raises(MissingFileError, match=r"adapter needs its tokenizer: .* does not exist; .*, or give it as `tok"):
+    with pytest.raises(
+        MissingFileError, match=r"adapter needs its tokenizer: .* does not exist; .*, or give it as `tok"
+    ):
         OpenDASCLIP.from_pretrained(tmp_path / "adapter")
     found = OpenDASCLIP.from_pretrained(tmp_path / "adapter", tokenizer=moved)
     assert torch.equal(found.tokenize("a red door"), ids)
@@ -108,7 +112,9 @@ def test_an_adapter_knows_its_tokenizer_again(family_names, tokenizer_folders, t
     assert torch.equal(model.tokenize("a red door"), ids)
     content = (moved / "tokenizer.json").read_text()
     (moved / "tokenizer.json").write_text(content.replace('"▁door"', '"▁boor"'))
-    with pytest.raises(AdapterError, match=r"was learnt with the tokenizer [0-9a-f]{12} of .*, but the one here is [0-9a-f]"):
+    with pytest.raises(
+        AdapterError, match=r"was learnt with the tokenizer [0-9a-f]{12} of .*, but the one here is [0-9a-f]"
+    ):
         OpenDASCLIP.from_pretrained(tmp_path / "adapter", tokenizer=moved)
     with pytest.raises(ConfigError, match="has its weights, device and tokenizer; leave them out"):
         OpenDASCLIP.from_pretrained(tmp_path / "adapter", backbone=clip, tokenizer=moved)

@@ -236,5 +236,7 @@ def test_other_poolings_and_blocks_of_open_clips_own_towers_have_room_for_tokens
     ids = clip.tokenize(["a photo of a door", "the door"])
     rule = changes.get("text_cfg", {}).get("pool_type", "argmax")
     tokens = clip.text_prompts.tokens
-    rows = [slow_text_features(model, row, begins, tokens, rule) for row, begins in zip(ids, (True, False))]
+    rows = [
+        slow_text_features(model, row, begins, tokens, rule) for row, begins in zip(ids, (True, False), strict=True)
+    ]
     assert_same(clip.encode_text(ids), torch.stack(rows), tokens)

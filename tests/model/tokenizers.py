@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-WORDS = "a an the photo picture of in on red green blue yellow violet door frame block desk room very long".split()
+WORDS = (
+    "a", "an", "the", "photo", "picture", "of", "in", "on", "red", "green", "blue", "yellow", "violet", "door", "frame",
+    "block", "desk", "room", "very", "long",
+)  # fmt: skip
 SIZE = 1000
 """Ids of each; the rest are words that no text has."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -17,7 +20,8 @@ def make(kind: str, folder: Path, size: int = SIZE) -> Path:
     folder.mkdir(parents=True)
     if kind == "clipa":
         special = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}
-        rest = iter([*WORDS, *LETTERS[1:], *(f"##{letter}" for letter in LETTERS), *(f"filler{n}" for n in range(size))])
+        parts = [*WORDS, *LETTERS[1:], *(f"##{letter}" for letter in LETTERS)]
+        rest = iter([*parts, *(f"filler{n}" for n in range(size))])
         words = [special[n] if n in special else next(rest) for n in range(size)]
         BertTokenizerFast(vocab={word: n for n, word in enumerate(words)}).save_pretrained(folder)
     elif kind == "siglip":
@@ -49,4 +53,4 @@ def _parts() -> list[str]:
 
 
 def _merges() -> list[tuple[str, str]]:
-    return list(dict.fromkeys((f"▁{word[:n]}", word[n]) for word in WORDS for n in range(0, len(word))))
+    return list(dict.fromkeys((f"▁{word[:n]}", word[n]) for word in WORDS for n in range(len(word))))

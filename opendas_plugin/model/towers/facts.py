@@ -58,7 +58,7 @@ def text_config(name: str) -> Mapping[str, Any]:
 
 
 def known_frame(tokenizer: str) -> Frame | None:
-    """Returns the ids that a Hugging Face tokenizer of this name puts around texts, as open_clip asks it; None: unknown."""
+    """Returns the ids that a Hugging Face tokenizer puts around texts, as open_clip asks it; None: not known."""
     return next((frame for names, frame in _FRAMES if re.fullmatch(names, tokenizer)), None)
 
 

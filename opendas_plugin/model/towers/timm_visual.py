@@ -29,13 +29,11 @@ class TimmVisual(WholeVisual):
     @staticmethod
     def reads(visual: Any) -> bool:
         """Whether a visual tower is one of these."""
-        trunk = getattr(visual, "trunk", None)
+        trunk: Any = getattr(visual, "trunk", None)
         kinds = _KINDS.get(type(trunk))
-        return (
-            kinds is not None
-            and all(type(block) in kinds for block in trunk.blocks)
-            and not getattr(trunk, "rope_mixed", False)  # those positions are the layer's own
-        )
+        if kinds is None or getattr(trunk, "rope_mixed", False):  # those positions are each layer's own
+            return False
+        return all(type(block) in kinds for block in trunk.blocks)
 
     @property
     def width(self) -> int:

@@ -1,7 +1,7 @@
 """Open_clip's text transformers (3.x) in which a token reads later ones, or whose feature is read behind the text.
 
-SigLIP's, CLIPA's and MobileCLIP's are such. They read padding as they read words: a text has the whole context, and what
-learnt tokens need of it, trailing pads give. Without learnt tokens it is the model's own forward.
+SigLIP's, CLIPA's and MobileCLIP's are such. They read padding as they read words: a text has the whole context, of
+which trailing pads make way for learnt tokens. Without learnt tokens it is the model's own forward.
 """
 
 from __future__ import annotations
