@@ -59,6 +59,7 @@ setup(
         "torch>=2.6",
         "torchvision>=0.21",  # its releases pin the torch that they match
         "open_clip_torch>=3.0,<4",
+        "timm>=1.0.17,<2",  # open_clip's own requirement
         *RAY_CASTERS,
         "huggingface_hub>=0.24",
         "numpy>=1.26",

@@ -98,9 +98,17 @@ class TextClassifier:
         return (cosines - self._handicap).argmax(dim=-1)
 
     def probabilities(self, cosines: Tensor) -> Tensor:
-        """The softmax (B, N) of cosines (B, N) at CLIP's own scale."""
-        scale = float(self.clip.logit_scale.detach().exp())
-        return torch.softmax(scale * (cosines - self._handicap), dim=-1)
+        """What the model makes (B, N) of cosines (B, N) at its own scale.
+
+        That is their softmax, or where it was trained with a bias and a sigmoid (SigLIP) the sigmoid of each: then they
+        need not add up to 1, and all are low where no name fits.
+        """
+        bias = self.clip.logit_bias
+        return self.softmax(cosines) if bias is None else torch.sigmoid(self._logits(cosines) + float(bias.detach()))
+
+    def softmax(self, cosines: Tensor) -> Tensor:
+        """The softmax (B, N) over the names of cosines (B, N) at CLIP's own scale, of whatever model."""
+        return torch.softmax(self._logits(cosines), dim=-1)
 
     @property
     def features(self) -> Tensor:
@@ -113,6 +121,9 @@ class TextClassifier:
         if kept is None or kept[0] != key:
             kept = self._kept = key, self._encode()
         return kept[1]
+
+    def _logits(self, cosines: Tensor) -> Tensor:
+        return float(self.clip.logit_scale.detach().exp()) * (cosines - self._handicap)
 
     def _choose_template(self, given: Template | None, names: Names) -> tuple[str, ...]:
         """The caller's, else the adapter's, else the vocabulary's, else the default."""

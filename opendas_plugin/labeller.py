@@ -53,7 +53,8 @@ class Labels:
         names: (M,) the name of each mask; None for an empty one.
         indices: (M,) int64, its place among ``classes``; -1 for an empty mask.
         cosines: (M, N) float32, of each mask's feature with each name's; nan for an empty mask.
-        probabilities: (M, N) float32, the softmax of the cosines at CLIP's own scale; nan for an empty mask.
+        probabilities: (M, N) float32, the softmax of the cosines at CLIP's own scale, or where the model has a logit
+            bias (SigLIP) the sigmoid of each; nan for an empty mask.
         empty: (M,) bool, the masks without a pixel.
         classes: the N names.
     """

@@ -60,6 +60,17 @@ def family_names(tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def tokenizer_folders(tmp_path_factory) -> dict[str, Path]:
+    """The folder of a small tokenizer for each family that has a Hugging Face one (:mod:`tests.model.tokenizers`)."""
+    pytest.importorskip("transformers")
+    from tests.model import families, tokenizers
+
+    folder = tmp_path_factory.mktemp("tokenizers")
+    made = {kind: tokenizers.make(kind, folder / kind) for kind in set(families.TOKENIZERS.values())}
+    return {family: made[kind] for family, kind in families.TOKENIZERS.items()}
+
+
+@pytest.fixture(scope="session")
 def domain(tmp_path_factory) -> Path:
     """A prepared domain of coloured blocks, to be read only: 4 images to train on, 3 to validate, 5 names, 2 novel."""
     folder = tmp_path_factory.mktemp("blocks")

@@ -16,7 +16,7 @@ from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.weights import is_learnt
 
 FILES = CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter.safetensors"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 FIELDS = (
     "backbone", "pretrained", "backbone_seed", "backbone_sha256", "prompts", "method", "template", "crop_policy",
     "base_names", "training", "package_version", "format_version",
@@ -24,8 +24,10 @@ FIELDS = (
 PROMPT_FIELDS = (
     "visual_tokens", "text_tokens", "visual_depth", "text_depth", "context", "deep_text_init", "init_std",
 )  # fmt: skip
-ADDED, PROMPT_ADDED = ("weights", "interpolation", "calibration", "cache", "backbone_facts"), ("form",)
-"""What the formats 2 and 3 added; absent where it says nothing."""
+ADDED, PROMPT_ADDED = (
+    "weights", "interpolation", "calibration", "cache", "backbone_facts", "tokenizer", "tokenizer_sha256",
+), ("form",)  # fmt: skip
+"""What the formats from 2 on added; absent where it says nothing."""
 KINDS = {"backbone": str, "backbone_sha256": str, "prompts": dict, "crop_policy": dict}  # of the fields used here
 MAX_CONFIG = 32 << 20
 TOWERS = ("visual", "text")

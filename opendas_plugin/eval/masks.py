@@ -139,7 +139,7 @@ def classify_masks(labeller: Labeller, masks: Sequence[Segment]) -> tuple[NDArra
     found = torch.empty((len(masks), len(labeller.classes)))
     for index, cosines in labeller.segments(masks):
         found[index] = cosines
-    return found.numpy(), labeller.text.probabilities(found).numpy()
+    return found.numpy(), labeller.text.softmax(found).numpy()
 
 
 def write_names(path: str | Path, masks: Sequence[Segment], cosines: NDArray[np.float32], names: Sequence[str]) -> None:

@@ -61,7 +61,7 @@ def predict(labeller: Labeller, segments: Sequence[Segment], vocabulary: Vocabul
         base_predictions[index] = base[found[:, base].argmax(dim=-1)]
         if len(novel):
             novel_predictions[index] = novel[found[:, novel].argmax(dim=-1)]
-        base_scores[index] = torch.logit(labeller.text.probabilities(found.double())[:, base].amax(dim=-1), eps=1e-15)
+        base_scores[index] = torch.logit(labeller.text.softmax(found.double())[:, base].amax(dim=-1), eps=1e-15)
     return Predictions(
         labels,
         predictions.numpy(),

@@ -17,17 +17,19 @@ from torch.nn.functional import normalize as unit
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import AdapterError, ConfigError, DataError
 from opendas_plugin.model import adapter
-from opendas_plugin.model.adapter_backbone import build_named, require_same
+from opendas_plugin.model.adapter_backbone import build_named, require_same, require_same_tokenizer
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfig, WeightConfig
 from opendas_plugin.model.encoder import Encoder
-from opendas_plugin.model.factored import FactoredPrompts, new_factored_prompts
+from opendas_plugin.model.factored import FactoredPrompts
 from opendas_plugin.model.hashes import contents, known_sha256
 from opendas_plugin.model.interfaces import VisualView
-from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
+from opendas_plugin.model.prompt_starts import new_prompts
+from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
 from opendas_plugin.model.shares import AtWork, Shares
+from opendas_plugin.model.tokenizing import require_folder, tokenizer_sha256
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.model.towers.facts import facts_of
 from opendas_plugin.model.towers.find import find_towers
@@ -76,8 +78,9 @@ class OpenDASCLIP(Shares):
         generator = torch.Generator().manual_seed(seed)
         self.visual_prompts: Prompts | CoupledPrompts | FactoredPrompts
         self.text_prompts: TextPrompts
-        make = new_factored_prompts if prompts.form == "factored" else new_prompts
-        self.visual_prompts, self.text_prompts = make(self.towers, prompts, self.tokenize, generator, backbone.name)
+        self.visual_prompts, self.text_prompts = new_prompts(
+            self.towers, prompts, self.tokenize, generator, backbone.name
+        )
         self.visual_weights = new_weights(self.towers.visual, weights.visual, weights, generator)
         self.text_weights = new_weights(self.towers.text, weights.text, weights, generator)
         self._weight_mix = weights.mix
@@ -91,6 +94,8 @@ class OpenDASCLIP(Shares):
             prompts=prompts,
             weights=weights,
             backbone_facts=facts_of(model, backbone.name),
+            tokenizer=backbone.tokenizer,
+            tokenizer_sha256=tokenizer_sha256(self.tokenizer) if has_adapter and backbone.tokenizer else "",
         )
 
     @classmethod
@@ -104,6 +109,7 @@ class OpenDASCLIP(Shares):
         device: str | torch.device = "cpu",
         seed: int = 0,
         prompt_seed: int = 0,
+        tokenizer: str | Path | None = None,
     ) -> OpenDASCLIP:
         """Builds a CLIP and, with ``prompts``, a new adapter on it.
 
@@ -115,12 +121,15 @@ class OpenDASCLIP(Shares):
             device: where to put it; ``meta`` for the shapes alone.
             seed: seed of random backbone weights.
             prompt_seed: seed of what is learnt, at its start.
+            tokenizer: folder of its Hugging Face tokenizer; None: as ``name`` says, which may have to be fetched.
 
         Raises:
             BackboneError: unknown, unreadable, or unable to carry the learnt tokens.
+            MissingFileError: a file or folder that is given is not there.
         """
+        words = require_folder(tokenizer)
         model, backbone = build_backbone(name, pretrained, seed=seed, device=device)
-        return cls(model, backbone, prompts, weights, seed=prompt_seed)
+        return cls(model, replace(backbone, tokenizer=words), prompts, weights, seed=prompt_seed)
 
     @classmethod
     def from_pretrained(
@@ -130,6 +139,7 @@ class OpenDASCLIP(Shares):
         device: str | torch.device | None = None,
         *,
         backbone: OpenDASCLIP | None = None,
+        tokenizer: str | Path | None = None,
         **hub_options: Any,
     ) -> OpenDASCLIP:
         """Loads an adapter and the backbone that it was learnt on, or puts it on one that is in memory.
@@ -140,27 +150,29 @@ class OpenDASCLIP(Shares):
             device: where to put it; None: the CPU.
             backbone: a CLIP with the adapter's backbone, adapted or not. Its frozen model is shared, not copied, so
                 moving or casting one of the two moves and casts it for both: do it before.
+            tokenizer: where the folder of the backbone's tokenizer lies now, likewise.
             hub_options: ``revision``, ``cache_dir``, ``token``, ``local_files_only``, ``force_download``.
 
         Raises:
             AdapterError: the folder is damaged, of a newer format, or belongs to other weights.
-            ConfigError: ``pretrained`` or ``device`` beside ``backbone``.
+            ConfigError: ``pretrained``, ``device`` or ``tokenizer`` beside ``backbone``.
             MissingFileError: the adapter or the backbone's weights are not there.
         """
         folder = adapter.find_folder(path_or_id, **hub_options)
         config = adapter.read_config(folder)
         adapter.check_sizes(folder, config)
         if backbone is None:
-            model, source = build_named(folder, config, pretrained, device or "cpu")
-        elif pretrained is None and device is None:
+            model, source = build_named(folder, config, pretrained, device or "cpu", tokenizer)
+        elif pretrained is None and device is None and tokenizer is None:
             model, source = backbone.model, backbone.backbone
         else:
-            raise ConfigError("a backbone that is in memory has its weights and its device; leave these two out")
+            raise ConfigError("a backbone that is in memory has its weights, device and tokenizer; leave them out")
         require_same(folder, config, model, source, in_memory=backbone is not None)
         return cls(model, source, config.prompts, config.weights).filled(folder, config)
 
     def filled(self, folder: Path, config: AdapterConfig) -> OpenDASCLIP:
         """Returns this CLIP, which was built as the configuration of a folder says, with what the folder holds."""
+        require_same_tokenizer(folder, config, lambda: self.tokenizer)
         if config.cache.entries:
             self._put(config.cache)
         learnt = self.learnt_state()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,13 +16,18 @@ from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig
 from opendas_plugin.model.hashes import known_sha256
 from opendas_plugin.model.tiny_clips import TINY_CLIPS, name_of
+from opendas_plugin.model.tokenizing import require_folder, tokenizer_sha256
 from opendas_plugin.model.towers.facts import facts_of
 
 logger = logging.getLogger(__name__)
 
 
 def build_named(
-    folder: Path, config: AdapterConfig, pretrained: str | Path | None, device: str | torch.device
+    folder: Path,
+    config: AdapterConfig,
+    pretrained: str | Path | None,
+    device: str | torch.device,
+    tokenizer: str | Path | None = None,
 ) -> tuple[OpenCLIP, BackboneConfig]:
     """Builds the backbone that an adapter's folder names.
 
@@ -28,16 +36,23 @@ def build_named(
         config: what the folder says.
         pretrained: where the weights lie now, if not where the folder says.
         device: where to put it.
+        tokenizer: where its tokenizer's folder lies now, if not where the folder says.
 
     Raises:
-        MissingFileError: its weights are not there.
+        MissingFileError: its weights or its tokenizer are not there.
         BackboneError: it cannot be built.
     """
     name, weights = config.backbone, pretrained or config.pretrained
     if pretrained and config.pretrained is None and config.backbone_seed is None:
         name, weights = str(pretrained), None  # the backbone was itself a file, which has moved
     try:
-        return build_backbone(name, weights, seed=config.backbone_seed or 0, device=device, facts=config.backbone_facts)
+        words = require_folder(tokenizer or config.tokenizer)
+    except MissingFileError as error:
+        raise MissingFileError(f"{folder} needs its tokenizer: {error}, or give it as `tokenizer`") from error
+    try:
+        seed, facts = config.backbone_seed or 0, config.backbone_facts
+        model, source = build_backbone(name, weights, seed=seed, device=device, facts=facts)
+        return model, replace(source, tokenizer=words)
     except MissingFileError as error:
         advice = "" if name in TINY_CLIPS else f"; {_where(config)}"
         raise MissingFileError(f"{folder} needs its backbone: {error}{advice}") from error
@@ -75,6 +90,19 @@ def require_same(
         raise AdapterError(
             f"{folder} was learnt on a backbone with {differences}, though the weights are the same; give the one "
             "that it was learnt on"
+        )
+
+
+def require_same_tokenizer(folder: Path, config: AdapterConfig, tokenizer: Callable[[], Any]) -> None:
+    """Compares the tokenizer with that of an adapter that has it from a folder; ``tokenizer`` makes it.
+
+    Raises:
+        AdapterError: it is another one.
+    """
+    if config.tokenizer_sha256 and (found := tokenizer_sha256(tokenizer())) != config.tokenizer_sha256:
+        raise AdapterError(
+            f"{folder} was learnt with the tokenizer {config.tokenizer_sha256[:12]} of {config.tokenizer}, but the one "
+            f"here is {found[:12]}; give the folder of that one as `tokenizer`"
         )
 
 

@@ -12,8 +12,9 @@ from opendas_plugin.model.bounds import check_number, check_plain, check_text, c
 from opendas_plugin.model.config import CacheConfig, Interpolation, PromptConfig, WeightConfig
 from opendas_plugin.model.facts import BackboneFacts
 
-FORMAT_VERSION = 3
-"""1 for adapters of independent tokens alone; 2 for those that say more; 3 with the backbone's facts."""
+FORMAT_VERSION = 4
+"""1 for adapters of independent tokens alone; 2 for those that say more; 3 with the backbone's facts; 4 with the folder
+of a tokenizer."""
 MAX_NAMES = 100_000
 
 
@@ -41,9 +42,13 @@ class AdapterConfig:
     cache: CacheConfig = field(default_factory=CacheConfig)
     backbone_facts: BackboneFacts | None = None
     """How the backbone read pixels and texts; None: not known, in adapters of the formats before 3."""
+    tokenizer: str | None = None
+    """Folder of the tokenizer's files, as given; None: the tokenizer that the backbone's name says."""
+    tokenizer_sha256: str = ""
+    """What that tokenizer is (:func:`~opendas_plugin.model.tokenizing.tokenizer_sha256`)."""
 
     def __post_init__(self) -> None:
-        for name in ("backbone", "pretrained"):
+        for name in ("backbone", "pretrained", "tokenizer"):
             if (value := getattr(self, name)) is not None:
                 check_text(name, value, 4096)
         if self.backbone_seed is not None:
@@ -57,6 +62,7 @@ class AdapterConfig:
             raise ConfigError(f"expected at most {MAX_NAMES} base_names, got {len(self.base_names)}")
         for base in self.base_names:
             check_text("each of base_names", base)
+        check_text("tokenizer_sha256", self.tokenizer_sha256, 64)
         check_number("calibration", self.calibration, -2, 2)
         check_plain("training", self.training)
 
@@ -69,9 +75,10 @@ class AdapterConfig:
         if self.prompts.form == "independent":
             del values["prompts"]["form"]
         if self.backbone_facts is not None:
-            return values | {"backbone_facts": self.backbone_facts.to_dict(), "format_version": FORMAT_VERSION}
+            version = 3 if self.tokenizer is None else 4
+            return values | {"backbone_facts": self.backbone_facts.to_dict(), "format_version": version}
         plain = "form" not in values["prompts"] and not values.keys() & {f.name for f in _added(AdapterConfig)}
-        return values | {"format_version": 1 if plain else 2}
+        return values | {"format_version": 4 if self.tokenizer is not None else 1 if plain else 2}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str) -> AdapterConfig:
@@ -126,10 +133,12 @@ _KINDS = {  # of the values in the file
     "calibration": float | int,
     "cache": dict,
     "backbone_facts": dict,
+    "tokenizer": str | None,
+    "tokenizer_sha256": str,
     "package_version": str,
 }
-_ADDED = {  # by the formats 2 and 3
-    AdapterConfig: ("weights", "interpolation", "calibration", "cache", "backbone_facts"),
+_ADDED = {  # by the formats from 2 on
+    AdapterConfig: (*_PARTS.keys() - {"prompts"}, "calibration", "tokenizer", "tokenizer_sha256"),
     PromptConfig: ("form",),
 }
 

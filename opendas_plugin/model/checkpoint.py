@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from opendas_plugin.model.construct import as_open_clips, construct, first_line,
 from opendas_plugin.model.facts import BackboneFacts
 from opendas_plugin.model.naming import RANDOM
 from opendas_plugin.model.tiny_clips import OFFICE_TINY, TINY_CLIPS
-from opendas_plugin.model.tower import TextTower
 from opendas_plugin.model.towers.parts import OpenCLIP
 from opendas_plugin.model.weight_file import read_weights
 
@@ -78,34 +76,6 @@ def backbone_sha256(model: OpenCLIP) -> str:
         digest.update(f"{key} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().reshape(-1).view(np.uint8))
     return digest.hexdigest()
-
-
-def build_tokenizer(name: str, tower: TextTower) -> Callable[..., torch.Tensor]:
-    """Returns open_clip's tokenizer of a backbone; CLIP's own for those that are no open_clip name.
-
-    Raises:
-        BackboneError: its files are not here, or the model knows fewer tokens than it makes.
-    """
-    key = name.replace("/", "-")
-    known, length = tower.vocabulary_size, tower.room
-    try:
-        tokenizer = _open_clip_tokenizer(key if key in open_clip.list_models() else "", length)
-    except (ImportError, OSError) as error:
-        raise BackboneError(
-            f"the tokenizer of {name} cannot be made ({first_line(error)}); install transformers and fetch its files"
-        ) from error
-    if (made := getattr(tokenizer, "vocab_size", 0)) > known:
-        raise BackboneError(
-            f"{name} knows {known} tokens, but CLIP's tokenizer makes {made}; "
-            "without its own tokenizer such a model takes token ids only, and no learnt text tokens"
-        )
-    return tokenizer
-
-
-@functools.cache
-def _open_clip_tokenizer(name: str, context_length: int) -> Callable[..., torch.Tensor]:
-    """Takes a third of a second to make, and holds no state."""
-    return open_clip.get_tokenizer(name, context_length=context_length)
 
 
 def rebuild_token_table(

@@ -168,6 +168,8 @@ class BackboneConfig:
     """open_clip's tag, a weight file as given, or None: random weights (or the ones that ``name`` brings)."""
     seed: int | None = None
     """Seed that random weights are rebuilt from; None for weights that were read."""
+    tokenizer: str | None = None
+    """Folder of its tokenizer's files; None: the one that ``name`` says."""
 
     @property
     def title(self) -> str:

@@ -12,6 +12,7 @@ from opendas_plugin.errors import BackboneError
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.factored import FactoredPrompts
 from opendas_plugin.model.passes import encode, layer_features, readable, readouts, with_weights
+from opendas_plugin.model.placing import Places
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
 from opendas_plugin.model.tower import KeysAndValues, LayeredText, ReadableTower, ReadableVisual, Towers
 from opendas_plugin.model.weights import LearntWeights
@@ -124,7 +125,8 @@ def _inputs(clip: Adapted, ids: torch.Tensor, placed: bool = False) -> Any:
         return getattr(tokenizer, "tokenizer", tokenizer).decode(row.tolist()).strip()
 
     tower = cast(LayeredText, clip.towers.text)
-    return tower.inputs_ending(*clip.text_prompts.place(ids, tower.ends(ids), tower.room, decode))
+    places = cast(Places, clip.text_prompts.places)
+    return tower.inputs_ending(*places.make_room(ids, tower, decode), places.first)
 
 
 def _end_to_end(features: torch.Tensor) -> torch.Tensor:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
-
 import torch
 from torch import nn
 from torch.nn.functional import normalize as unit
 
-from opendas_plugin.model.config import PromptConfig
-from opendas_plugin.model.prompts import Learnt, TextPrompts, depth_of, new_text_prompts, require_room
-from opendas_plugin.model.tower import LayeredText, LayeredVisual, Towers
+from opendas_plugin.model.placing import Places
+from opendas_plugin.model.prompts import Learnt, TextPrompts
 
 DEPTH = 9
 """Layers with tokens of their own, from the first, where neither a user nor the tower has fewer; the paper's."""
@@ -46,14 +42,15 @@ class FactoredText(TextPrompts):
     Args:
         tokens: (depth, n, width); layer 0 starts from the nearest of rank 1 to its tokens, the others from their
             first token as the row.
+        places: of the tokens in a text.
         features: D.
     """
 
     drift: torch.Tensor
 
-    def __init__(self, tokens: torch.Tensor, start: int, replaced: tuple[int, ...], features: int) -> None:
+    def __init__(self, tokens: torch.Tensor, places: Places | None, features: int) -> None:
         nn.Module.__init__(self)  # the tokens are a product and no parameter
-        self.start, self.replaced = start, replaced
+        self.places = places
         rows = tokens[:, :1].clone()
         column = tokens.new_ones(tokens.shape[1], 1)
         if not tokens.is_meta:
@@ -82,28 +79,3 @@ def drift_between(adapted: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
     """The mean movement (D,) of unit features (N, D)."""
     found = (unit(features.float(), dim=-1).mean(dim=0) for features in (adapted, plain))
     return next(found) - next(found)
-
-
-def new_factored_prompts(
-    towers: Towers,
-    config: PromptConfig,
-    tokenize: Callable[[str], torch.Tensor],
-    generator: torch.Generator,
-    name: str = "this model",
-) -> tuple[FactoredPrompts, FactoredText]:
-    """Returns both towers' tokens at their start, see :func:`~opendas_plugin.model.prompts.new_prompts`.
-
-    Text tokens start from the nearest to the context's; the visual rows from noise.
-    """
-    require_room(towers, config, name)
-    layered = cast(LayeredVisual, towers.visual), cast(LayeredText, towers.text)
-    asked = config.visual_depth, config.text_depth
-    visual_depth, text_depth = (
-        depth_of(f"{side}_depth", min(DEPTH, tower.depth) if depth is None else depth, tower.depth)
-        for side, tower, depth in zip(("visual", "text"), layered, asked, strict=True)
-    )
-    words = new_text_prompts(towers.text, config, tokenize, generator, text_depth)
-    tokens = cast(torch.Tensor, words.tokens).detach()
-    text = FactoredText(tokens, words.start, words.replaced, towers.text.feature_width)
-    noise = config.init_std * torch.randn(visual_depth, 1, layered[0].width, generator=generator)
-    return FactoredPrompts(text, noise.to(tokens.device)), text

@@ -12,8 +12,9 @@ from torch import nn
 
 from opendas_plugin.crops import PixelFormat
 from opendas_plugin.errors import DataError
-from opendas_plugin.model.checkpoint import OpenCLIP, build_tokenizer
+from opendas_plugin.model.checkpoint import OpenCLIP
 from opendas_plugin.model.config import BackboneConfig
+from opendas_plugin.model.tokenizing import build_tokenizer
 from opendas_plugin.model.tower import Towers
 
 
@@ -35,18 +36,28 @@ class FrozenParts(nn.Module):
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
         room = self.context_length
-        tokens, longer = (self.tokenizer(texts, context_length=length) for length in (room, room + 1))
-        cut = (tokens != longer[:, :room]).any(dim=1)  # every tokenizer keeps the end of a text that it cuts
+        tokens, longer = (self.tokenizer([*texts, ""], context_length=length) for length in (room, room + 1))
+        ends_later = longer[:, room] != longer[-1, room]  # no padding, as behind the empty text
+        cut = (tokens != longer[:, :room]).any(dim=1) | ends_later  # most keep the end of a text that they cut
         if cut.any():
             text = texts[int(cut.nonzero()[0])]
             shown = text if len(text) <= 80 else f"{text[:77]}..."
             raise DataError(f"{shown!r} does not fit the context of {room} tokens; shorten it")
-        return tokens
+        return tokens[:-1]
 
     @property
     def logit_scale(self) -> torch.Tensor:
         """Logarithm of the factor from cosine to logit."""
         return self.model.logit_scale
+
+    @property
+    def logit_bias(self) -> torch.Tensor | None:
+        """What is added to logits before their sigmoid; None where the model was not trained with one.
+
+        Weights that hold none for an architecture that has one (open_clip then sets 0) were trained with a softmax.
+        """
+        bias = getattr(self.model, "logit_bias", None)
+        return bias if bias is not None and bool(bias) else None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -92,7 +103,7 @@ class FrozenParts(nn.Module):
     @cached_property
     def tokenizer(self) -> Any:
         """open_clip's tokenizer of the backbone; it cuts long texts off, :meth:`tokenize` refuses them."""
-        return build_tokenizer(self.backbone.name, self.towers.text)
+        return build_tokenizer(self.backbone.name, self.towers.text, self.backbone.tokenizer)
 
     @cached_property
     def preprocess(self) -> Callable[..., torch.Tensor]:

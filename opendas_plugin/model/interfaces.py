@@ -28,6 +28,10 @@ class ImageTextEncoder(ImageEncoder, Protocol):
     def logit_scale(self) -> torch.Tensor:
         """Logarithm of the factor from cosine to logit."""
 
+    @property
+    def logit_bias(self) -> torch.Tensor | None:
+        """What is added to logits, if anything."""
+
     def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
         """Returns text features (N, D)."""
 
@@ -67,6 +71,7 @@ class OpenAIView(nn.Module):
         image_features = self.clip.encode_image(image, normalize=True)
         text_features = self.clip.encode_text(text, normalize=True)
         logits = self.clip.logit_scale.exp() * image_features @ text_features.T
+        logits = logits if self.clip.logit_bias is None else logits + self.clip.logit_bias
         return logits, logits.T
 
     def __getattr__(self, name: str) -> Any:

@@ -36,7 +36,9 @@ def clip_name(name: str | Path) -> str:
     return f"{PREFIX}{name}" if not name.startswith(PREFIX) and Path(name).is_dir() else name
 
 
-def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIView, Callable[..., torch.Tensor]]:
+def load(
+    name: str | Path, device: str | torch.device = "cpu", *, tokenizer: str | Path | None = None
+) -> tuple[OpenAIView, Callable[..., torch.Tensor]]:
     """Loads a CLIP, adapted or plain, as OpenAI's ``clip.load`` does.
 
     Args:
@@ -45,6 +47,8 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIVi
             path of an OpenAI-format file; or a tiny CLIP's, such as ``office-tiny``. Only a name that asks for a tag's
             weights downloads them.
         device: where to put it.
+        tokenizer: folder of the Hugging Face tokenizer of a backbone that has one, if it is not to be fetched; of an
+            adapter's, if it has moved.
 
     Raises:
         AdapterError: an adapter without text features of its own (CoCoOp), which no pipeline can keep.
@@ -54,23 +58,24 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> tuple[OpenAIVi
     """
     name = clip_name(name)
     if name.startswith(PREFIX):
-        clip = OpenDASCLIP.from_pretrained(name, device=device)
+        clip = OpenDASCLIP.from_pretrained(name, device=device, tokenizer=tokenizer)
         if clip.is_conditional:
             raise AdapterError(
                 f"{name}: the {clip.config.method} adapter has no text features of its own, since they depend on the "
                 "image, so a pipeline that encodes its names once cannot use it; choose an adapter of another method"
             )
     else:
-        clip = OpenDASCLIP.from_backbone(*_backbone(name), device=device)
+        clip = OpenDASCLIP.from_backbone(*_backbone(name), device=device, tokenizer=tokenizer)
     return OpenAIView(clip), clip.preprocess
 
 
-def load_clip(name: str | Path, device: str | torch.device = "cpu") -> OpenDASCLIP:
+def load_clip(name: str | Path, device: str | torch.device = "cpu", tokenizer: str | Path | None = None) -> OpenDASCLIP:
     """Loads a CLIP by any name of it, for use from Python.
 
     Args:
         name: an adapter's folder; any name that :func:`load` takes; or an adapter's id on the hub.
         device: where to put it.
+        tokenizer: as in :func:`load`.
 
     Raises:
         MissingFileError: there is no such thing.
@@ -81,8 +86,8 @@ def load_clip(name: str | Path, device: str | torch.device = "cpu") -> OpenDASCL
         "/" in text and not Path(text).is_file() and text not in _OPENAI_NAMES and model not in open_clip.list_models()
     )
     if text.startswith(PREFIX) or is_adapter:
-        return OpenDASCLIP.from_pretrained(text, device=device)
-    return OpenDASCLIP.from_backbone(*_backbone(text), device=device)
+        return OpenDASCLIP.from_pretrained(text, device=device, tokenizer=tokenizer)
+    return OpenDASCLIP.from_backbone(*_backbone(text), device=device, tokenizer=tokenizer)
 
 
 def _backbone(name: str) -> tuple[str, str | None]:

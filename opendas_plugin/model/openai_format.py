@@ -68,7 +68,7 @@ def _lacking(model: nn.Module, name: str) -> str | None:
     if not isinstance(model, open_clip.CLIP):
         return f"text modules at the top level (it is a {type(model).__name__})"
     towers = find_towers(model)
-    if lacking := towers.visual.no_tokens or towers.text.no_tokens:
+    if lacking := towers.visual.no_readers or towers.text.no_readers:
         return lacking
     blocks = [*visual_blocks(model), *text_blocks(model)]
     if any(block.attn.embed_dim != HEAD_WIDTH * block.attn.num_heads for block in blocks):

@@ -32,6 +32,8 @@ class PackedTexts:
     """Tokens at the beginning that all texts have in common."""
     shape: tuple[int, int]
     """N and the longest text's number of own tokens."""
+    first: int = 0
+    """Position of the first learnt token, which all texts have in common."""
 
     def pad(self, own: torch.Tensor) -> torch.Tensor:
         """Lays (T - shared, C) own tokens out as (N, longest, C), with zeros behind each end."""
@@ -45,12 +47,12 @@ class PackedTexts:
 
     def to(self, device: torch.device) -> PackedTexts:
         """Returns the same texts on ``device``."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("shared", "shape")}
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.type == "torch.Tensor"}
         return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
-def pack(tokens: torch.Tensor, ends: torch.Tensor) -> PackedTexts:
-    """Packs (N, L) token ids whose end-of-text tokens stand at positions ``ends`` (N,)."""
+def pack(tokens: torch.Tensor, ends: torch.Tensor, first: int = 0) -> PackedTexts:
+    """Packs (N, L) token ids whose end-of-text tokens stand at ``ends`` (N,), and learnt tokens from ``first`` on."""
     length = int(ends.max()) + 1
     tokens = tokens[:, :length]
     alike = (tokens == tokens[:1]).all(dim=0)
@@ -66,4 +68,5 @@ def pack(tokens: torch.Tensor, ends: torch.Tensor) -> PackedTexts:
         readable=(places <= ends[:, None])[:, None, None],
         shared=shared,
         shape=(len(tokens), length - shared),
+        first=first,
     )

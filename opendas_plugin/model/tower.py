@@ -186,16 +186,24 @@ class LayeredText(TextTower, LayeredTower[Any], Protocol):
     def is_causal(self) -> bool:
         """Whether a token reads only itself and those before it."""
 
+    @property
+    def reads_padding(self) -> bool:
+        """Whether ids behind the end of a text change its feature, so that a text always has the whole context."""
+
     def ends(self, ids: torch.Tensor) -> torch.Tensor:
         """Returns the positions (N,) of the tokens that the features are read at, in token ids (N, L)."""
 
-    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor) -> Any:
-        """Returns what :meth:`inputs` does, of texts whose features are read at positions ``ends`` (N,)."""
+    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor, first: int) -> Any:
+        """Returns what :meth:`inputs` does, of texts whose features are read at positions ``ends`` (N,).
 
-    def states(self, start: int, tokens: torch.Tensor, depth: int) -> torch.Tensor:
-        """Returns the frozen states (depth, n, width) at each layer's input of n tokens after the start token.
+        Learnt tokens stand at position ``first`` and behind it; all texts have the same id at these positions.
+        """
 
-        Layer 0 holds the token embeddings as given, without positions.
+    def states(self, start: int | None, tokens: torch.Tensor, depth: int) -> torch.Tensor:
+        """Returns the frozen states at each layer's input of n tokens after the start token, if there is one.
+
+        They are of the first ``depth`` layers, or of as many as there are: (layers, n, width). Layer 0 holds the token
+        embeddings as given, without positions.
         """
 
 

@@ -77,6 +77,9 @@ class Compare(Run[dict[str, Table]]):
     """open_clip model name, OpenAI-format file, or a tiny CLIP; default: the recipe's."""
     pretrained: str | None = None
     """open_clip tag, weight file, or random; default: the recipe's."""
+    tokenizer: str | None = None
+    """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) and that is not
+    fetched; default: the recipe's."""
     against: str | None = None
     """The row that differences are taken to; default: the last."""
     ablate: str | None = None
@@ -159,7 +162,7 @@ class Compare(Run[dict[str, Table]]):
 
     def seed_jobs(self, variant: Variant, recipe: str, negatives: Path | None = None) -> list[Job]:
         """A row's runs, one for each seed; one alone where nothing is learnt."""
-        backbone = {"backbone": self.backbone, "pretrained": self.pretrained}
+        backbone = {"backbone": self.backbone, "pretrained": self.pretrained, "tokenizer": self.tokenizer}
         changes = {**variant.changes, **{name: value for name, value in backbone.items() if value is not None}}
         seeds = range(self.seeds if methods.get(variant.method).stages else 1)
         try:
@@ -196,6 +199,7 @@ class Compare(Run[dict[str, Table]]):
             source=variant.negatives,
             backbone=self.backbone or config.backbone,
             pretrained=self.pretrained or config.pretrained,
+            tokenizer=self.tokenizer or config.tokenizer,
         )
         if negatives.exists():
             require_same_names(negatives, generate)

@@ -92,11 +92,16 @@ def with_crops(jobs: Sequence[Job], domain: Domain, path: Path) -> list[Job]:
         files = [name for name in (config.backbone, config.pretrained) if names_file(name)]
         weights = [stamp(name).rpartition(" ")[2] for name in files if name is not None]
         weights += [] if (known := TINY_CLIPS.get(config.backbone)) is None else [known.sha256[:12]]
+        weights += [] if config.tokenizer is None else [config.tokenizer]
         name = " ".join(map(str, (config.backbone, config.pretrained, config.backbone_seed, *weights)))
         if name not in kept["backbones"]:
             device = pick_device(job.run.device)
             clip = OpenDASCLIP.from_backbone(
-                config.backbone, config.pretrained, device=device, seed=config.backbone_seed
+                config.backbone,
+                config.pretrained,
+                device=device,
+                seed=config.backbone_seed,
+                tokenizer=config.tokenizer,
             )
             choice = choose_crops(clip, domain.train, domain.vocabulary, workers=config.workers)
             kept["backbones"][name] = choice.record()
@@ -217,6 +222,8 @@ def _identity(job: Job) -> dict[str, Any]:
         del options["config"]["hold"]
     if all(stage.labels for stage in methods.get(job.method).stages):
         del options["config"]["unlabelled"]
+    if job.run.config.tokenizer is None:
+        del options["config"]["tokenizer"]
     segments = [*domain.train, *domain.val]
     held = hold.digest(domain.vocabulary, job.run.config.hold)
     found = {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
@@ -227,7 +234,7 @@ def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:
     """Plain CLIP's report on the same crops by a run that is done by now."""
 
     def same(other: Job) -> bool:
-        fields = ("backbone", "pretrained", "backbone_seed", "crops")
+        fields = ("backbone", "pretrained", "backbone_seed", "tokenizer", "crops")
         alike = all(getattr(job.run.config, name) == getattr(other.run.config, name) for name in fields)
         return alike and job.run.data == other.run.data
 

@@ -41,6 +41,9 @@ class ClipRun(Run[Result]):
     pretrained: str | None = None
     """open_clip tag, weight file, or random. With an adapter: where its backbone's weight file lies now, or the tiny
     CLIP that it was learnt on."""
+    tokenizer: str | None = None
+    """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) and that is not
+    fetched. With an adapter: where the folder lies now."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -68,8 +71,9 @@ class ClipRun(Run[Result]):
         """Loads the model; ``seed`` is that of random weights."""
         device = pick_device(self.device)
         if self.adapter is not None:
-            return OpenDASCLIP.from_pretrained(self.adapter, self.pretrained, device=device)
-        return OpenDASCLIP.from_backbone(self.backbone or DEFAULT_BACKBONE, self.pretrained, device=device, seed=seed)
+            return OpenDASCLIP.from_pretrained(self.adapter, self.pretrained, device, tokenizer=self.tokenizer)
+        name, words = self.backbone or DEFAULT_BACKBONE, self.tokenizer
+        return OpenDASCLIP.from_backbone(name, self.pretrained, device=device, seed=seed, tokenizer=words)
 
     def source(self, clip: OpenDASCLIP) -> FeatureSource:
         """The model as the source of 3D features, by the name that their record knows it by."""

@@ -68,6 +68,9 @@ class GenerateNegatives(Run[NegativeDatabase]):
     """open_clip model name, OpenAI-format file, or office-tiny."""
     pretrained: str | None = None
     """open_clip tag, weight file, or random."""
+    tokenizer: str | None = None
+    """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) and that is not
+    fetched."""
     backbone_seed: int = 0
     """Seed of the backbone's random weights, where it has no pretrained ones."""
     device: str = "auto"
@@ -111,7 +114,8 @@ class GenerateNegatives(Run[NegativeDatabase]):
         """What decides over the names: the vocabulary's, and the settings."""
         vocabulary = Vocabulary.load(self.vocabulary)
         names = ("source", "domain", "base_url", "backbone", "pretrained", "backbone_seed")
-        settings = {f"`{name}`": getattr(self, name) for name in names}
+        given = () if self.tokenizer is None else ("tokenizer",)  # a setting that earlier files do not have
+        settings = {f"`{name}`": getattr(self, name) for name in (*names, *given)}
         base = {"the training names": list(vocabulary.base), "the novel names": list(vocabulary.novel)}
         weights = {name: Path(name) for name in (self.backbone, self.pretrained) if name and Path(name).is_file()}
         return Inputs(weights, {**settings, **base, "sampling": plain(self.sampling)})
@@ -131,7 +135,9 @@ class GenerateNegatives(Run[NegativeDatabase]):
         """The nearest words by the frozen text tower."""
         device = pick_device(self.device)
         say_model(device, self.backbone, self.pretrained, self.backbone_seed)
-        clip = OpenDASCLIP.from_backbone(self.backbone, self.pretrained, device=device, seed=self.backbone_seed)
+        clip = OpenDASCLIP.from_backbone(
+            self.backbone, self.pretrained, device=device, seed=self.backbone_seed, tokenizer=self.tokenizer
+        )
         return offline(vocabulary, clip, word_list(), count)
 
     def from_model(self, vocabulary: Vocabulary) -> NegativeDatabase:

@@ -177,6 +177,7 @@ class Training:
             device=device,
             seed=config.backbone_seed,
             prompt_seed=config.seed,
+            tokenizer=config.tokenizer,
         )
         if config.interpolation != Interpolation():
             clip.interpolate(config.interpolation.visual, config.interpolation.text)

@@ -174,6 +174,9 @@ class TrainConfig:
     office-tiny-c."""
     pretrained: str | None = None
     """open_clip's tag, a weight file, or random; None where the backbone brings its own."""
+    tokenizer: str | None = None
+    """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) and that is not
+    fetched; the adapter remembers it."""
     backbone_seed: int = 0
     """Seed of random backbone weights."""
     seed: int = 0

@@ -59,8 +59,8 @@ LOG = "log.jsonl"
 PROMPTS, OPTIMISER = "prompts:", "optimiser:"
 CACHE = "cache"
 """The milestone behind the last stage of a method that stores features."""
-WITHOUT_EFFECT = ("checkpoint_every", "workers", "auto_crops")
-"""Fields that a resumed run may change; what crops were chosen is compared."""
+WITHOUT_EFFECT = ("checkpoint_every", "workers", "auto_crops", "tokenizer")
+"""Fields that a resumed run may change; what crops were chosen is compared, and so is what a tokenizer makes."""
 
 
 def train(
@@ -167,6 +167,7 @@ def _identity(
         "training data": fingerprint(data.crops.segments, data.vocabulary)[:12],
         "negatives": negatives.digest()[:12] if negatives else None,
         "names to hold": hold.digest(data.vocabulary, config.hold),
+        **({"tokenizer": words[:12]} if (words := clip.config.tokenizer_sha256) else {}),
         **(facts or {}),
     }
     if data.unlabelled is not None:

@@ -20,7 +20,7 @@ def test_the_list_says_what_is_learnt_what_is_refused_and_what_pixels_a_tag_take
     assert main(["--backbones", *names, "--methods", "all", "--output", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "| RN50 | 224x224 | 77 | own | - | " in shown
-    assert "it lacks a transformer as visual tower with a class token (it has ModifiedResNet)" in shown
+    assert "it lacks a transformer of one sequence of tokens as visual tower (it has ModifiedResNet)" in shown
     assert "its text tower is roberta-base of the Hugging Face hub, whose configuration is not on this" in shown
     siglip = "| ViT-B-16-SigLIP | webli | 0.5 0.5 0.5 | 0.5 0.5 0.5 | bicubic | squash | the model's |"
     assert siglip in shown
@@ -75,5 +75,7 @@ def test_of_open_clips_architectures_as_many_take_a_method_as_are_known():
     }
     assert len(names) == 144
     assert [len(takes[method]) for method in WEIGHTS] == [134] * 6
-    assert len(takes["opendas"]) == 39
+    assert {len(takes[method]) for method in ("opendas", "maple", "promptsrc", "opendas_joint")} == {102}
+    assert len(takes["vpt"]) == 105  # three CoCas more, by their visual towers alone
+    assert len(takes["rpo"]) == 39
     assert sum(one.image_size == () for one in found) == 10

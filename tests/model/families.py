@@ -13,6 +13,8 @@ from timm.models import register_model
 from timm.models.fastvit import RepConditionalPosEnc
 from timm.models.vitamin import VitCfg, VitConvCfg
 
+from tests.model.tokenizers import SIZE
+
 _EVA = {"depth": 2, "embed_dim": 32, "num_heads": 2, "img_size": 32}
 _VIT = {**_EVA, "mlp_ratio": 2.0}
 _STAGES = {"depths": (1, 1, 1, 1), "dims": (8, 16, 24, 32)}
@@ -75,6 +77,15 @@ FAMILIES = {  # a name for each, and the model of open_clip that it is cut from
 }
 
 
+TOKENIZERS = {  # the kind of :mod:`tests.model.tokenizers` that a family's texts are framed by; else open_clip's own
+    "siglip": "siglip",
+    "siglip-i18n": "siglip",
+    "siglip2": "siglip2",
+    "worldwide": "siglip2",  # mT5's, which frames texts alike
+    "clipa": "clipa",
+}
+
+
 def config_of(family: str, roberta: Path) -> dict[str, Any]:
     """open_clip's configuration of a family's model, cut; ``roberta`` is a folder with a Hugging Face text's."""
     config = open_clip.get_model_config(FAMILIES[family])
@@ -97,7 +108,7 @@ def config_of(family: str, roberta: Path) -> dict[str, Any]:
         return config
     text |= {"width": 32 if text.get("proj_type") == "none" else 40, "heads": 2, "layers": 2}
     text["width"] = config["embed_dim"] if text.get("proj_type") == "none" else text["width"]
-    text["vocab_size"] = min(text["vocab_size"], 49408)
+    text["vocab_size"] = SIZE if "hf_tokenizer_name" in text else 49408
     return config
 
 

@@ -168,7 +168,7 @@ def test_an_adapter_on_an_openai_file_finds_it_again(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": FORMAT_VERSION + 1}, r"has format 4, but this package reads format 3; upgrade"),
+        ({"format_version": FORMAT_VERSION + 1}, r"has format 5, but this package reads format 4; upgrade"),
         ({"format_version": None}, "it has no format_version"),
         ({"colour": "red"}, "unknown fields colour"),
         ({"prompts": {"visual_tokens": 3}}, "prompts lacks context"),

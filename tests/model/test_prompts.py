@@ -21,7 +21,7 @@ def adapted(model, **prompts) -> OpenDASCLIP:
 def placed(clip: OpenDASCLIP, text: str) -> tuple[list[int], int]:
     """The ids after the learnt tokens, and their number, as the tower reads the text."""
     tokens = clip.tokenize(text)
-    ids, ends = clip.text_prompts.place(tokens, tokens.argmax(dim=-1), 77, str)
+    ids, ends = clip.text_prompts.places.make_room(tokens, clip.towers.text, str)
     n = clip.text_prompts.tokens.shape[1]
     return ids[0, n + 1 : ends[0]].tolist(), int(ends) + 1
 

@@ -10,7 +10,7 @@ import torch
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.config import PromptConfig, WeightConfig
 from opendas_plugin.model.passes import through_layers
-from opendas_plugin.model.prompts import new_text_prompts
+from opendas_plugin.model.prompt_starts import new_text_prompts
 from opendas_plugin.model.towers.plain_text import PlainText
 from tests.model.models import TEXTS, build_tiny, close, pixels, wrap
 

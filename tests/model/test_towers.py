@@ -217,10 +217,23 @@ def test_autocast_runs_both_towers_and_reaches_the_tokens():
     ],
     ids=str,
 )
-def test_a_model_is_refused_by_what_it_lacks(changes, lacking):
+def test_tokens_that_only_read_are_refused_by_what_a_model_lacks(changes, lacking):
+    model = build_tiny(**changes)
+    with pytest.raises(BackboneError, match=f"ViT-B-32 cannot carry read-only tokens: it lacks .*{lacking}"):
+        wrap(model, PromptConfig(2, 2, form="read_only"))
+    wrap(model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lacking"),
+    [
+        ({"text_cfg": {"embed_cls": True}, "custom_text": True}, "read at a token of the text"),
+        ({"text_cfg": {"pool_type": "first"}, "custom_text": True}, "read at a token of the text"),
+    ],
+    ids=str,
+)
+def test_learnt_tokens_are_refused_by_what_a_model_lacks(changes, lacking):
     model = build_tiny(**changes)
     with pytest.raises(BackboneError, match=f"ViT-B-32 cannot carry learnt tokens: it lacks .*{lacking}"):
         wrap(model, PromptConfig())
-    with pytest.raises(BackboneError, match=f"cannot carry read-only tokens: it lacks .*{lacking}"):
-        wrap(model, PromptConfig(2, 2, form="read_only"))
     wrap(model)

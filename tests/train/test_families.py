@@ -1,4 +1,4 @@
-"""Methods that learn weights train on every family of models, resume to the bit, and name the masks of a photo."""
+"""Methods train on every family of models, resume to the bit, and name the masks of a photo."""
 
 from __future__ import annotations
 
@@ -23,17 +23,30 @@ from opendas_plugin.train.run import train
 FAMILIES = ("resnet", "convnext", "mobileclip", "eva02", "pe", "vitamin", "swin", "coca")
 """Those whose tokenizer is open_clip's own."""
 METHODS = ("opendas_plus", "ln_bias", "lora", "wise_ft_image", "wise_ft_text")
+TOKENS = {
+    "siglip": "opendas",
+    "siglip2": "promptsrc",
+    "siglip-i18n": "opendas_joint",
+    "clipa": "vpt",
+    "pe": "maple",
+    "eva02": "opendas",
+    "vitamin": "maple",
+}
+"""Methods that learn tokens, on families that they had no place in for long."""
 
 
-def recipe(method: str, backbone: str, epochs: int = 1) -> TrainConfig:
+def recipe(method: str, backbone: str, epochs: int = 1, tokenizer: Path | None = None) -> TrainConfig:
     config = read_recipe("clip", method)
     stages = {name: dataclasses.replace(getattr(config, name), epochs=epochs) for name in ("visual", "text", "joint")}
     augmentation = dataclasses.replace(config.augmentation, kind="none")
-    return dataclasses.replace(config, backbone=backbone, workers=0, batch_size=6, augmentation=augmentation, **stages)
+    words = None if tokenizer is None else str(tokenizer)
+    small = {"workers": 0, "batch_size": 6, "augmentation": augmentation, "tokenizer": words}
+    return dataclasses.replace(config, backbone=backbone, **small, **stages)
 
 
 def build(config: TrainConfig) -> OpenDASCLIP:
-    return OpenDASCLIP.from_backbone(config.backbone, prompts=config.prompts, weights=config.weights)
+    learnt = {"prompts": config.prompts, "weights": config.weights}
+    return OpenDASCLIP.from_backbone(config.backbone, **learnt, tokenizer=config.tokenizer)
 
 
 def data_for(clip: OpenDASCLIP, domain: Path) -> TrainingData:
@@ -42,10 +55,14 @@ def data_for(clip: OpenDASCLIP, domain: Path) -> TrainingData:
     return TrainingData(crops, blocks.vocabulary)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_method_trains_on_it_and_its_adapter_names_masks(family, family_names, domain, negatives, tmp_path):
-    for method in METHODS:
-        config = recipe(method, family_names[family])
+@pytest.mark.parametrize(
+    ("family", "chosen"), [*((family, METHODS) for family in FAMILIES), *((f, (m,)) for f, m in TOKENS.items())]
+)
+def test_a_method_trains_on_it_and_its_adapter_names_masks(
+    family, chosen, family_names, tokenizer_folders, domain, negatives, tmp_path
+):
+    for method in chosen:
+        config = recipe(method, family_names[family], tokenizer=tokenizer_folders.get(family))
         clip = build(config)
         before, start = backbone_sha256(clip), {key: value.clone() for key, value in clip.learnt_state().items()}
         data = data_for(clip, domain)
@@ -64,9 +81,14 @@ def test_a_method_trains_on_it_and_its_adapter_names_masks(family, family_names,
         assert np.array_equal(labels.cosines, again.cosines)
 
 
-@pytest.mark.parametrize("family", ["mobileclip", "resnet"])
-def test_a_training_that_was_broken_off_goes_on_to_the_same_bits(family, family_names, domain, negatives, tmp_path):
-    config = recipe("opendas_plus", family_names[family], epochs=2)
+@pytest.mark.parametrize(
+    ("family", "method"),
+    [("mobileclip", "opendas_plus"), ("resnet", "opendas_plus"), ("siglip", "opendas"), ("pe-bigG", "opendas")],
+)
+def test_a_training_that_was_broken_off_goes_on_to_the_same_bits(
+    family, method, family_names, tokenizer_folders, domain, negatives, tmp_path
+):
+    config = recipe(method, family_names[family], epochs=2, tokenizer=tokenizer_folders.get(family))
 
     def run(folder: Path, **options) -> OpenDASCLIP:
         clip = build(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from opendas_plugin.model.passes import through_layers
 from opendas_plugin.model.tower import Matrices, TowerName
 from opendas_plugin.model.towers import layers
-from opendas_plugin.model.towers.parts import OpenCLIP, feature_width, token_embedding, tower_weights
+from opendas_plugin.model.towers.parts import OpenCLIP, feature_width, image_shape, token_embedding, tower_weights
 
 
 class ModelTower:
@@ -43,8 +44,24 @@ class ModelTower:
         return layers.matrices(self.weights(), which)
 
 
+class ModelVisual(ModelTower):
+    """A visual tower of an open_clip model."""
+
+    name = "visual"
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        return image_shape(self._model)
+
+    @property
+    def preprocessing(self) -> Mapping[str, Any]:
+        return self._model.visual.preprocess_cfg
+
+
 class ModelText(ModelTower):
     """A text tower of an open_clip model."""
+
+    name = "text"
 
     @property
     def room(self) -> int:

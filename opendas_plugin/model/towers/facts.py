@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import open_clip
 
 from opendas_plugin.model.facts import BackboneFacts
+from opendas_plugin.model.placing import Frame
 from opendas_plugin.model.towers.layers import activations, heads
 from opendas_plugin.model.towers.parts import OpenCLIP, end_token, image_shape, pool_type, text_module
 
 OWN_TOKENIZER = "open_clip"
+_FRAMES = (  # of Hugging Face tokenizers, by their names
+    (r"timm/ViT-\S+-SigLIP2\b.*", Frame(None, 1, 0)),
+    (r"timm/ViT-\S+-SigLIP\b.*", Frame(None, 1, 1)),
+    (r"bert-base-uncased", Frame(101, 0, 0)),  # CLIPA has its separator replaced by padding
+    (r"facebook/xlm-v-base|(?:xlm-)?roberta-(?:base|large)", Frame(0, 2, 1)),
+    (r"google/mt5-\w+", Frame(None, 1, 0)),
+)
 
 
 def facts_of(model: OpenCLIP, name: str) -> BackboneFacts | None:
@@ -39,8 +49,17 @@ def facts_of(model: OpenCLIP, name: str) -> BackboneFacts | None:
 
 def tokenizer_name(name: str) -> str:
     """Returns what makes the token ids of a backbone of this name."""
-    config = (open_clip.get_model_config(name.replace("/", "-")) or {}).get("text_cfg", {})
-    return str(config.get("hf_tokenizer_name") or OWN_TOKENIZER)
+    return str(text_config(name).get("hf_tokenizer_name") or OWN_TOKENIZER)
+
+
+def text_config(name: str) -> Mapping[str, Any]:
+    """Returns open_clip's configuration of the text tower of a model of this name; empty for no model of it."""
+    return (open_clip.get_model_config(name.replace("/", "-")) or {}).get("text_cfg", {})
+
+
+def known_frame(tokenizer: str) -> Frame | None:
+    """Returns the ids that a Hugging Face tokenizer puts around texts, as open_clip asks it; None: not known."""
+    return next((frame for names, frame in _FRAMES if re.fullmatch(names, tokenizer)), None)
 
 
 def _text_end(text: Any) -> str:

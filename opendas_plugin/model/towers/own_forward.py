@@ -6,44 +6,33 @@ the model itself, which other threads use meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from opendas_plugin.errors import DataError
-from opendas_plugin.model.towers.base import ModelText, ModelTower
-from opendas_plugin.model.towers.parts import OpenCLIP, image_shape, text_module
+from opendas_plugin.model.towers.base import ModelText, ModelTower, ModelVisual
+from opendas_plugin.model.towers.parts import OpenCLIP, text_module
 
 
 class OwnForward(ModelTower):
     """A tower that is asked for features alone."""
 
-    def __init__(self, model: OpenCLIP, no_tokens: str) -> None:
+    def __init__(self, model: OpenCLIP, no_tokens: str, no_readers: str) -> None:
         super().__init__(model)
-        self.no_tokens = self.no_readers = no_tokens
+        self.no_tokens, self.no_readers = no_tokens, no_readers
 
     def over(self, module: nn.Module) -> Any:
-        return type(self)(module, self.no_tokens)
+        return type(self)(module, self.no_tokens, self.no_readers)
 
     @property
     def dtype(self) -> torch.dtype:
         return next(weight.dtype for weight in self.weights().values() if weight.ndim > 1)
 
 
-class OwnVisual(OwnForward):
+class OwnVisual(OwnForward, ModelVisual):
     """The visual tower of any model."""
-
-    name = "visual"
-
-    @property
-    def image_shape(self) -> tuple[int, int]:
-        return image_shape(self._model)
-
-    @property
-    def preprocessing(self) -> Mapping[str, Any]:
-        return self._model.visual.preprocess_cfg
 
     def encode(self, inputs: torch.Tensor) -> torch.Tensor:
         return self._model.encode_image(inputs.to(self.dtype), normalize=False)
@@ -51,8 +40,6 @@ class OwnVisual(OwnForward):
 
 class OwnText(OwnForward, ModelText):
     """The text tower of any model. Padding is read as the model reads it, which may change the feature."""
-
-    name = "text"
 
     @property
     def transformer(self) -> nn.Module:

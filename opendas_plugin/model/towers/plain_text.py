@@ -7,56 +7,33 @@ computed, nor the common beginning of the texts more than once.
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from opendas_plugin.model.packing import PackedTexts, pack
 from opendas_plugin.model.tower import KeysAndValues
-from opendas_plugin.model.towers.base import ModelText, PlainTower
+from opendas_plugin.model.towers.base import PlainTower
 from opendas_plugin.model.towers.blocks import attend, finish, project, read_out
-from opendas_plugin.model.towers.parts import OpenCLIP, end_token, pool_type, text_blocks, text_module
+from opendas_plugin.model.towers.layered_text import TransformerText
+from opendas_plugin.model.towers.parts import OpenCLIP, text_blocks
 
 
-class PlainText(PlainTower, ModelText):
+class PlainText(TransformerText, PlainTower):
     """A causal transformer whose feature is read at the end of the text.
 
-    ``x`` is (T, width), packed; behind the last layer (N, width). Learnt tokens take positions 1 to n.
+    ``x`` is (T, width), packed; behind the last layer (N, width). Learnt tokens take the positions behind the start
+    token, if there is one.
     """
 
-    name = "text"
     is_causal = True
+    reads_padding = False
 
     def __init__(self, model: OpenCLIP) -> None:
         super().__init__(model, text_blocks(model))
-        self._text = text_module(model)
-
-    @property
-    def width(self) -> int:
-        return self.token_embedding.weight.shape[1]
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self._text.transformer.get_cast_dtype()
-
-    @property
-    def transformer(self) -> nn.Module:
-        return self._text.transformer
-
-    @property
-    def projection(self) -> torch.Tensor | None:
-        projection = self._text.text_projection
-        return projection.weight.T if isinstance(projection, nn.Linear) else projection
-
-    def ends(self, ids: torch.Tensor) -> torch.Tensor:
-        """By the model's own rule: the largest id, or the first that ends a text."""
-        if pool_type(self._text) == "argmax":
-            return ids.argmax(dim=-1)
-        return (ids == end_token(self._text)).int().argmax(dim=-1)
 
     def inputs(self, ids: torch.Tensor) -> PackedTexts:
-        return self.inputs_ending(ids, self.ends(ids))
+        return self.inputs_ending(ids, self.ends(ids), 0)
 
-    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor) -> PackedTexts:
-        return pack(ids, ends).to(self.device)
+    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor, first: int) -> PackedTexts:
+        return pack(ids, ends, first).to(self.device)
 
     def embed(self, inputs: PackedTexts) -> torch.Tensor:
         return self.token_embedding(inputs.ids).to(self.dtype) + self._places()[inputs.positions]
@@ -65,9 +42,9 @@ class PlainText(PlainTower, ModelText):
         self, layer: int, x: torch.Tensor, inputs: PackedTexts, tokens: torch.Tensor | None = None, stays: bool = False
     ) -> torch.Tensor:
         if tokens is not None:
-            n = len(tokens)
-            tokens = tokens + self._places()[1 : n + 1] if layer == 0 else tokens
-            x = torch.cat([x[:1], tokens, x[n + 1 :]])
+            first, behind = inputs.first, inputs.first + len(tokens)
+            tokens = tokens + self._places()[first:behind] if layer == 0 else tokens
+            x = torch.cat([x[:first], tokens, x[behind:]])
         h = self._blocks[layer].ln_1(x)
         return self._attend(layer, x, h, self._keys_and_values(layer, h, inputs), inputs)
 
@@ -84,25 +61,17 @@ class PlainText(PlainTower, ModelText):
     def embed_read_only(self, tokens: torch.Tensor) -> torch.Tensor:
         return tokens
 
-    def feature(self, x: torch.Tensor) -> torch.Tensor:
-        features, projection = self._text.ln_final(x), self._text.text_projection
-        if projection is None:
-            return features
-        return projection(features) if isinstance(projection, nn.Linear) else features @ projection
-
     @torch.no_grad()
-    def states(self, start: int, tokens: torch.Tensor, depth: int) -> torch.Tensor:
-        x = torch.cat([self.token_embedding.weight[start][None], tokens])
+    def states(self, start: int | None, tokens: torch.Tensor, depth: int) -> torch.Tensor:
+        before = [] if start is None else [self.token_embedding.weight[start][None]]
+        x = torch.cat([*before, tokens])
         x = (x + self._text.positional_embedding[: len(x)])[None]
         states = [tokens]
-        for block in self._blocks[: depth - 1]:
+        for block in self._blocks[: min(depth, self.depth) - 1]:
             q, k, v = project(block, block.ln_1(x), 0, 3).chunk(3, dim=-1)
             x = finish(block, x, attend(block, q, k, v, is_causal=True))
-            states.append(x[0, 1:])
+            states.append(x[0, len(before) :])
         return torch.stack(states)
-
-    def _places(self) -> torch.Tensor:
-        return self._text.positional_embedding.to(self.dtype)
 
     def _keys_and_values(self, layer: int, h: torch.Tensor, packed: PackedTexts) -> tuple[torch.Tensor, KeysAndValues]:
         """Keys and values joined, (T, 2 width) as packed, and apart, (N, L, width) each."""

@@ -5,21 +5,16 @@ What it does is open_clip's own modules, so that without learnt tokens the featu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 
 from opendas_plugin.model.tower import KeysAndValues
-from opendas_plugin.model.towers.base import PlainTower
+from opendas_plugin.model.towers.base import ModelVisual, PlainTower
 from opendas_plugin.model.towers.blocks import attend, finish, project, read_out
-from opendas_plugin.model.towers.parts import OpenCLIP, image_shape, visual_blocks
+from opendas_plugin.model.towers.parts import OpenCLIP, visual_blocks
 
 
-class PlainVisual(PlainTower):
+class PlainVisual(PlainTower, ModelVisual):
     """A ViT whose feature is read at the class token; ``x`` is (B, L, width), learnt tokens stand at its end."""
-
-    name = "visual"
 
     def __init__(self, model: OpenCLIP) -> None:
         super().__init__(model, visual_blocks(model))
@@ -32,14 +27,6 @@ class PlainVisual(PlainTower):
     @property
     def dtype(self) -> torch.dtype:
         return self._visual.conv1.weight.dtype
-
-    @property
-    def image_shape(self) -> tuple[int, int]:
-        return image_shape(self._model)
-
-    @property
-    def preprocessing(self) -> Mapping[str, Any]:
-        return self._visual.preprocess_cfg
 
     @property
     def summary_token(self) -> torch.Tensor:
