@@ -132,10 +132,10 @@ def test_our_own_names_are_not_taken_over(site, caplog):
 
 
 def test_a_name_that_nobody_has_is_refused(capsys):
-    assert main(["cityscapes", "--output", "out"]) == 2
+    assert main(["mapillary", "--output", "out"]) == 2
     assert "kitti360" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match=r"no reader 'cityscapes'; choose one of .*coco, folders, "):
-        opendas.runs.prepare("cityscapes", output="out")
+    with pytest.raises(ConfigError, match=r"no reader 'mapillary'; choose one of .*coco, cvat, folders, "):
+        opendas.runs.prepare("mapillary", output="out")
 
 
 def test_every_reader_is_one_file_with_documented_options():
