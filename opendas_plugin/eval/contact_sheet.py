@@ -16,6 +16,7 @@ from opendas_plugin.files import atomic_file
 
 PICTURES = 6
 _COLUMNS, _WIDE, _HIGH = 2, 560, 420  # of the sheet, and of a picture on it at most
+_LARGEST = 4  # times a small picture's own size
 _BAR, _GAP, _LEGEND, _LONGEST = 22, 8, 40, 28  # pixels of a line and between pictures; names, and letters of one
 
 
@@ -44,7 +45,7 @@ def _cell(image: Path, segments: Sequence[Segment], colours: dict[str, Colour]) 
     """A picture with its masks in colours, the names of the larger ones, and its file name below."""
     picture = read_image(image)
     height, width = picture.shape[:2]
-    factor = min(_WIDE / width, _HIGH / height)
+    factor = min(_WIDE / width, _HIGH / height, _LARGEST)
     size = (max(1, round(factor * height)), max(1, round(factor * width)))
     rows, columns = (np.arange(now) * before // now for now, before in zip(size, (height, width), strict=True))
     masks = [segment.mask()[rows[:, None], columns] for segment in segments]

@@ -14,6 +14,9 @@ from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.data.domain import load_domain
 from tests.readers.ten_photos import COUNT, HEIGHT, LAYOUTS, NAMES, WIDTH, objects, truth
 
+PARTS = ("yolo", "yolo of Roboflow", "supervisely")
+"""Layouts that do not say which polygons are parts of one object: there each part is a segment."""
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
@@ -62,6 +65,8 @@ def test_auto_names_the_layout_and_its_command_gives_the_same_label_maps(name, w
     domain = load_domain(Path(command[command.index("--output") + 1]))
     if not layout.own_names:
         assert domain.vocabulary.names == NAMES
+    cars = [segment for segment in (*domain.train, *domain.val) if segment.label == "car"]
+    assert len(cars) == COUNT * (2 if name in PARTS else 1)
     maps = label_maps(domain)
     assert sorted(maps) == list(range(COUNT))
     for number, labels in maps.items():
@@ -77,17 +82,6 @@ def test_the_truth_of_upright_shapes_is_counted_by_hand():
     (x0, y0), (x1, y1), (x2, y2) = triangle
     area = abs((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)) / 2
     assert (labels == 3).sum() == pytest.approx(area, rel=0.03)
-
-
-def test_parts_of_one_object_are_one_segment_where_the_layout_says_so(written, tmp_path, monkeypatch, capsys):
-    """YOLO's and Supervisely's polygons do not say so: there each part is a segment."""
-    monkeypatch.chdir(tmp_path)
-    for name, parts in (("labelme", 1), ("cvat", 1), ("coco", 1), ("yolo", 2), ("supervisely", 2)):
-        _, command = printed_command(written(name), capsys)
-        assert main([*command, "--overwrite"]) == 0
-        domain = load_domain(Path(command[-1]))
-        cars = [segment for segment in (*domain.train, *domain.val) if segment.label == "car"]
-        assert len(cars) == parts * COUNT, name
 
 
 def test_a_contact_sheet_lies_beside_the_manifests(written, tmp_path, capsys):
