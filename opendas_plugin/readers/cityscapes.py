@@ -23,7 +23,7 @@ from opendas_plugin.label_values import LabelValues
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Sighting, Split
 
 Kind = Literal["labelIds", "labelTrainIds", "color"]
-Classes = Literal[19, 30]
+Classes = Literal[19, 27]
 
 IMAGES, SUFFIX = "leftImg8bit", "_leftImg8bit"
 VOID = "void label"
@@ -85,7 +85,7 @@ class Cityscapes:
     root: Path
     """Folder that holds leftImg8bit, and gtFine or gtCoarse."""
     classes: Classes = 19
-    """The classes that its benchmark evaluates, or all 30 that are no void (a polegroup is a pole in colours)."""
+    """The classes that its benchmark evaluates, or all 27 that are no void (a polegroup is a pole in colours)."""
     labels: Kind = "labelIds"
     """Which PNGs are read: those of ids, of training ids (they have 19 classes), or in colours."""
     annotations: Literal["gtFine", "gtCoarse"] = "gtFine"
@@ -94,15 +94,15 @@ class Cityscapes:
     """One segment for all pixels of a class in an image, or one an object (instanceIds; needs labelIds)."""
 
     def __post_init__(self) -> None:
-        if self.labels == "labelTrainIds" and self.classes == 30:
-            raise ConfigError("`labels` labelTrainIds have 19 classes; leave `classes` 30 out, or read labelIds")
+        if self.labels == "labelTrainIds" and self.classes == 27:
+            raise ConfigError("`labels` labelTrainIds have 19 classes; leave `classes` 27 out, or read labelIds")
         if self.segments == "object" and self.labels != "labelIds":
             raise ConfigError("`segments` object is read of ids; leave `labels` out beside it")
 
 
 def class_names(classes: Classes) -> tuple[str, ...]:
     """The names in the order of their ids."""
-    return tuple(label.name for label in LABELS if not label.void and (classes == 30 or label.train_id != 255))
+    return tuple(label.name for label in LABELS if not label.void and (classes == 27 or label.train_id != 255))
 
 
 def label_values(classes: Classes, kind: Kind) -> LabelValues:
