@@ -177,7 +177,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def holds_text(path: str | Path, *texts: str) -> bool:
-    """Whether a file's bytes hold all of the texts, without reading it as anything; a file that cannot be read has none."""
+    """Whether a file's bytes hold all of the texts, whatever else it is; one that cannot be read has none."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return all(content.find(text.encode()) >= 0 for text in texts)

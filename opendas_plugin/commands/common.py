@@ -137,7 +137,8 @@ def _with_debug(kind: type[R]) -> Any:
             inline: Any = Annotated[(hints[own.name], tyro.conf.arg(name=""))]
             fields.append((own.name, inline, dataclasses.field(default_factory=own.default_factory, kw_only=True)))
         if own.metadata == POSITIONAL:
-            fields.append((own.name, tyro.conf.Positional[hints[own.name]], dataclasses.field()))
+            positional: Any = Annotated[(hints[own.name], tyro.conf.Positional)]
+            fields.append((own.name, positional, dataclasses.field()))
     about = {"__doc__": kind.__doc__}
     return dataclasses.make_dataclass(kind.__name__, fields, bases=(kind,), frozen=True, namespace=about)
 

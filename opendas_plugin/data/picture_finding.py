@@ -1,9 +1,9 @@
 """Finds the picture that an annotation file names, however the tool that wrote it spells where the picture lay.
 
 Tools write a bare name, a path with slashes or backslashes, a URL, or a path of a server's upload folder, such as
-``images\\\\3\\\\1f2e3d4c-kitchen.jpg`` for the user's ``kitchen.jpg``. What follows the last of these is looked for in one
-folder: as it stands, then without the folders before it, one after the other, then below the folder, where only one
-file may have the name.
+``upload/3/1f2e3d4c-kitchen.jpg`` for the user's ``kitchen.jpg``. The path is looked for in one folder: as it stands,
+then without the folders before the name, one after the other, then the name below the folder, where only one file may
+have it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A contact sheet of a prepared domain: a few pictures with their masks and names, to see at a glance whether they fit."""
+"""A contact sheet of a prepared domain: a few pictures with masks and names, to see at a glance whether they fit."""
 
 from __future__ import annotations
 

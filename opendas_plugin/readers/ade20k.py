@@ -223,7 +223,7 @@ def read(options: Ade20k, context: Context) -> Dataset:
 
 
 def look(folder: Path) -> Sighting | None:
-    """images beside annotations, with ADE20K's file names, or its folders training and validation."""
+    """Images beside annotations, with ADE20K's file names, or its folders training and validation."""
     for path in (folder / "annotations").glob("**/ADE_*.png"):
         if (folder / "images").is_dir():
             name = path.relative_to(folder).as_posix()

@@ -1,8 +1,9 @@
 """Cityscapes: street images with label PNGs of ids, training ids or colours, in its own training and validation parts.
 
 Layout: ``leftImg8bit/{train,val}/<city>/<city>_<sequence>_<frame>_leftImg8bit.png`` and
-``gtFine/{train,val}/<city>/<city>_<sequence>_<frame>_gtFine_{labelIds,labelTrainIds,color,instanceIds}.png``. Instance ids
-are an id * 1000 and the object's number, or the id alone for regions and groups. Source: github.com/mcordts/cityscapesScripts.
+``gtFine/{train,val}/<city>/<city>_<sequence>_<frame>_gtFine_{labelIds,labelTrainIds,color,instanceIds}.png``. Instance
+ids are an id * 1000 and the object's number, or the id alone for regions and groups.
+Source: github.com/mcordts/cityscapesScripts.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def label_values(classes: Classes, kind: Kind) -> LabelValues:
         if number in taken or number in ignored:
             continue
         taken[number] = label.name
-        (rows[label.name] if label.name in rows else ignored).append(number)
+        rows.get(label.name, ignored).append(number)
     return LabelValues(tuple(tuple(rows[name]) for name in names), tuple(ignored))
 
 
@@ -172,13 +173,13 @@ def has_validation(options: Cityscapes) -> bool:
 
 def look(folder: Path) -> Sighting | None:
     """leftImg8bit beside gtFine or gtCoarse."""
-    for annotations in ("gtFine", "gtCoarse"):
+    for name in ("gtFine", "gtCoarse"):
         for kind in ("labelIds", "labelTrainIds", "color"):
-            if (folder / IMAGES).is_dir() and any((folder / annotations).glob(f"train/*/*_{kind}.png")):
-                options = {"root": folder, "labels": kind, "annotations": annotations}
+            if (folder / IMAGES).is_dir() and any((folder / name).glob(f"train/*/*_{kind}.png")):
+                options = {"root": folder, "labels": kind, "annotations": name}
                 defaults = {"labels": "labelIds", "annotations": "gtFine"}
-                given = {name: value for name, value in options.items() if defaults.get(name) != value}
-                return Sighting(f"{IMAGES} lies beside {annotations} with {kind} PNGs", given, 9)
+                given = {key: value for key, value in options.items() if defaults.get(key) != value}
+                return Sighting(f"{IMAGES} lies beside {name} with {kind} PNGs", given, 9)
     return None
 
 

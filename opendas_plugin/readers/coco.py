@@ -139,7 +139,6 @@ class Instances:
         Raises (when an item is read):
             MissingFileError, DataError: an image is missing or of another size, or an annotation is wrong.
         """
-
         pictures = Pictures(images)
 
         def read_one(image_id: Any) -> ImageReading:
@@ -181,7 +180,6 @@ class Panoptic:
 
     def split(self, images: Path, min_area: int, exif: Exif | None = None) -> Split[dict[str, Any]]:
         """As :meth:`Instances.split`; also a PNG that disagrees with the JSON is a DataError."""
-
         pictures = Pictures(images)
 
         def read_one(annotation: dict[str, Any]) -> ImageReading:

@@ -34,7 +34,9 @@ def look(folder: Path) -> Sighting | None:
     options = _options(train, folder, folders, "")
     if val is not None and val != train and holds_text(val, '"segments_info"') == ("panoptic_json" in options):
         apart = _options(val, folder, folders, "val_")
-        options.update({name: value for name, value in apart.items() if options.get(name.removeprefix("val_")) != value})
+        options.update(
+            {name: value for name, value in apart.items() if options.get(name.removeprefix("val_")) != value}
+        )
     return Sighting(f"{named[train]} has COCO's images, annotations and categories", options, 7)
 
 

@@ -1,8 +1,8 @@
 """CVAT's own format, "CVAT for images 1.1": one XML file of polygons, masks, boxes and ellipses.
 
 Its segmentation masks, with ``labelmap.txt``, are read by ``voc`` or ``folders``. In the XML a mask is run lengths that
-go row by row over a box; shapes of one ``group_id`` and one label are one object; and what has a higher ``z_order`` lies
-on top: pixels below it are not the lower shape's. Source: docs.cvat.ai, "CVAT XML format".
+go row by row over a box; shapes of one ``group_id`` and one label are one object; and what has a higher ``z_order``
+lies on top: pixels below it are not the lower shape's. Source: docs.cvat.ai, "CVAT XML format".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from opendas_plugin.data.images import label_frame
 from opendas_plugin.data.outlines import box_mask, ellipse_mask, join_groups, placed_mask, polygons_mask
 from opendas_plugin.data.picture_finding import Pictures
 from opendas_plugin.data.reading import ImageReading
-from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.errors import DataError
 from opendas_plugin.files import holds_text, read_text, require_unique
 from opendas_plugin.names import check_names, normal_form
 from opendas_plugin.readers.folders import Grouping, group_names
@@ -52,8 +52,8 @@ def read(options: Cvat, context: Context) -> Dataset:
     """The images that have shapes.
 
     Raises:
-        MissingFileError, DataError: the XML is missing or another. Reading an item raises them, too: an image is missing
-            or of another size, or a shape is none that can be read.
+        MissingFileError, DataError: the XML is missing or another. Reading an item raises them, too: an image is
+            missing or of another size, or a shape is none that can be read.
     """
     path = options.annotations
     root = _load(path)
@@ -169,7 +169,9 @@ def _mask(shape: Element, height: int, width: int) -> NDArray[np.bool_]:
         runs = [int(run) for run in values["rle"].replace(",", " ").split()]
         return placed_mask(row_runs_mask(runs, down, across), left, top, height, width)
     known = ", ".join((*KINDS, *NO_AREA))
-    raise DataError(f"the kind {shape.tag!r:.40} is none of CVAT for images {VERSION} ({known}); draw it as one of them")
+    raise DataError(
+        f"the kind {shape.tag!r:.40} is none of CVAT for images {VERSION} ({known}); draw it as one of them"
+    )
 
 
 @contextmanager

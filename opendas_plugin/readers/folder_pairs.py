@@ -95,7 +95,9 @@ def _values(maps: Mapping[str, Path]) -> tuple[list[int], bool]:
 def _lacks(folder: Path, values: list[int], in_colours: bool) -> str:
     """What is to be written into the file of classes."""
     if in_colours:
-        return f"write {folder / 'classes.txt'} first: a line such as `door 120 60 20` for each of {len(values)} colours"
+        return (
+            f"write {folder / 'classes.txt'} first: a line such as `door 120 60 20` for each of {len(values)} colours"
+        )
     names = [value for value in values if value != _LAST]
     return (
         f"write {folder / 'classes.txt'} first: one name a line, in the order of the label values (a few maps have "

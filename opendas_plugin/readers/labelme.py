@@ -136,7 +136,7 @@ def _picture(path: Path, said: str, pictures: Pictures, beside: bool) -> Path:
 
 
 def _frame(path: Path, content: dict[str, Any], image: Path, context: Context) -> Any:
-    size = (content.get("imageHeight"), content.get("imageWidth"))
+    size: tuple[Any, Any] = (content.get("imageHeight"), content.get("imageWidth"))
     if size == (None, None):
         return unsized_frame(image, str(path), context.exif)
     if not all(type(side) is int and side > 0 for side in size):
@@ -151,9 +151,9 @@ def _mask(kind: str, shape: dict[str, Any], height: int, width: int) -> NDArray[
     if kind == "rectangle":
         return box_mask(points, height, width)
     if kind == "circle":
-        centre, rim = points if isinstance(points, list) and len(points) == 2 else (None, None)
-        if not all(isinstance(point, list) and len(point) == 2 for point in (centre, rim)):
+        if len(points) != 2 or not all(isinstance(point, list) and len(point) == 2 for point in points):
             raise DataError(f"expected a circle's middle and a point on it, got {points!r:.60}")
+        centre, rim = points
         radius = math.dist(centre, rim)
         return ellipse_mask(centre, (radius, radius), height, width)
     if kind == "mask":

@@ -150,8 +150,8 @@ class Sighting:
     Args:
         reason: what in the folder says so, as "meta.json beside folders of ann".
         options: the reader's settings to read it with, those that are not left at their defaults.
-        sureness: 1 to 9; of readers that all can read a folder, the surest is named first. Folders with the marks of one
-            dataset alone are 9, a tool's own files 7 or 8, pictures that merely lie beside label maps 2.
+        sureness: 1 to 9; of readers that all can read a folder, the surest is named first. Folders with the marks of
+            one dataset alone are 9, a tool's own files 7 or 8, pictures that merely lie beside label maps 2.
         missing: what the options still lack, and where to get it, for a sentence.
     """
 

@@ -91,10 +91,12 @@ def _scenes(path: Path | None) -> list[str] | None:
 
 
 def look(folder: Path) -> Sighting | None:
-    """data beside splits, with a scene that has scans."""
+    """Data beside splits, with a scene that has scans."""
     for scans in (folder / "data").glob("*/scans"):
         if (folder / "splits").is_dir():
-            return Sighting(f"splits lies beside data/{scans.parent.name}/scans, as ScanNet++ has it", {"root": folder}, 9)
+            return Sighting(
+                f"splits lies beside data/{scans.parent.name}/scans, as ScanNet++ has it", {"root": folder}, 9
+            )
     return None
 
 

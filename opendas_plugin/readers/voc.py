@@ -47,14 +47,14 @@ class VOC:
     root: Path
     """VOC2012 or another year's folder, or the VOCdevkit that holds one."""
     classes: str | None = None
-    """Other names than VOC's 20. A file of names and colours, which the label PNGs are drawn in: CVAT's labelmap.txt. Or
-    the names of the label values 1, 2, ... in their order, a,b,c or a file with one a line; a first name of background
-    or _background_ is that of 0."""
+    """Other names than VOC's 20. A file of names and colours, which the label PNGs are drawn in: CVAT's labelmap.txt.
+    Or the names of the label values 1, 2, ... in their order, a,b,c or a file with one a line; a first name of
+    background or _background_ is that of 0."""
     segments: Literal["class", "object"] = "class"
     """One segment for all pixels of a class in an image (SegmentationClass), or one an object (SegmentationObject)."""
     lists: Literal["train+val", "trainval", "all"] = "train+val"
-    """The lists train and val; or trainval, of which a part is drawn to validate on; or no list, but all label PNGs that
-    are there."""
+    """The lists train and val; or trainval, of which a part is drawn to validate on; or no list, but all label PNGs
+    that are there."""
     background: bool = False
     """Background is a class, too."""
 

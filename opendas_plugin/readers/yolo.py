@@ -1,7 +1,7 @@
 """YOLO's segmentation layout: ``data.yaml``, folders ``images`` and ``labels``, a text file of polygons for each image.
 
-``data.yaml`` holds ``names`` (a list, or number -> name), ``train`` and ``val`` (folders, or text files of image paths, or
-lists of them, relative to ``path``), as Ultralytics' tools read it. The labels of ``.../images/a.jpg`` are
+``data.yaml`` holds ``names`` (a list, or number -> name), ``train`` and ``val`` (folders, or text files of image paths,
+or lists of them, relative to ``path``), as Ultralytics' tools read it. The labels of ``.../images/a.jpg`` are
 ``.../labels/a.txt``: a line for each object, its class's number and then x and y of each point as shares of the image's
 width and height. Source: docs.ultralytics.com/datasets/segment.
 """
@@ -110,7 +110,9 @@ def look(folder: Path) -> Sighting | None:
             content = _load(path)
             _names(path, content)
             images = _images(path, content, "train")
-            lines = [line for image in images[:50] if labels_of(image).is_file() for line in read_lines(labels_of(image))]
+            lines = [
+                line for image in images[:50] if labels_of(image).is_file() for line in read_lines(labels_of(image))
+            ]
         except OpenDASError:
             continue
         if any(len(line.split()) > _BOX for line in lines):
@@ -215,8 +217,8 @@ def _polygon(line: str, count: int) -> tuple[int, list[tuple[float, float]]]:
         values = []
     if len(values) == _BOX:
         raise DataError(
-            "this is a box, of a detection dataset, and a box says nothing of which pixels are the object's; export the "
-            "labels for segmentation, or make masks of the boxes first"
+            "this is a box, of a detection dataset, and a box says nothing of which pixels are the object's; export "
+            "the labels for segmentation, or make masks of the boxes first"
         )
     if len(values) < 7 or len(values) % 2 == 0 or not all(map(math.isfinite, values)):
         raise DataError(f"expected a class and x and y of three points or more, got {line!r:.60}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opendas_plugin.errors import DataError, MissingFileError, OpenDASError
+from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.readers import registry
 from opendas_plugin.readers.reader import Sighting
 from opendas_plugin.runs.record import RunRecord
@@ -89,7 +89,7 @@ def _sightings(folder: Path) -> Iterator[tuple[str, Sighting]]:
             continue
         try:
             sighting = reader.look(folder)
-        except (OpenDASError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a stranger's may fail in any way, and the others go on
             log.warning("the reader %r could not look into %s: %s", name, folder, error)
             continue
         if sighting is not None:

@@ -40,8 +40,8 @@ class Prepare(Run[Domain]):
     reader: ClassVar[Reader[Any]]
 
     output: Path
-    """Folder for train.jsonl, val.jsonl, vocabulary.json, domain.json, preview.jpg (masks and names over a few pictures)
-    and run.json."""
+    """Folder for train.jsonl, val.jsonl, vocabulary.json, domain.json, preview.jpg (masks and names over a few
+    pictures) and run.json."""
     novel: Path | None = None
     """File with one novel name a line; their segments leave training."""
     novel_fraction: float | None = None

@@ -343,7 +343,9 @@ def cvat_polygons(name: str, polygons: list, number: int) -> str:
     """Polygons, and boxes for the car's parts; the parts are a group."""
     if name == "car":
         return "".join(
-            cvat_shape("box", name, xtl=one[0][0], ytl=one[0][1], xbr=one[2][0], ybr=one[2][1], z_order=0, group_id=number)
+            cvat_shape(
+                "box", name, xtl=one[0][0], ytl=one[0][1], xbr=one[2][0], ybr=one[2][1], z_order=0, group_id=number
+            )
             for one in polygons
         )
     points = ";".join(f"{x:.2f},{y:.2f}" for x, y in polygons[0])

@@ -287,7 +287,8 @@ WRONG = {
     ),
     "coco, boxes": (
         "coco", lambda root: replace_text(
-            root / "annotations/instances_train2017.json", '"segmentation": [[4, 6, 34, 6, 34, 16, 16, 16, 16, 40, 4, 40]]',
+            root / "annotations/instances_train2017.json",
+            '"segmentation": [[4, 6, 34, 6, 34, 16, 16, 16, 16, 40, 4, 40]]',
             '"bbox": [1, 2, 3, 4], "segmentation": []'), [], 1,
         r"annotation 0: it is a box without a mask",
     ),
