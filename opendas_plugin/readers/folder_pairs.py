@@ -19,18 +19,21 @@ _SPLITS = (("train", "val"), ("train", "valid"), ("training", "validation"))
 _HINT = re.compile("label|mask|annot|seg|gt|truth", re.IGNORECASE)
 """What folders of label maps are called, where the pictures have few colours too."""
 _LOOKED_AT = 5  # label maps
-_LAST = 255
+_LAST, _GREYS = 255, 64  # the last value of 8 bits; a grey photo has more than so many
 _MOST = 40  # sub-folders
 
 
 def look(folder: Path) -> Sighting | None:
     """Two sub-folders, one of pictures and one of label PNGs whose names fit them."""
+    if (masks := _masks_alone(folder)) is not None:
+        return masks
     files = {path: _stems(path) for path in sorted(folder.iterdir())[:_MOST] if path.is_dir()}
     pairs = [
         (images, labels, suffix)
         for images, (pictures, _) in files.items()
         for labels, (_, maps) in files.items()
-        if images != labels and (suffix := _suffix(pictures, maps)) is not None and _are_maps(maps)
+        if images != labels and (suffix := _suffix(pictures, maps)) is not None
+        if _are_maps(maps) and not _is_map(pictures[min(maps).removesuffix(suffix)])
     ]
     if not pairs:
         return None
@@ -51,6 +54,19 @@ def look(folder: Path) -> Sighting | None:
         options["ignore"] = (_LAST,)
     reason = f"{images.name} has pictures and {labels.name} label maps of the same names"
     return Sighting(reason, options, 2, "" if table else _lacks(folder, values, in_colours))
+
+
+def _masks_alone(folder: Path) -> Sighting | None:
+    """CVAT's segmentation masks, whose export leaves the images out unless it is told to save them."""
+    images, labels, table = folder / "JPEGImages", folder / "SegmentationClass", folder / "labelmap.txt"
+    if images.exists() or not labels.is_dir() or not table.is_file():
+        return None
+    return Sighting(
+        "SegmentationClass and labelmap.txt are CVAT's segmentation masks",
+        {"images": images, "labels": labels, "classes": table},
+        6,
+        f"put the images into {images} first: they were not saved with the export",
+    )
 
 
 def _stems(folder: Path) -> tuple[Mapping[str, Path], Mapping[str, Path]]:
@@ -80,6 +96,14 @@ def _are_maps(maps: Mapping[str, Path]) -> bool:
     except OpenDASError:
         return False
     return len(values) <= _LAST + 1
+
+
+def _is_map(path: Path) -> bool:
+    """Whether a picture has one channel of few values, so that it is a label map itself."""
+    try:
+        return len(np.unique(read_labels(path))) <= _GREYS
+    except OpenDASError:
+        return False
 
 
 def _values(maps: Mapping[str, Path]) -> tuple[list[int], bool]:

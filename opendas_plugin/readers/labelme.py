@@ -69,12 +69,15 @@ def read(options: Labelme, context: Context) -> Dataset:
     stems = [stem for stem, own in found.items() if own]
     groups = group_names(stems, options.group_by)
     pictures = Pictures(options.images or options.root)
+    owners: dict[Path, Path] = {}
 
     def read_one(stem: str) -> ImageReading:
         path = paths[stem]
         content = _load(path)
         with _format_errors(path, content):
             image = _picture(path, content["imagePath"], pictures, options.images is None)
+            if (other := owners.setdefault(image, path)) != path:
+                raise DataError(f"{other} and {path} are of one photo, {image}; keep one of them")
             size, upright = _frame(path, content, image, context)
             reading, shapes = ImageReading(groups[stem]), []
             for place, shape in enumerate(content["shapes"], 1):

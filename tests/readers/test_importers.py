@@ -225,6 +225,10 @@ WRONG = {
     "labelme, no photo": (
         "labelme", lambda root: (root / "0.jpg").unlink(), [], 1, r"0\.jpg does not exist, and no picture below",
     ),
+    "labelme, two files of one photo": (
+        "labelme", lambda root: (root / "0 (copy).json").write_text((root / "0.json").read_text()), [], 1,
+        r"0.*\.json and .*0.*\.json are of one photo, .*0\.jpg; keep one of them",
+    ),
     "yolo, boxes": (
         "yolo", lambda root: (root / "labels/train/0.txt").write_text("0 0.5 0.5 0.2 0.2\n"), [], 1,
         r"0\.txt, line 1: this is a box, of a detection dataset, .*export the labels for segmentation",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import opendas_plugin as opendas
 from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.data.domain import load_domain
 from tests.readers.ten_photos import COUNT, HEIGHT, LAYOUTS, NAMES, WIDTH, objects, truth
@@ -97,6 +99,23 @@ def test_a_contact_sheet_lies_beside_the_manifests(written, tmp_path, capsys):
     first = (tmp_path / "out" / "preview.jpg").read_bytes()
     assert main([*command, "--overwrite"]) == 0
     assert (tmp_path / "out" / "preview.jpg").read_bytes() == first
+
+
+def test_auto_says_what_an_export_lacks(written, tmp_path, capsys):
+    """CVAT's masks without the images, and label maps whose names nobody wrote down."""
+    shutil.copytree(written("voc of CVAT"), tmp_path / "a", ignore=shutil.ignore_patterns("JPEGImages"))
+    first, lacks, _ = printed_command(tmp_path / "a", capsys)[0]
+    assert first.startswith("folders: ") and lacks.startswith(
+        f"put the images into {tmp_path / 'a' / 'JPEGImages'} first"
+    )
+    shutil.copytree(written("folders"), tmp_path / "b", ignore=shutil.ignore_patterns("classes.txt"))
+    first, lacks, _ = printed_command(tmp_path / "b", capsys)[0]
+    assert "one name a line, in the order of the label values (a few maps have 0 to 3)" in lacks
+
+
+def test_python_looks_too(written):
+    (found,) = opendas.runs.look(written("yolo"))
+    assert found.layout == "yolo" and found.settings == {"data": written("yolo")}
 
 
 def test_auto_looks_one_folder_down_and_says_what_it_looked_for(written, tmp_path, capsys):
