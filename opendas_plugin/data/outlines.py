@@ -8,7 +8,7 @@ under the outline too, and draw it half a pixel wider.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,11 +69,15 @@ def ellipse_mask(
     (x, y), (across, down) = _points([list(centre), list(radii)], 2)
     if not math.isfinite(rotation) or across <= 0 or down <= 0:
         raise DataError(f"expected an ellipse with radii above 0, got {across:g} and {down:g}")
-    rows, columns = np.mgrid[:height, :width] + 0.5
+    reach, mask = max(across, down) + 1, np.zeros((height, width), dtype=bool)
+    top, bottom = (min(max(int(side), 0), height) for side in (y - reach, y + reach + 1))
+    left, right = (min(max(int(side), 0), width) for side in (x - reach, x + reach + 1))
+    rows, columns = np.arange(top, bottom)[:, None] + 0.5, np.arange(left, right) + 0.5
     angle = math.radians(rotation)
     along = (columns - x) * math.cos(angle) + (rows - y) * math.sin(angle)
     beside = (rows - y) * math.cos(angle) - (columns - x) * math.sin(angle)
-    return (along / across) ** 2 + (beside / down) ** 2 <= 1
+    mask[top:bottom, left:right] = (along / across) ** 2 + (beside / down) ** 2 <= 1
+    return mask
 
 
 def placed_mask(bits: Mask, left: int, top: int, height: int, width: int) -> Mask:
@@ -92,20 +96,25 @@ def placed_mask(bits: Mask, left: int, top: int, height: int, width: int) -> Mas
     return mask
 
 
-def join_groups(shapes: Iterable[tuple[str, Hashable, Mask]]) -> list[tuple[str, Mask]]:
+def join_groups(shapes: Iterable[tuple[str, Hashable, Mask]]) -> Iterator[tuple[str, Mask]]:
     """Objects of shapes: those of one label and one group are one.
+
+    One shape after the other is taken, so that the masks of a large picture do not all lie in memory.
 
     Args:
         shapes: label, group (None: the shape is an object of its own) and mask (H, W) of each.
 
-    Returns:
-        Label and mask of each object, in the order of its first shape.
+    Yields:
+        Label and mask of each object, those of groups last.
     """
-    found: dict[Hashable, tuple[str, Mask]] = {}
-    for place, (label, group, mask) in enumerate(shapes):
-        key = ("shape", place) if group is None else ("group", label, group)
-        found[key] = (label, found[key][1] | mask if key in found else mask)
-    return list(found.values())
+    joined: dict[tuple[str, Hashable], Mask] = {}
+    for label, group, mask in shapes:
+        if group is None:
+            yield label, mask
+        else:
+            joined[label, group] = joined[label, group] | mask if (label, group) in joined else mask
+    for (label, _), mask in joined.items():
+        yield label, mask
 
 
 def _filled(polygons: Sequence[Any], height: int, width: int) -> Mask:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -69,24 +68,14 @@ def read(options: Cvat, context: Context) -> Dataset:
     def read_one(name: str) -> ImageReading:
         element = images[name]
         with _format_errors(path):
-            height, width = size = (int(element.attrib["height"]), int(element.attrib["width"]))
+            size = (int(element.attrib["height"]), int(element.attrib["width"]))
             image = pictures.find(name)
             upright = label_frame(image, size, f"its size in {path}", context.exif)
-            found, layers = ImageReading(groups[stems[name]]), []
-            for place, shape in enumerate(element, 1):
+            found = ImageReading(groups[stems[name]])
+            for shape in element:
                 if shape.tag in NO_AREA:
                     found.dropped[f"{shape.tag}, which has no area"] += 1
-                    continue
-                label = normal_form(shape.attrib["label"])
-                where = f"{path}, image {name}: shape {place} ({label!r:.60})"
-                if label not in names:
-                    raise DataError(f"{where}: this label is not among the labels of the file's head; add it there")
-                try:
-                    mask = _mask(shape, height, width)
-                except DataError as error:
-                    raise DataError(f"{where}: {error}") from error
-                layers.append((int(shape.get("z_order", "0")), label, shape.get("group_id"), mask))
-            for label, mask in join_groups(_visible(layers)):
+            for label, mask in join_groups(_visible(element, names, size, f"{path}, image {name}")):
                 found.add(image, mask if upright is None else upright(mask), label, min_area=context.min_area)
             return found
 
@@ -139,17 +128,27 @@ def _names(path: Path, root: Element) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _visible(layers: list[tuple[int, str, str | None, NDArray[np.bool_]]]) -> Iterator[tuple[str, Any, Any]]:
-    """Label, group and mask of each shape, less what lies on top of it."""
-    covered: dict[int, NDArray[np.bool_]] = {}
-    above: NDArray[np.bool_] | None = None
-    for level in sorted({layer[0] for layer in layers}, reverse=True):
-        if above is not None:
-            covered[level] = above
-        own = np.logical_or.reduce([layer[3] for layer in layers if layer[0] == level])
-        above = own if above is None else above | own
-    for level, label, group, mask in layers:
-        yield label, group, mask & ~covered[level] if level in covered else mask
+def _visible(
+    image: Element, names: tuple[str, ...], size: tuple[int, int], where: str
+) -> Iterator[tuple[str, str | None, NDArray[np.bool_]]]:
+    """Label, group and mask of each shape with an area, less what lies on top of it; the topmost come first."""
+    shapes = [(int(shape.get("z_order", "0")), place, shape) for place, shape in enumerate(image, 1)]
+    shapes = sorted((one for one in shapes if one[2].tag not in NO_AREA), key=lambda one: -one[0])
+    above, own = (np.zeros(size, dtype=bool) for _ in range(2))
+    level: int | None = None
+    for height, place, shape in shapes:
+        if height != level:
+            above, own, level = above | own, np.zeros(size, dtype=bool), height
+        label = normal_form(shape.attrib["label"])
+        what = f"{where}: shape {place} ({label!r:.60})"
+        if label not in names:
+            raise DataError(f"{what}: this label is not among the labels of the file's head; add it there")
+        try:
+            mask = _mask(shape, *size)
+        except DataError as error:
+            raise DataError(f"{what}: {error}") from error
+        own |= mask
+        yield label, shape.get("group_id"), mask & ~above
 
 
 def _mask(shape: Element, height: int, width: int) -> NDArray[np.bool_]:

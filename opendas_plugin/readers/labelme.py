@@ -79,17 +79,8 @@ def read(options: Labelme, context: Context) -> Dataset:
             if (other := owners.setdefault(image, path)) != path:
                 raise DataError(f"{other} and {path} are of one photo, {image}; keep one of them")
             size, upright = _frame(path, content, image, context)
-            reading, shapes = ImageReading(groups[stem]), []
-            for place, shape in enumerate(content["shapes"], 1):
-                name, kind = labels.find(shape["label"]), shape.get("shape_type") or "polygon"
-                if name is None or kind in NO_AREA:
-                    reading.dropped[LEFT_OUT if name is None else f"{kind}, which has no area"] += 1
-                    continue
-                try:
-                    shapes.append((name, shape.get("group_id"), _mask(kind, shape, *size)))
-                except DataError as error:
-                    raise DataError(f"{path}: shape {place} ({shape['label']!r:.60}): {error}") from error
-            for name, mask in join_groups(shapes):
+            reading = ImageReading(groups[stem])
+            for name, mask in join_groups(_objects(path, content["shapes"], labels, size, reading)):
                 mask = mask if upright is None else upright(mask)
                 reading.add(image, mask, name, min_area=context.min_area)
             return reading
@@ -145,6 +136,21 @@ def _frame(path: Path, content: dict[str, Any], image: Path, context: Context) -
     if not all(type(side) is int and side > 0 for side in size):
         raise DataError(f"{path}: expected imageHeight and imageWidth in pixels, got {size!r:.60}")
     return size, label_frame(image, size, f"the size in {path}", context.exif)
+
+
+def _objects(
+    path: Path, shapes: list[dict[str, Any]], labels: TypedLabels, size: tuple[int, int], reading: ImageReading
+) -> Iterator[tuple[str, Any, NDArray[np.bool_]]]:
+    """Class, group and mask of each shape that is one; others are counted as dropped."""
+    for place, shape in enumerate(shapes, 1):
+        name, kind = labels.find(shape["label"]), shape.get("shape_type") or "polygon"
+        if name is None or kind in NO_AREA:
+            reading.dropped[LEFT_OUT if name is None else f"{kind}, which has no area"] += 1
+            continue
+        try:
+            yield name, shape.get("group_id"), _mask(kind, shape, *size)
+        except DataError as error:
+            raise DataError(f"{path}: shape {place} ({shape['label']!r:.60}): {error}") from error
 
 
 def _mask(kind: str, shape: dict[str, Any], height: int, width: int) -> NDArray[np.bool_]:

@@ -83,7 +83,8 @@ def test_cvat_shapes_on_top_hide_what_lies_below_and_groups_are_one_object(tmp_p
         ten.cvat_shape("box", label, xtl=x0, ytl=y0, xbr=x1, ybr=y1, z_order=z, **({"group_id": g} if g else {}))
         for label, (x0, y0, x1, y1), z, g in boxes
     )
-    (desk, below), (mug, both), (_, other) = segments_of("cvat", **cvat_file(tmp_path, shapes))
+    found = segments_of("cvat", **cvat_file(tmp_path, shapes))
+    (desk, below), (mug, both), (_, other) = found  # what is of no group first, then the groups
     top = region((10, 10, 20, 20), (30, 10, 50, 20), (40, 15, 70, 30))
     assert (desk, mug) == ("desk", "mug")
     assert np.array_equal(below, region((0, 0, 60, 60)) & ~top)
