@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import shutil
 import tempfile
@@ -173,6 +174,15 @@ def read_json(path: str | Path) -> Any:
         raise
     except ValueError as error:  # a number of thousands of digits
         raise DataError(f"{path}: expected JSON with numbers that can be read ({error})") from error
+
+
+def holds_text(path: str | Path, *texts: str) -> bool:
+    """Whether a file's bytes hold all of the texts, whatever else it is; one that cannot be read has none."""
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return all(content.find(text.encode()) >= 0 for text in texts)
+    except (OSError, ValueError):  # an empty file cannot be mapped
+        return False
 
 
 def require_unique(values: Iterable[Hashable], what: str) -> None:

@@ -26,7 +26,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import tyro
 
 from opendas_plugin.errors import ConfigError, OpenDASError
-from opendas_plugin.runs.run import INLINE, Run
+from opendas_plugin.runs.run import INLINE, POSITIONAL, Run
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -136,6 +136,9 @@ def _with_debug(kind: type[R]) -> Any:
         if own.metadata == INLINE:
             inline: Any = Annotated[(hints[own.name], tyro.conf.arg(name=""))]
             fields.append((own.name, inline, dataclasses.field(default_factory=own.default_factory, kw_only=True)))
+        if own.metadata == POSITIONAL:
+            positional: Any = Annotated[(hints[own.name], tyro.conf.Positional)]
+            fields.append((own.name, positional, dataclasses.field()))
     about = {"__doc__": kind.__doc__}
     return dataclasses.make_dataclass(kind.__name__, fields, bases=(kind,), frozen=True, namespace=about)
 

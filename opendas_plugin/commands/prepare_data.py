@@ -8,6 +8,7 @@ from typing import Any
 from opendas_plugin.commands.common import command_line, parse_subcommand, run_command
 from opendas_plugin.data.domain import describe
 from opendas_plugin.readers import registry
+from opendas_plugin.runs import looking
 from opendas_plugin.runs.folds import Fold
 from opendas_plugin.runs.office_bench import OfficeBench, OfficeBenchV2
 from opendas_plugin.runs.office_tower import OfficeTower
@@ -18,6 +19,7 @@ from opendas_plugin.runs.run import Run
 
 PROGRAM = "opendas-prepare"
 OTHERS: dict[str, type[Run[Any]]] = {
+    "auto": looking.Auto,
     "office-bench-v1": OfficeBench,
     "office-bench-v2": OfficeBenchV2,
     "office-tower": OfficeTower,
@@ -48,6 +50,8 @@ def _said(run: Run[Any], result: Any) -> str:
     if isinstance(result, Proposed):
         images = [] if result.images is None else [f"--images {result.images}"]
         return "\n".join([*_qualities(result.quality), *images])
+    if isinstance(run, looking.Auto):
+        return looking.describe(result)
     if isinstance(run, OpenMask3D):
         return "\n".join(
             f"{folder}: is there, left as it is" if count is None else f"{folder}: {count} pictures"

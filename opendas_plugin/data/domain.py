@@ -1,6 +1,6 @@
 """Domains: folders with ``train.jsonl``, ``val.jsonl``, ``vocabulary.json``, and ``domain.json`` about them.
 
-A domain may also have related names of its own, ``negatives.json``.
+``preview.jpg`` shows a few of its pictures. A domain may also have related names of its own, ``negatives.json``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ TURNED = "turned"
 """In ``domain.json``: the masks are of pictures that are turned as their EXIF orientation says."""
 PICTURES = "pictures.json"
 """Stamps of the pictures by their paths in the manifests."""
-FILES = ("train.jsonl", "val.jsonl", "vocabulary.json", "domain.json", NEGATIVES, PICTURES, "run.json")
+PREVIEW = "preview.jpg"
+"""A few pictures with their masks and names, for people to look at."""
+FILES = ("train.jsonl", "val.jsonl", "vocabulary.json", "domain.json", NEGATIVES, PICTURES, PREVIEW, "run.json")
 
 
 @dataclass(frozen=True)

@@ -225,6 +225,26 @@ def label_frame(
     return lambda labels: turn(labels, number)
 
 
+def unsized_frame(
+    image: Path, name: str, exif: Exif | None
+) -> tuple[tuple[int, int], Callable[[np.ndarray], np.ndarray] | None]:
+    """The size (H, W) of labels that do not say it, as YOLO's, and what brings them into the frame of the picture.
+
+    Otherwise as :func:`label_frame`.
+
+    Raises:
+        MissingFileError, DataError: as there; also a picture with an EXIF orientation where ``exif`` is None.
+    """
+    number, stored = orientation(image)
+    if number != UPRIGHT and exif is None:
+        raise DataError(
+            f"{image} has an EXIF orientation, by which viewers turn it, and nothing says whether {name} was drawn on "
+            "the turned or the stored pixels; say `exif` turned or stored"
+        )
+    size = stored[::-1] if number >= _SIDEWAYS and exif == "turned" else stored
+    return size, label_frame(image, size, name, exif)
+
+
 def _orientation(picture: Image.Image) -> int:
     try:
         found = picture.getexif().get(_ORIENTATION, UPRIGHT)

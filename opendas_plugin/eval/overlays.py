@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from opendas_plugin.crops import mask_box
 from opendas_plugin.data.images import read_image
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.eval import plots
@@ -107,7 +108,8 @@ def name_notes(masks: Sequence[NDArray[np.bool_]], names: Sequence[str], right: 
     notes = []
     for mask, name, is_right in zip(masks, names, right, strict=True):
         if mask.mean() >= NAMED:
-            inside = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+            left, top, right_end, bottom = mask_box(mask)
+            inside = distance_transform_edt(np.pad(mask[top:bottom, left:right_end], 1))[1:-1, 1:-1]
             y, x = np.unravel_index(inside.argmax(), inside.shape)
-            notes.append(plots.Note(float(x), float(y), name, "white" if is_right else "yellow"))
+            notes.append(plots.Note(float(left + x), float(top + y), name, "white" if is_right else "yellow"))
     return notes

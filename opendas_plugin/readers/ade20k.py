@@ -12,7 +12,7 @@ from pathlib import Path
 from opendas_plugin.errors import MissingFileError
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.readers.folders import Regions, label_maps
-from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
+from opendas_plugin.readers.reader import Context, Dataset, Reader, Sighting, Split
 
 _OBJECT_INFO = """
 wall
@@ -222,4 +222,20 @@ def read(options: Ade20k, context: Context) -> Dataset:
     return Dataset(NAMES, split("training"), split("validation"), raw_names, values=values)
 
 
-READER = Reader("ade20k", Ade20k, read, own_validation=has_splits)
+def look(folder: Path) -> Sighting | None:
+    """Images beside annotations, with ADE20K's file names, or its folders training and validation."""
+    for path in (folder / "annotations").glob("**/ADE_*.png"):
+        if (folder / "images").is_dir():
+            name = path.relative_to(folder).as_posix()
+            return Sighting(f"images lies beside annotations with ADE20K's PNGs, such as {name}", {"root": folder}, 9)
+    return None
+
+
+READER = Reader(
+    "ade20k",
+    Ade20k,
+    read,
+    own_validation=has_splits,
+    look=look,
+    looks_for="ADE20K's annotations/**/ADE_*.png",
+)

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from opendas_plugin.data.images import Exif, label_frame, read_ids
+from opendas_plugin.data.picture_finding import Pictures
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, check_rle, encode, from_polygons, from_runs
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.files import read_json, require_unique
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import check_names, fold_name, normal_form
+from opendas_plugin.readers.coco_looking import look
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 
 CROWD = "crowd region"
@@ -76,7 +78,14 @@ def read(options: Coco, context: Context) -> Dataset:
     return Dataset(train.names, split, val_split, train.raw_names, values=train.values)
 
 
-READER = Reader("coco", Coco, read, own_validation=has_validation)
+READER = Reader(
+    "coco",
+    Coco,
+    read,
+    own_validation=has_validation,
+    look=look,
+    looks_for="COCO's JSON with images, annotations and categories",
+)
 
 
 def _check_files(instances: Path | None, panoptic: Path | None, folder: Path | None, prefix: str) -> None:
@@ -130,10 +139,11 @@ class Instances:
         Raises (when an item is read):
             MissingFileError, DataError: an image is missing or of another size, or an annotation is wrong.
         """
+        pictures = Pictures(images)
 
         def read_one(image_id: Any) -> ImageReading:
             with _format_errors(self._path):
-                image = _image(self._records[image_id], images, self._path, exif)
+                image = _image(self._records[image_id], pictures, self._path, exif)
                 found = ImageReading(image.path.stem)
                 for annotation in self._annotations[image_id]:
                     if _is_crowd(annotation, self._path):
@@ -170,10 +180,11 @@ class Panoptic:
 
     def split(self, images: Path, min_area: int, exif: Exif | None = None) -> Split[dict[str, Any]]:
         """As :meth:`Instances.split`; also a PNG that disagrees with the JSON is a DataError."""
+        pictures = Pictures(images)
 
         def read_one(annotation: dict[str, Any]) -> ImageReading:
             with _format_errors(self._path):
-                image = _image(self._records[annotation["image_id"]], images, self._path, exif)
+                image = _image(self._records[annotation["image_id"]], pictures, self._path, exif)
                 ids, areas = self._ids(annotation, image)
                 found = ImageReading(image.path.stem)
                 require_unique(
@@ -236,7 +247,7 @@ class _Categories:
         self.content: dict[str, Any] = read_json(path)
         self._path = path
         with _format_errors(path):
-            categories = self.content["categories"]
+            categories = _without_heading(self.content["categories"], self.content["annotations"])
             raw = [
                 normal_form(_text(category["name"], f"{path}: the name of category {category['id']}"))
                 for category in categories
@@ -275,8 +286,21 @@ class _Categories:
         return records
 
 
-def _image(record: dict[str, Any], images: Path, path: Path, exif: Exif | None) -> _Image:
-    image, size = images / record["file_name"], (record["height"], record["width"])
+def _without_heading(categories: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The categories less Roboflow's first, which has the number 0 and is the super-category of others, no class.
+
+    It stays where an annotation has it.
+    """
+    heads = [one for one in categories if one["id"] == 0 and one.get("supercategory") in ("none", "", None)]
+    above = [one.get("supercategory") for one in categories]
+    used = (part.get("category_id") for one in annotations for part in one.get("segments_info") or [one])
+    if len(heads) != 1 or heads[0]["name"] not in above or 0 in used:
+        return categories
+    return [one for one in categories if one is not heads[0]]
+
+
+def _image(record: dict[str, Any], pictures: Pictures, path: Path, exif: Exif | None) -> _Image:
+    image, size = pictures.find(record["file_name"]), (record["height"], record["width"])
     if not all(type(side) is int and side > 0 for side in size):
         raise DataError(f"{path}: expected height and width of {image} in pixels, got {size}")
     return _Image(image, size, label_frame(image, size, f"its record in {path}", exif))
@@ -291,6 +315,8 @@ def _run_lengths(annotation: dict[str, Any], image: _Image, path: Path) -> dict[
 def _decoded(annotation: dict[str, Any], height: int, width: int, path: Path) -> dict[str, Any]:
     mask, where = annotation["segmentation"], f"{path}: annotation {annotation.get('id')}"
     try:
+        if mask in ([], None) and annotation.get("bbox"):
+            raise DataError("it is a box without a mask, and a box says nothing of which pixels are the object's")
         if isinstance(mask, list):
             return from_polygons(mask, height, width)
         if list(mask["size"]) != [height, width]:
@@ -318,8 +344,9 @@ def _text(value: Any, what: str) -> str:
 
 
 def _is_crowd(annotation: dict[str, Any], path: Path) -> bool:
-    crowd = annotation.get("iscrowd", 0)
-    if crowd not in (0, 1):
+    """Whether it is one; tools write 0, 1, true, false and null, or nothing."""
+    crowd = annotation.get("iscrowd")
+    if crowd not in (None, 0, 1):
         raise DataError(f"{path}: annotation {annotation.get('id')}: expected iscrowd to be 0 or 1, got {crowd!r:.60}")
     return bool(crowd)
 

@@ -21,6 +21,7 @@ from opendas_plugin.errors import ConfigError, DataError, MissingFileError
 from opendas_plugin.files import find_files, names_file
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import check_names
+from opendas_plugin.readers.folder_pairs import look
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 from opendas_plugin.vocabulary import read_names
 
@@ -95,7 +96,14 @@ def read(options: Folders, context: Context) -> Dataset:
     return Dataset(names, train, val, values=None if in_colours else values)
 
 
-READER = Reader("folders", Folders, read, own_validation=lambda options: options.val_images is not None)
+READER = Reader(
+    "folders",
+    Folders,
+    read,
+    own_validation=lambda options: options.val_images is not None,
+    look=look,
+    looks_for="a folder of pictures beside one of label maps with the same names",
+)
 
 
 def classes_of(options: Folders) -> tuple[tuple[str, ...], LabelValues, bool]:

@@ -21,7 +21,7 @@ from opendas_plugin.data.segments import Segment, encode
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.files import read_lines, require_unique
 from opendas_plugin.label_values import LabelValues
-from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
+from opendas_plugin.readers.reader import Context, Dataset, Reader, Sighting, Split
 from opendas_plugin.stamps import note
 
 Classes = Literal[37, 19]
@@ -158,7 +158,8 @@ def read(options: Kitti360, context: Context) -> Dataset:
         upright = label_frame(image, ids.shape, str(labels), context.exif)
         instances = read_labels(_beside(labels, "instance"))
         if ids.shape != instances.shape:
-            raise DataError(f"{labels} and its instances are not of one size; download them again")
+            sizes = [f"{array.shape[1]}x{array.shape[0]}" for array in (ids, instances)]
+            raise DataError(f"{labels} is {sizes[0]}, but its instances are {sizes[1]}; download them again")
         if ids.max() >= len(LABELS):
             raise DataError(f"{labels}: the id {ids.max()} is none of KITTI-360's, 0 to {len(LABELS) - 1}")
         confidence = _confidence(_beside(labels, "confidence"), ids.shape)
@@ -187,7 +188,21 @@ def read(options: Kitti360, context: Context) -> Dataset:
     return Dataset(names, split("train"), split("val"), values=label_values(options.classes))
 
 
-READER = Reader("kitti360", Kitti360, read, own_validation=lambda options: True)
+def look(folder: Path) -> Sighting | None:
+    """The lists of frames in data_2d_semantics."""
+    if any((folder / SEMANTICS).glob("2013_05_28_drive_*_frames.txt")):
+        return Sighting(f"{SEMANTICS.as_posix()} holds KITTI-360's lists of frames", {"root": folder}, 9)
+    return None
+
+
+READER = Reader(
+    "kitti360",
+    Kitti360,
+    read,
+    own_validation=lambda options: True,
+    look=look,
+    looks_for="KITTI-360's data_2d_semantics",
+)
 
 
 def read_frames(path: Path) -> list[tuple[str, str]]:
@@ -221,5 +236,6 @@ def _confidence(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
         return np.ones(shape)
     values = read_labels(path)
     if values.shape != shape:
-        raise DataError(f"{path} is not of the size of its labels; download it again")
+        sizes = [f"{size[1]}x{size[0]}" for size in (values.shape, shape)]
+        raise DataError(f"{path} is {sizes[0]}, but its labels are {sizes[1]}; download it again")
     return values / _SURE

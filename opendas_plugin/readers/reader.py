@@ -144,6 +144,24 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Sighting:
+    """A folder that a reader can read, for ``opendas-prepare auto``.
+
+    Args:
+        reason: what in the folder says so, as "meta.json beside folders of ann".
+        options: the reader's settings to read it with, those that are not left at their defaults.
+        sureness: 1 to 9; of readers that all can read a folder, the surest is named first. Folders with the marks of
+            one dataset alone are 9, a tool's own files 7 or 8, pictures that merely lie beside label maps 2.
+        missing: what the options still lack, and where to get it, for a sentence.
+    """
+
+    reason: str
+    options: Mapping[str, Any]
+    sureness: int = 5
+    missing: str = ""
+
+
+@dataclass(frozen=True)
 class Reader(Generic[Options]):
     """A dataset layout.
 
@@ -157,6 +175,9 @@ class Reader(Generic[Options]):
         own_validation: whether there is a validation part of the dataset's own, by the options alone.
         resumable: whether a run that was interrupted can go on: not where ``read`` itself reads the images.
         extras: files and folders that ``read`` leaves in :attr:`Context.folder`.
+        look: looks into a folder, quickly, and says how this reader would read it; None: it would not. Such a reader
+            takes part in ``opendas-prepare auto``.
+        looks_for: what ``look`` must find, in a few words, for the error where no reader finds anything.
     """
 
     name: str
@@ -165,6 +186,8 @@ class Reader(Generic[Options]):
     own_validation: Callable[[Options], bool] = lambda options: False
     resumable: bool = True
     extras: tuple[str, ...] = ()
+    look: Callable[[Path], Sighting | None] | None = None
+    looks_for: str = ""
 
     def __post_init__(self) -> None:
         parameters = getattr(self.options, "__dataclass_params__", None)

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from opendas_plugin.data.reading import ImageReading
 from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
+from opendas_plugin.readers.reader import Context, Dataset, Reader, Sighting, Split
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, choose_offices, read_scene_list
 from opendas_plugin.scenes.scannetpp_segments import Limits, raw_names, read_scene, split_names
 from opendas_plugin.scenes.scannetpp_truth import write_truth
@@ -90,6 +90,16 @@ def _scenes(path: Path | None) -> list[str] | None:
     return None if path is None else read_scene_list(path)
 
 
+def look(folder: Path) -> Sighting | None:
+    """Data beside splits, with a scene that has scans."""
+    for scans in (folder / "data").glob("*/scans"):
+        if (folder / "splits").is_dir():
+            return Sighting(
+                f"splits lies beside data/{scans.parent.name}/scans, as ScanNet++ has it", {"root": folder}, 9
+            )
+    return None
+
+
 READER = Reader(
     "scannetpp",
     ScanNetPP,
@@ -97,4 +107,6 @@ READER = Reader(
     own_validation=lambda options: True,
     resumable=False,
     extras=("images", "ground_truth"),
+    look=look,
+    looks_for="ScanNet++'s splits beside data/*/scans",
 )

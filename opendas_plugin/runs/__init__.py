@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.folds import prepare_fold
     from opendas_plugin.runs.instance3d import evaluate_instance3d
     from opendas_plugin.runs.interpolation import evaluate_interpolation
+    from opendas_plugin.runs.looking import look
     from opendas_plugin.runs.negatives import generate_negatives
     from opendas_plugin.runs.office_bench import prepare_office_bench, prepare_office_bench_v2
     from opendas_plugin.runs.office_tower import make_office_tower
@@ -37,6 +38,7 @@ __all__ = [
     "export",
     "generate_negatives",
     "list_backbones",
+    "look",
     "make_office_tower",
     "prepare",
     "prepare_fold",
@@ -58,6 +60,7 @@ _HOMES = {
     "export": "exports",
     "generate_negatives": "negatives",
     "list_backbones": "backbones",
+    "look": "looking",
     "make_office_tower": "office_tower",
     "prepare": "preparation",
     "prepare_fold": "folds",

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from opendas_plugin.data.building import build_domain
-from opendas_plugin.data.domain import Domain, domain_folder, load_domain, write_domain
+from opendas_plugin.data.domain import PREVIEW, Domain, domain_folder, load_domain, write_domain
 from opendas_plugin.data.images import Exif
 from opendas_plugin.data.reading import ImageReading, Reading, read_images
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.eval.contact_sheet import write_contact_sheet
 from opendas_plugin.files import names_file, read_json, write_json
 from opendas_plugin.readers import registry
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
@@ -39,7 +40,8 @@ class Prepare(Run[Domain]):
     reader: ClassVar[Reader[Any]]
 
     output: Path
-    """Folder for train.jsonl, val.jsonl, vocabulary.json, domain.json and run.json."""
+    """Folder for train.jsonl, val.jsonl, vocabulary.json, domain.json, preview.jpg (masks and names over a few
+    pictures) and run.json."""
     novel: Path | None = None
     """File with one novel name a line; their segments leave training."""
     novel_fraction: float | None = None
@@ -124,6 +126,7 @@ class Prepare(Run[Domain]):
             )
             domain.info.update(dataset.info)
             write_domain(folder, domain)
+            write_contact_sheet(folder / PREVIEW, [*domain.train, *domain.val], domain.vocabulary.names)
             record.write(folder)
         return load_domain(self.output)
 

@@ -40,6 +40,8 @@ from opendas_plugin.runs.record import RunRecord
 
 INLINE: Mapping[str, Any] = {"inline": True}
 """Metadata of a field that is a dataclass whose own fields a command takes as flags without its name before them."""
+POSITIONAL: Mapping[str, Any] = {"positional": True}
+"""Metadata of a field that a command takes as an argument of its own, not as a flag."""
 
 Result = TypeVar("Result")
 Settings = ParamSpec("Settings")

@@ -28,7 +28,15 @@ def errors(capsys):
 
 def test_folders_become_a_domain(street, capsys):
     assert main([*street, "--val-fraction", "0.3", "--novel-fraction", "0.34", "--seed", "3"]) == 0
-    assert prepared() == ["domain.json", "pictures.json", "run.json", "train.jsonl", "val.jsonl", "vocabulary.json"]
+    assert prepared() == [
+        "domain.json",
+        "pictures.json",
+        "preview.jpg",
+        "run.json",
+        "train.jsonl",
+        "val.jsonl",
+        "vocabulary.json",
+    ]
     domain = load_domain("out")
     assert len({segment.image for segment in domain.train}) == 7
     assert len({segment.image for segment in domain.val}) == 3

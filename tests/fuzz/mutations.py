@@ -17,7 +17,7 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-TEXTS = {".json", ".jsonl", ".txt", ".yaml", ".csv"}
+TEXTS = {".json", ".jsonl", ".txt", ".yaml", ".csv", ".xml"}
 PICTURES = {".png", ".jpg", ".jpeg", ".tif"}
 VALUES = {
     "nan": float("nan"), "inf": float("inf"), "-inf": float("-inf"), "1e9": 1e9, "1e308": 1e308, "-1": -1, "0": 0,

@@ -28,6 +28,7 @@ from tests.fuzz.inputs import (
     segments_of,
     summary_of,
 )
+from tests.readers import ten_photos
 
 PREPARE = ("--output", "out", "--min-area", "10", "--workers", "1")
 SCORES = ("miou", "macc", "fwiou", "pacc", "n_images", "n_pixels", "n_unpredicted")
@@ -70,6 +71,37 @@ TARGETS = {
         segments_of, None, 0.5, keeps=("out.cache",),
     ),
     "voc": Target(make_voc, "prepare", ("voc", "--root", "in", *PREPARE), segments_of, oracles.voc, 0.6),
+    "voc of CVAT": Target(
+        ten_photos.cvat_masks, "prepare",
+        ("voc", "--root", "in", "--classes", "in/labelmap.txt", "--lists", "all", *PREPARE), segments_of, None, 0.4,
+    ),
+    "cityscapes": Target(
+        ten_photos.cityscapes("labelIds"), "prepare", ("cityscapes", "--root", "in", *PREPARE), segments_of, None, 0.4,
+    ),
+    "labelme": Target(
+        ten_photos.labelme, "prepare", ("labelme", "--root", "in", *PREPARE), segments_of, None, 0.6,
+    ),
+    "labelme masks": Target(
+        ten_photos.labelme_masks, "prepare", ("labelme", "--root", "in", *PREPARE), segments_of, None, 0.4,
+    ),
+    "yolo": Target(ten_photos.yolo, "prepare", ("yolo", "--data", "in", *PREPARE), segments_of, None, 0.6),
+    "cvat": Target(
+        ten_photos.cvat_xml(ten_photos.cvat_polygons), "prepare",
+        ("cvat", "--annotations", "in/annotations.xml", "--images", "in/images", *PREPARE), segments_of, None, 0.6,
+    ),
+    "cvat masks": Target(
+        ten_photos.cvat_xml(ten_photos.cvat_runs), "prepare",
+        ("cvat", "--annotations", "in/annotations.xml", "--images", "in/images", *PREPARE), segments_of, None, 0.4,
+    ),
+    "supervisely": Target(
+        ten_photos.supervisely("polygon"), "prepare", ("supervisely", "--root", "in", *PREPARE), segments_of, None, 0.6,
+    ),
+    "supervisely bitmaps": Target(
+        ten_photos.supervisely("bitmap"), "prepare", ("supervisely", "--root", "in", *PREPARE), segments_of, None, 0.4,
+    ),
+    "auto": Target(
+        ten_photos.labelme, "prepare", ("auto", "in"), lambda folder: None, None, 0.2, whole="in/none",
+    ),
     "classification": Target(
         make_classification, "evaluate",
         ("classification", "--data", "in", "--output", "out", "--base-from", "in/base.json", *MODEL),

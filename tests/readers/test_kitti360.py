@@ -94,7 +94,7 @@ def test_data_that_do_not_fit_are_named(root, tmp_path):
     with pytest.raises(MissingFileError, match=r"train_frames\.txt does not exist"):
         read_parts(READER, root=tmp_path / "elsewhere")
     spoil(root, "instance", lambda pixels: pixels[:10])
-    with pytest.raises(DataError, match="not of one size"):
+    with pytest.raises(DataError, match="but its instances are"):
         read_parts(READER, root=root)
     make_kitti360(root)
     spoil(root, "semantic", to_99)

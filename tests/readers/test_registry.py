@@ -77,6 +77,33 @@ def test_a_package_of_its_own_brings_a_reader(site, photos, tmp_path):
     assert [segment.area for segment in domain.val] == [26 * 8] * 3
 
 
+LOOKING = """
+
+def look(folder):
+    from opendas_plugin.readers import Sighting
+
+    photos = list(folder.glob("*/image.jpg"))
+    return Sighting("each folder has an image.jpg", {"root": folder, "skip": ("wall",)}, 6) if photos else None
+
+
+READER = Reader("acme", Acme, read, look=look, looks_for="ACME's folders of image.jpg")
+"""
+
+
+def test_it_takes_part_in_auto(site, photos, tmp_path, capsys, caplog):
+    install(site, "acme", EXAMPLE + LOOKING)
+    assert main(["auto", str(photos)]) == 0
+    first, command = capsys.readouterr().out.splitlines()
+    assert first == "acme: each folder has an image.jpg"
+    assert command == f"opendas-prepare acme --root {photos} --skip wall --output runs/data/photos"
+    (tmp_path / "bare").mkdir()
+    assert main(["auto", str(tmp_path / "bare")]) == 1
+    assert "ACME's folders of image.jpg" in capsys.readouterr().err
+    install(site, "odd", EXAMPLE.replace('"acme"', '"odd"').replace("read)", "read, look=lambda folder: 1 / 0)"))
+    assert main(["auto", str(photos)]) == 0
+    assert "the reader 'odd' could not look into" in caplog.text
+
+
 def test_its_docstrings_are_the_help(site, capsys):
     install(site, "acme", EXAMPLE)
     assert main(["--help"]) == 0
@@ -132,10 +159,10 @@ def test_our_own_names_are_not_taken_over(site, caplog):
 
 
 def test_a_name_that_nobody_has_is_refused(capsys):
-    assert main(["cityscapes", "--output", "out"]) == 2
+    assert main(["mapillary", "--output", "out"]) == 2
     assert "kitti360" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match=r"no reader 'cityscapes'; choose one of .*coco, folders, "):
-        opendas.runs.prepare("cityscapes", output="out")
+    with pytest.raises(ConfigError, match=r"no reader 'mapillary'; choose one of .*coco, cvat, folders, "):
+        opendas.runs.prepare("mapillary", output="out")
 
 
 def test_every_reader_is_one_file_with_documented_options():
