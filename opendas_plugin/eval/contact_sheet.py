@@ -1,9 +1,14 @@
-"""A contact sheet of a prepared domain: a few pictures with masks and names, to see at a glance whether they fit."""
+"""A contact sheet of a prepared domain: a few pictures with masks and names, to see at a glance whether they fit.
+
+The font that Pillow brings has the letters of English alone: accents are left out, and a name in another script is
+shown by its number in the vocabulary.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +39,17 @@ def write_contact_sheet(path: Path, segments: Sequence[Segment], names: Sequence
     for segment in segments:
         if segment.image in chosen:
             by_image.setdefault(segment.image, []).append(segment)
-    cells = [_cell(image, own, colours) for image, own in sorted(by_image.items())]
+    said = {name: _drawable(name) or f"name {place}" for place, name in enumerate(names, 1)}
+    cells = [_cell(image, own, colours, said) for image, own in sorted(by_image.items())]
     shown = Counter(segment.label for own in by_image.values() for segment in own)
-    sheet = _sheet(cells, [(name, colours[name], shown[name]) for name in names if shown[name]])
+    sheet = _sheet(cells, [(said[name], colours[name], shown[name]) for name in names if shown[name]])
     with atomic_file(path) as temporary:
         sheet.save(temporary, format="JPEG", quality=88)
 
 
-def _cell(image: Path, segments: Sequence[Segment], colours: dict[str, Colour]) -> Image.Image:
+def _cell(
+    image: Path, segments: Sequence[Segment], colours: Mapping[str, Colour], said: Mapping[str, str]
+) -> Image.Image:
     """A picture with its masks in colours, the names of the larger ones, and its file name below."""
     picture = read_image(image)
     height, width = picture.shape[:2]
@@ -55,10 +63,16 @@ def _cell(image: Path, segments: Sequence[Segment], colours: dict[str, Colour]) 
     cell = Image.new("RGB", (_WIDE, painted.height + _BAR), (255, 255, 255))
     cell.paste(painted, (0, 0))
     draw = ImageDraw.Draw(cell)
-    for note in name_notes(masks, labels, [True] * len(masks)):
-        _write_on(draw, note.x, note.y, _shown(note.text), painted.width)
+    for note in name_notes(masks, [said[label] for label in labels], [True] * len(masks)):
+        _write_on(draw, note.x, note.y, _cut(note.text), painted.width)
     many = f"{len(segments)} segment{'s' if len(segments) > 1 else ''}"
-    draw.text((2, painted.height + _BAR / 2), f"{_shown(image.name, 50)}: {many}", (0, 0, 0), _font(), anchor="lm")
+    draw.text(
+        (2, painted.height + _BAR / 2),
+        f"{_cut(_drawable(image.name) or 'a picture', 50)}: {many}",
+        (0, 0, 0),
+        _font(),
+        anchor="lm",
+    )
     return cell
 
 
@@ -86,17 +100,22 @@ def _sheet(cells: Sequence[Image.Image], legend: Sequence[tuple[str, Colour, int
     for place, (name, colour, count) in enumerate(listed):
         x, y = _GAP + place % across * (wide // across), top + place // across * _BAR
         draw.rectangle((x, y + 4, x + 14, y + 18), fill=colour)
-        draw.text((x + 20, y + _BAR / 2), f"{_shown(name)} ({count})", (0, 0, 0), _font(), anchor="lm")
+        draw.text((x + 20, y + _BAR / 2), f"{_cut(name)} ({count})", (0, 0, 0), _font(), anchor="lm")
     if len(listed) < len(legend):
         more = f"and {len(legend) - len(listed)} more names"
         draw.text((_GAP, top + (lines - 0.5) * _BAR), more, (0, 0, 0), _font(), anchor="lm")
     return sheet
 
 
-def _shown(text: str, longest: int = _LONGEST) -> str:
-    """A text in one line, without what cannot be drawn, cut where it is long."""
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+def _drawable(text: str) -> str | None:
+    """A text in the letters of English, accents left out; None: it has others."""
+    letters = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return plain if plain.isascii() and plain.isprintable() else None
+
+
+def _cut(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import yaml
 from PIL import Image
 from pycocotools import mask as coco_mask
 
@@ -273,3 +274,25 @@ def semantic_maps(folder: Path) -> Any:
         return labels_of(folder / "in" / "predictions" / f"{stem}.png")
 
     return _semantic(folder, predicted, "ovseg")
+
+
+def yolo(folder: Path) -> Any:
+    """Segments of YOLO's polygons, filled by pycocotools; of the folders that the valid data.yaml names."""
+    root, found = folder / "in", []
+    names = yaml.safe_load(text_of(root / "data.yaml"))["names"]
+    names = dict(enumerate(names)) if isinstance(names, list) else names
+    for part in ("train", "val"):
+        for path in sorted((root / "labels" / part).iterdir()):
+            image = root / "images" / part / f"{path.stem}.jpg"
+            height, width = size_of(image)
+            for line in text_of(path).split("\n"):
+                values = [float(word) for word in line.split()]
+                if not values:
+                    continue
+                if len(values) < 7 or len(values) % 2 == 0:
+                    refuse(f"{path}: {line}")
+                points = [value * side for value, side in zip(values[1:], [width, height] * len(values), strict=False)]
+                pixels = area(coco_mask.merge(coco_mask.frPyObjects([points], height, width)))
+                if pixels >= MIN_AREA:
+                    found.append((path.stem, str(names[int(values[0])]), pixels))
+    return sorted(found)

@@ -84,7 +84,7 @@ TARGETS = {
     "labelme masks": Target(
         ten_photos.labelme_masks, "prepare", ("labelme", "--root", "in", *PREPARE), segments_of, None, 0.4,
     ),
-    "yolo": Target(ten_photos.yolo, "prepare", ("yolo", "--data", "in", *PREPARE), segments_of, None, 0.6),
+    "yolo": Target(ten_photos.yolo, "prepare", ("yolo", "--data", "in", *PREPARE), segments_of, oracles.yolo, 0.6),
     "cvat": Target(
         ten_photos.cvat_xml(ten_photos.cvat_polygons), "prepare",
         ("cvat", "--annotations", "in/annotations.xml", "--images", "in/images", *PREPARE), segments_of, None, 0.6,
