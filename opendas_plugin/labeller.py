@@ -15,9 +15,9 @@ import copy
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from opendas_plugin.data.loader import CropLoader, SegmentCrops
 from opendas_plugin.data.mask_inputs import read_boxes, read_masks
 from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.data.segments import Segment
+from opendas_plugin.dense import DensePooling
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.devices import pick_device
@@ -95,6 +96,7 @@ class Labeller:
         calibrated: bool = False,
         autocast: bool | None = None,
         crop_cache: Path | None = None,
+        pooling: Literal["crops", "dense"] | DensePooling = "crops",
         device: str | torch.device = "auto",
     ) -> None:
         """Encodes the names.
@@ -112,6 +114,8 @@ class Labeller:
             calibrated: take the adapter's calibration from the cosines of the names that it was trained with.
             autocast: run the visual tower in bf16 autocast; None: on CUDA. Texts and cosines are float32.
             crop_cache: folder that keeps the crops of labelled segments (:meth:`segments`) from one run to the next.
+            pooling: ``crops``: each mask is cut out and encoded; ``dense``: the masks of a picture have the means of
+                the patch features of one pass (:class:`~opendas_plugin.dense.DensePooling`).
             device: where to load a CLIP that is given by its name.
 
         Raises:
@@ -127,6 +131,7 @@ class Labeller:
         self.clip = clip if isinstance(clip, OpenDASCLIP) else load_clip(clip, pick_device(device))
         self.batch_size, self.workers, self.autocast = batch_size, workers, autocast
         self.crop_cache = crop_cache
+        self.pooling = _pooling(pooling)
         self.crops = self._choose_crops(crops)
         self._template = template
         self.text = TextClassifier(self.clip, names, template, ensemble=ensemble, calibrated=calibrated)
@@ -175,6 +180,10 @@ class Labeller:
         regions = read(given, *picture.shape[:2])
         full = np.array([place for place, region in enumerate(regions) if region.area], dtype=np.int64)
         kept = [regions[place] for place in full]
+        if self.pooling is not None and kept:
+            found = np.zeros((len(regions), self.clip.feature_width), dtype=np.float32)
+            found[full] = self.pooling.features(self.clip, picture, kept).cpu().numpy()
+            return found
         source = SegmentCrops(kept, self.crops, pixels=self.clip.pixels, images=lambda path: picture)
         found = np.zeros((len(regions), self.clip.feature_width), dtype=np.float32)
         for index, batch in self.pixels(source):
@@ -262,6 +271,10 @@ class Labeller:
         Yields:
             which segments a batch has, (B,), and their cosines (B, N), float32 on the CPU. Labels are not looked at.
         """
+        if self.pooling is not None:
+            for index, regions in _by_picture(segments):
+                yield index, self.text.cosines(self.pooling.features(self.clip, read_image(regions[0].image), regions))
+            return
         kept = None
         if self.crop_cache is not None:
             kept = PackedCrops(self.crop_cache, segments, self.crops, self.clip.pixels)
@@ -304,6 +317,7 @@ class Labeller:
             "template": templates[0] if len(templates) == 1 else list(templates),
             "crop": self.crops.to_dict(),
         }
+        about |= {"pooling": asdict(self.pooling)} if self.pooling else {}
         about |= {"calibration": self.clip.config.calibration} if text.calibrated else {}
         about |= {"support": {"weight": text.support.weight, "segments": text.support.counts}} if text.support else {}
         return about | ({"ensemble": len(OPENAI_IMAGENET_TEMPLATES)} if text.ensemble else {})
@@ -317,6 +331,22 @@ class Labeller:
         if stored is not None and chosen != found:
             logger.warning("the adapter was trained with the crop policy %s; another is used", found.to_dict())
         return chosen
+
+
+def _pooling(given: Any) -> DensePooling | None:
+    if given in ("crops", "dense"):
+        return DensePooling() if given == "dense" else None
+    if not isinstance(given, DensePooling):
+        raise ConfigError(f"expected pooling to be crops, dense or a DensePooling, got {given!r}")
+    return given
+
+
+def _by_picture(segments: Sequence[Segment]) -> Iterator[tuple[Tensor, list[Segment]]]:
+    places: dict[Path, list[int]] = {}
+    for place, segment in enumerate(segments):
+        places.setdefault(segment.image, []).append(place)
+    for found in tqdm(places.values(), "classify", unit="image", disable=None):
+        yield torch.tensor(found), [segments[place] for place in found]
 
 
 def _read_picture(image: Any) -> NDArray[np.uint8]:

@@ -25,7 +25,7 @@ LAYERS = (
     {"runs"},
     {"train", "eval", "readers"},
     {"labeller", "office", "switch"},
-    {"classifier"},
+    {"classifier", "dense"},
     {"support"},
     {"methods"},
     {"negatives"},

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import torch
 from huggingface_hub import HfApi
@@ -30,7 +30,7 @@ from opendas_plugin.model.prompt_starts import new_prompts
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
 from opendas_plugin.model.shares import AtWork, Shares
 from opendas_plugin.model.tokenizing import require_folder, tokenizer_sha256
-from opendas_plugin.model.tower import TowerName
+from opendas_plugin.model.tower import DenseAttention, DenseVisual, TowerName
 from opendas_plugin.model.towers.facts import facts_of
 from opendas_plugin.model.towers.find import find_towers
 from opendas_plugin.model.weights import new_weights
@@ -231,6 +231,32 @@ class OpenDASCLIP(Shares):
         if image.ndim != 4 or tuple(image.shape[1:]) != expected:
             raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
         features = self._interpolated("visual", lambda at_work: self._encode_image(image, at_work))
+        return unit(features, dim=-1) if normalize else features
+
+    def encode_dense(
+        self, image: torch.Tensor, *, attention: DenseAttention = "qq+kk", normalize: bool = False
+    ) -> torch.Tensor:
+        """Returns features (B, h, w, D) of each patch of CLIP-normalised pixels (B, 3, H, W), from one pass.
+
+        Args:
+            image: of any size whose sides are multiples of the patch; positions between the learnt ones are bicubic.
+            attention: how the last layer reads: ``qq+kk`` as SCLIP, ``value`` as MaskCLIP, ``qq`` or ``kk``, or CLIP's
+                own ``qk``.
+            normalize: bring the features to unit length.
+
+        Raises:
+            BackboneError: the visual tower is no plain ViT of open_clip's, or the adapter has read-only tokens.
+            DataError: pixels of another shape.
+        """
+        if not isinstance(image, torch.Tensor) or image.ndim != 4 or image.shape[1] != 3:
+            came = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
+            raise DataError(f"expected pixels of shape (B, 3, H, W), got {came}")
+        if attention not in get_args(DenseAttention):
+            raise ConfigError(
+                f"expected attention to be one of {', '.join(get_args(DenseAttention))}, got {attention!r}"
+            )
+        found = self._interpolated("visual", lambda at_work: self._encoder.dense(self, image, at_work, attention))
+        features = found[:, 1:].unflatten(1, cast(DenseVisual, self.towers.visual).grid(image))
         return unit(features, dim=-1) if normalize else features
 
     def encode_image_layers(self, image: torch.Tensor) -> torch.Tensor:

@@ -11,10 +11,18 @@ from torch.nn.functional import normalize as unit
 from opendas_plugin.errors import BackboneError
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.factored import FactoredPrompts
-from opendas_plugin.model.passes import encode, layer_features, readable, readouts, with_weights
+from opendas_plugin.model.passes import dense_features, encode, layer_features, readable, readouts, with_weights
 from opendas_plugin.model.placing import Places
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
-from opendas_plugin.model.tower import KeysAndValues, LayeredText, ReadableTower, ReadableVisual, Towers
+from opendas_plugin.model.tower import (
+    DenseAttention,
+    DenseVisual,
+    KeysAndValues,
+    LayeredText,
+    ReadableTower,
+    ReadableVisual,
+    Towers,
+)
 from opendas_plugin.model.weights import LearntWeights
 
 
@@ -61,6 +69,23 @@ class Encoder:
             read = cast("ReadableTower[torch.Tensor]", tower)
             return _end_to_end(readouts(read, pixels, readable(read, pixels), tokens[0]))
         return encode(with_weights(tower, weights), pixels, tokens)
+
+    def dense(
+        self, clip: Adapted, pixels: torch.Tensor, at_work: Mixed | None, attention: DenseAttention
+    ) -> torch.Tensor:
+        """Returns features (B, 1 + h * w, D) of class token and patches, with what is at work; None: by plain CLIP.
+
+        Raises:
+            BackboneError: the visual tower has no such features.
+        """
+        tower, read_only = clip.towers.visual, clip.config.prompts.form == "read_only"
+        lacking = "features without read-only tokens" if read_only and at_work else tower.no_grid
+        if lacking:
+            raise BackboneError(f"{clip.config.backbone} has no features of patches: it lacks {lacking}")
+        if at_work is None:
+            return dense_features(cast("DenseVisual", tower), pixels, None, attention)
+        own = with_weights(tower, clip.visual_weights.merged(tower, at_work.weight_mix))
+        return dense_features(cast("DenseVisual", own), pixels, clip.visual_prompts.tokens, attention)
 
     def image_layers(self, clip: Adapted, pixels: torch.Tensor, at_work: Mixed) -> torch.Tensor:
         """Returns features (depth, B, D) of pixels (B, 3, S, S) behind each layer, with what is at work.

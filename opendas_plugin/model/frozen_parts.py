@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import nn
 
 from opendas_plugin.crops import PixelFormat
-from opendas_plugin.errors import DataError
+from opendas_plugin.errors import BackboneError, DataError
 from opendas_plugin.model.checkpoint import OpenCLIP
 from opendas_plugin.model.config import BackboneConfig
 from opendas_plugin.model.tokenizing import build_tokenizer
-from opendas_plugin.model.tower import Towers
+from opendas_plugin.model.tower import DenseVisual, Towers
 
 
 class FrozenParts(nn.Module):
@@ -73,6 +73,17 @@ class FrozenParts(nn.Module):
     def image_size(self) -> int:
         """Side of the square input, in pixels."""
         return self.image_shape[0]
+
+    @property
+    def patch(self) -> int:
+        """Side of a patch of which there can be a feature (``encode_dense``), in pixels.
+
+        Raises:
+            BackboneError: the visual tower makes none.
+        """
+        if lacking := self.towers.visual.no_grid:
+            raise BackboneError(f"{self.backbone.name} has no features of patches: it lacks {lacking}")
+        return cast(DenseVisual, self.towers.visual).patch
 
     @property
     def pixels(self) -> PixelFormat:

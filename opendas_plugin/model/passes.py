@@ -14,7 +14,15 @@ from typing import TypeVar, cast
 import torch
 from torch import nn
 
-from opendas_plugin.model.tower import KeysAndValues, LayeredTower, ReadableTower, ReadableVisual, Tower
+from opendas_plugin.model.tower import (
+    DenseAttention,
+    DenseVisual,
+    KeysAndValues,
+    LayeredTower,
+    ReadableTower,
+    ReadableVisual,
+    Tower,
+)
 
 Inputs = TypeVar("Inputs")
 
@@ -40,6 +48,19 @@ def through_layers(tower: LayeredTower[Inputs], inputs: Inputs, prompts: torch.T
         tokens = layers[layer] if layer < len(layers) else None
         x = tower.run(layer, x, inputs, tokens, stays=layer == len(layers) - 1)
     return tower.feature(x)
+
+
+def dense_features(
+    tower: DenseVisual, pixels: torch.Tensor, prompts: torch.Tensor | None, attention: DenseAttention
+) -> torch.Tensor:
+    """Returns features (B, 1 + h * w, D) of the class token and each patch of pixels (B, 3, H, W)."""
+    x, (rows, columns) = tower.embed_grid(pixels), tower.grid(pixels)
+    layers = [] if prompts is None else list(prompts.to(x.dtype).unbind())
+    for layer in range(tower.depth - 1):
+        tokens = layers[layer] if layer < len(layers) else None
+        x = tower.run(layer, x, pixels, tokens, stays=layer == len(layers) - 1)
+    x = tower.run_dense(x, layers[-1] if len(layers) == tower.depth else None, attention)
+    return tower.feature(x[:, : 1 + rows * columns])
 
 
 def layer_features(tower: ReadableVisual, pixels: torch.Tensor, prompts: torch.Tensor | None = None) -> torch.Tensor:

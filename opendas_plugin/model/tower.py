@@ -16,6 +16,8 @@ from torch import nn
 
 TowerName: TypeAlias = Literal["visual", "text"]
 Matrices: TypeAlias = Literal["all", "query_key_value", "mlp_out"]
+DenseAttention: TypeAlias = Literal["value", "qq+kk", "qq", "kk", "qk"]
+"""How the last layer reads, where features of a grid are asked for (:mod:`.towers.dense`)."""
 KeysAndValues: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 """What tokens of a layer can be read by: keys and values, (B, L, width) each."""
 Inputs = TypeVar("Inputs", contravariant=True)
@@ -125,12 +127,37 @@ class VisualTower(Tower[torch.Tensor], Protocol):
     """A tower of CLIP-normalised pixels (B, 3, S, S)."""
 
     @property
+    def no_grid(self) -> str | None:
+        """What features of each patch need and it lacks, likewise; None: it is a :class:`DenseVisual`."""
+
+    @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of the input, in pixels."""
 
     @property
     def preprocessing(self) -> Mapping[str, Any]:
         """Pixel statistics, size and interpolation, as open_clip's ``PreprocessCfg`` has them."""
+
+
+class DenseVisual(LayeredTower[torch.Tensor], Protocol):
+    """A tower of pixels (B, 3, H, W) that makes a feature of each patch."""
+
+    @property
+    def patch(self) -> int:
+        """Side of a patch, in pixels."""
+
+    def grid(self, pixels: torch.Tensor) -> tuple[int, int]:
+        """Returns how many patches pixels (B, 3, H, W) have, h and w.
+
+        Raises:
+            DataError: H or W is no multiple of the patch.
+        """
+
+    def embed_grid(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Returns the state at the input of the first layer, of pixels of any size."""
+
+    def run_dense(self, x: torch.Tensor, tokens: torch.Tensor | None, attention: DenseAttention) -> torch.Tensor:
+        """Runs the last layer; returns the states of class token, patches, and what follows them."""
 
 
 class LayeredVisual(VisualTower, LayeredTower[torch.Tensor], Protocol):

@@ -48,6 +48,7 @@ class ModelVisual(ModelTower):
     """A visual tower of an open_clip model."""
 
     name = "visual"
+    no_grid: str | None = "open_clip's own ViT, whose feature is read at a class token"
 
     @property
     def image_shape(self) -> tuple[int, int]:

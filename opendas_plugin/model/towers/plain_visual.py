@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import torch
 
-from opendas_plugin.model.tower import KeysAndValues
+from opendas_plugin.errors import DataError
+from opendas_plugin.model.tower import DenseAttention, KeysAndValues
 from opendas_plugin.model.towers.base import ModelVisual, PlainTower
 from opendas_plugin.model.towers.blocks import attend, finish, project, read_out
+from opendas_plugin.model.towers.dense import positions, run_dense
 from opendas_plugin.model.towers.parts import OpenCLIP, visual_blocks
 
 
 class PlainVisual(PlainTower, ModelVisual):
     """A ViT whose feature is read at the class token; ``x`` is (B, L, width), learnt tokens stand at its end."""
+
+    no_grid = None
 
     def __init__(self, model: OpenCLIP) -> None:
         super().__init__(model, visual_blocks(model))
@@ -40,6 +44,30 @@ class PlainVisual(PlainTower, ModelVisual):
         x = visual.conv1(inputs.to(self.dtype)).flatten(2).transpose(1, 2)
         x = torch.cat([visual.class_embedding.to(x.dtype).expand(len(x), 1, -1), x], dim=1)
         return visual.ln_pre(visual.patch_dropout(x + visual.positional_embedding.to(x.dtype)))
+
+    @property
+    def patch(self) -> int:
+        return self._visual.conv1.kernel_size[0]
+
+    def grid(self, pixels: torch.Tensor) -> tuple[int, int]:
+        patch, (height, width) = self.patch, pixels.shape[-2:]
+        if height % patch or width % patch or not height * width:
+            raise DataError(
+                f"expected pixels whose sides are multiples of the patch, {patch}, got {height}x{width}; resize the "
+                "picture"
+            )
+        return height // patch, width // patch
+
+    def embed_grid(self, pixels: torch.Tensor) -> torch.Tensor:
+        visual, place = self._visual, positions(self._visual.positional_embedding, self.grid(pixels))
+        x = visual.conv1(pixels.to(self.dtype)).flatten(2).transpose(1, 2)
+        x = torch.cat([visual.class_embedding.to(x.dtype).expand(len(x), 1, -1), x], dim=1)
+        return visual.ln_pre(x + place.to(x.dtype))
+
+    def run_dense(self, x: torch.Tensor, tokens: torch.Tensor | None, attention: DenseAttention) -> torch.Tensor:
+        if tokens is not None and self.depth == 1:
+            tokens = self._visual.ln_pre(tokens)
+        return run_dense(self._blocks[-1], x, tokens, attention)
 
     def run(
         self,
