@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.preparation import prepare
     from opendas_plugin.runs.proposals import prepare_proposals
     from opendas_plugin.runs.queries import query
+    from opendas_plugin.runs.segmentation import segment
     from opendas_plugin.runs.semantic import evaluate_semantic
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "prepare_openmask3d",
     "prepare_proposals",
     "query",
+    "segment",
 ]
 
 _HOMES = {
@@ -66,6 +68,7 @@ _HOMES = {
     "prepare_openmask3d": "openmask3d_scenes",
     "prepare_proposals": "proposals",
     "query": "queries",
+    "segment": "segmentation",
 }
 
 
