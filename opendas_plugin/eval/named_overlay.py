@@ -77,12 +77,13 @@ def _places(classes: NDArray[np.int64], present: Sequence[int]) -> list[tuple[in
     for place in present:
         numbered, _ = ndimage.label(classes == place)
         areas = np.bincount(numbered.ravel())
-        areas[0] = 0
+        areas[0], windows = 0, ndimage.find_objects(numbered)
         for region in np.argsort(-areas, kind="stable")[:_A_NAME].tolist():
             if areas[region] >= NAMED * classes.size:
-                inside = ndimage.distance_transform_edt(np.pad(numbered == region, 1))[1:-1, 1:-1]
-                y, x = np.unravel_index(inside.argmax(), inside.shape)
-                found.append((int(areas[region]), int(y), int(x), place))
+                rows, columns = windows[region - 1]
+                inside = np.pad(numbered[rows, columns] == region, 1)
+                y, x = np.unravel_index(ndimage.distance_transform_edt(inside).argmax(), inside.shape)
+                found.append((int(areas[region]), rows.start + int(y) - 1, columns.start + int(x) - 1, place))
     return [(y, x, place) for _, y, x, place in sorted(found, key=lambda one: -one[0])]
 
 
