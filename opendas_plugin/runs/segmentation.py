@@ -232,7 +232,9 @@ class Segmentation(ModelRun[Segmented | None]):
         )
 
     def finish(self, labeller: Labeller, stems: Sequence[str]) -> Segmented:
-        """Writes the files of all photos and counts."""
+        """Writes the files of all photos and counts; what a killed process had begun to write is removed."""
+        for path in self.output.rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
         counts, without = write_all(self.output, stems, labeller.classes)
         if without:
             logger.warning("%d of %d photos have no mask", without, len(stems))
