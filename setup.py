@@ -22,6 +22,7 @@ EXTRAS = {
     "3d": ["open3d>=0.18"],
     "cv": ["opencv-python>=4.8"],
     "reports": ["matplotlib>=3.7", "jinja2>=3.1"],
+    "cluster": ["submitit>=1.5"],
     "segment": ["scikit-image>=0.22", "transformers>=4.46"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
@@ -29,6 +30,7 @@ EXTRAS["dev"] = [
     *EXTRAS["openai"],
     *EXTRAS["reports"],
     *EXTRAS["segment"],
+    *EXTRAS["cluster"],
     "clip-anytorch>=2.6",  # OpenAI's clip package, as it is on PyPI
     "hypothesis>=6.90",
     "libigl>=2.6",  # compared with embreex wherever both are

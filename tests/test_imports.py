@@ -48,6 +48,7 @@ ONE_FILE = {
     "embreex": "scenes/embree.py",
     "igl": "scenes/embree.py",
     "skimage": "data/superpixels.py",
+    "submitit": "runs/cluster.py",
     "transformers": "data/sam.py",
 }
 

@@ -29,6 +29,7 @@ VALUES = {
     "depth_scale": ["1000"], "every": ["1"], "intrinsics": ["correct"], "names": ["a", "b"], "to": ["classifier"],
     "protocol": ["detectron2"], "source": ["offline"], "timeout": ["60"], "retries": ["4"], "prices": ["1", "2"],
     "domain": ["rooms"], "base_url": ["http://localhost"], "methods": ["vpt"], "hosts": [], "text": ["a door"],
+    "submitit": ["local"], "submitit_options": ["timeout_min=9"],
     "superpixels": ["9"], "exif": ["turned"], "unknown": ["0.5"], "limit": ["5"],
     "support_shots": ["5"], "support_seed": ["0"], "support_weight": ["0.2"],
     "model": ["gpt-4o"], "temperature": ["1"], "top_p": ["1"], "seed": ["0"], "max_tokens": ["9"],
@@ -142,12 +143,18 @@ CALLS = {
     "compare, methods": (
         command(Compare),
         words("--data d --output o --methods vpt"),
-        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs"},
+        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs", "submitit"},
+    ),
+    "compare, by submitit": (
+        command(Compare),
+        words("--data d --output o --methods vpt --submitit local"),
+        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs"}
+        | {"submitit_folder", "submitit_options"},
     ),
     "compare, an ablation": (
         command(Compare),
         words("--data d --output o --ablate stages"),
-        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs"},
+        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs", "submitit"},
     ),
 }
 

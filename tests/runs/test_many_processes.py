@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from opendas_plugin.commands.evaluate import main as evaluate
+from opendas_plugin.commands.prepare_data import main as prepare
 from opendas_plugin.commands.segment import main as segment
 from tests.commands.segmenting import contents, flags, make_photos
+from tests.scenes.scannetpp_rooms import offices
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
@@ -25,6 +27,15 @@ def classification(domain, output):
     return ["classification", *map(str, given)]
 
 
+def scenes(folder, output):
+    """The flags that make OpenMask3D's scenes of two small offices."""
+    if not (folder / "scannetpp").exists():
+        offices(folder / "scannetpp")
+        (folder / "scenes.txt").write_text("a0\nb0\n")
+    given = ("--root", folder / "scannetpp", "--scenes", folder / "scenes.txt", "--output", folder / f"scenes {output}")
+    return ["openmask3d", *map(str, given), "--every", "2", "--width", "64"]
+
+
 @pytest.fixture(scope="module")
 def outcome(domain, tmp_path_factory):
     """The folder of all outputs, and each job's exit codes."""
@@ -34,7 +45,10 @@ def outcome(domain, tmp_path_factory):
         "segment": ("segment", lambda output: flags(photos, output, "--superpixels", "12")),
         "evaluate": ("evaluate", lambda output: classification(domain, output)),
     }
-    names, jobs = [], []
+    names, jobs = (
+        ["scenes two"],
+        [{"command": "prepare_data", "argv": scenes(folder, "two"), "workers": 2, "kill": False}],
+    )
     for kind, (command, argv) in kinds.items():
         for name, workers, kill in (("four", 4, False), ("two, one lost", 2, True), ("two, one lost", 2, False)):
             names.append(f"{kind} {name}{' killed' if kill else ''}")
@@ -57,6 +71,14 @@ def test_the_files_are_those_of_one_process(outcome, kind, workers):
     assert set(codes[f"{kind} {workers}"]) == {0}
     assert contents(folder / f"{kind} {workers}") == contents(folder / f"{kind} one")
     assert (folder / f"{kind} {workers}" / "run.json").is_file()
+
+
+def test_scenes_for_openmask3d_are_shared(outcome):
+    folder, codes, _ = outcome
+    assert codes["scenes two"] == [0, 0]
+    assert prepare(scenes(folder, "one")) == 0
+    one, two = contents(folder / "scenes one"), contents(folder / "scenes two")
+    assert len(one) > 10 and one == two
 
 
 @pytest.mark.parametrize("kind", ["segment", "evaluate"])

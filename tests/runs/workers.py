@@ -68,6 +68,6 @@ def run(job):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in ("segment", "evaluate"):
+    for name in ("segment", "evaluate", "prepare_data"):
         importlib.import_module(f"opendas_plugin.commands.{name}")
     print(json.dumps([run(job) for job in json.loads(Path(sys.argv[1]).read_text())]))
