@@ -22,11 +22,15 @@ EXTRAS = {
     "3d": ["open3d>=0.18"],
     "cv": ["opencv-python>=4.8"],
     "reports": ["matplotlib>=3.7", "jinja2>=3.1"],
+    "cluster": ["submitit>=1.5"],
+    "segment": ["scikit-image>=0.22", "transformers>=4.46"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 EXTRAS["dev"] = [
     *EXTRAS["openai"],
     *EXTRAS["reports"],
+    *EXTRAS["segment"],
+    *EXTRAS["cluster"],
     "clip-anytorch>=2.6",  # OpenAI's clip package, as it is on PyPI
     "hypothesis>=6.90",
     "libigl>=2.6",  # compared with embreex wherever both are
@@ -35,6 +39,7 @@ EXTRAS["dev"] = [
     "pytest-cov>=5",
     "ruff>=0.6",
     "scikit-learn>=1.3",  # the metrics' oracle
+    "supervision>=0.25",  # reads what opendas-segment writes
     "types-PyYAML",
     "types-tqdm",
     "uv>=0.5",  # resolves the requirements for machines that are not here
@@ -84,6 +89,7 @@ setup(
             "opendas-export = opendas_plugin.commands.export_adapter:main",
             "opendas-run = opendas_plugin.commands.run:main",
             "opendas-backbones = opendas_plugin.commands.backbones:main",
+            "opendas-segment = opendas_plugin.commands.segment:main",
             "opendas-visualize = opendas_plugin.commands.visualize:main",
             "opendas-ovseg = integrations.ovseg.launcher:main",
             "opendas-openmask3d = integrations.openmask3d.launcher:main",

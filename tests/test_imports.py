@@ -47,6 +47,9 @@ ONE_FILE = {
     "matplotlib": "eval/plots.py",
     "embreex": "scenes/embree.py",
     "igl": "scenes/embree.py",
+    "skimage": "data/superpixels.py",
+    "submitit": "runs/cluster.py",
+    "transformers": "data/sam.py",
 }
 
 
@@ -193,7 +196,19 @@ def test_no_files_import_each_other_in_a_circle():
 
 
 @pytest.mark.parametrize(
-    "dependency", ["cv2", "embreex", "igl", "matplotlib", "open3d", "openai", "torch.utils.tensorboard", "wandb"]
+    "dependency",
+    [
+        "cv2",
+        "embreex",
+        "igl",
+        "matplotlib",
+        "open3d",
+        "openai",
+        "skimage",
+        "torch.utils.tensorboard",
+        "transformers",
+        "wandb",
+    ],
 )
 def test_optional_packages_are_imported_where_they_are_used(dependency):
     eager = {

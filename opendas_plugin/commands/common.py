@@ -112,6 +112,12 @@ def command_line(prog: str, argv: Sequence[str]) -> str:
     return shlex.join([prog, *argv])
 
 
+def say_once() -> None:
+    """Of several processes that torchrun started, lets the first one alone log."""
+    if os.environ.get("RANK", "0") != "0":
+        logging.getLogger("opendas_plugin").setLevel(logging.ERROR)
+
+
 def as_flags(message: str) -> str:
     """A message of a run, which names settings in backticks, with the flags in their place."""
     return re.sub(r"`([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)`", lambda found: "--" + found[1].replace("_", "-"), message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opendas_plugin.commands.common import command_line, parse_subcommand, run_command
+from opendas_plugin.commands.common import command_line, parse_subcommand, run_command, say_once
 from opendas_plugin.eval.instance_report import format_instance_table
 from opendas_plugin.eval.oracle import format_oracle
 from opendas_plugin.eval.report import align, format_table, percent
@@ -36,7 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def evaluate(argv: Sequence[str]) -> None:
     """Reads the sub-command from ``argv``, runs it and prints the scores."""
     run = parse_subcommand(KINDS, argv, prog=PROGRAM, description="Scores predictions.")
-    print(describe(run, run(command_line(PROGRAM, argv))))
+    say_once()
+    result = run(command_line(PROGRAM, argv))
+    if result:  # that of the first process, where there are several
+        print(describe(run, result))
 
 
 def describe(run: Run[Any], result: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from opendas_plugin.commands.common import command_line, parse_subcommand, run_command
+from opendas_plugin.commands.common import command_line, parse_subcommand, run_command, say_once
 from opendas_plugin.data.domain import describe
 from opendas_plugin.readers import registry
 from opendas_plugin.runs import looking
@@ -42,7 +42,9 @@ def prepare(argv: Sequence[str]) -> None:
         registry.get(argv[0])  # says why it was left out
     description = "Turns a labelled dataset into manifests of segments and a vocabulary."
     run = parse_subcommand(kinds, argv, prog=PROGRAM, description=description)
-    print(_said(run, run(command_line(PROGRAM, argv))))
+    say_once()
+    if said := _said(run, run(command_line(PROGRAM, argv))):
+        print(said)
 
 
 def _said(run: Run[Any], result: Any) -> str:

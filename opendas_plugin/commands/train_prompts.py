@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 from collections.abc import Sequence
 
 import tyro
 
-from opendas_plugin.commands.common import UsageError, command_line, parse, run_command
+from opendas_plugin.commands.common import UsageError, command_line, parse, run_command, say_once
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.eval.report import format_table
 from opendas_plugin.runs.adaptation import Adapt
@@ -26,8 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def train_prompts(argv: Sequence[str]) -> None:
     """Trains and evaluates as the flags say, saves the adapter and prints the scores."""
     run = read_run(argv)
-    if os.environ.get("RANK", "0") != "0":  # torchrun's: the first process alone speaks
-        logging.getLogger("opendas_plugin").setLevel(logging.ERROR)
+    say_once()
     result = run(command_line(PROGRAM, argv))
     if result.scores:
         print(format_table(result.scores))

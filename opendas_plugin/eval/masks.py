@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from opendas_plugin.data.images import IMAGE_SUFFIXES, Exif, label_frame, picture_size
+from opendas_plugin.data.mask_entries import mask_entries
 from opendas_plugin.data.segments import Segment, check_rle, encode
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval.label_maps import map_files, match, without_suffix
@@ -31,7 +32,8 @@ logger = logging.getLogger(__name__)
 def read_proposals(path: str | Path, images: str | Path) -> list[Segment]:
     """Reads class-agnostic masks: a list of ``file_name`` (in ``images``) and ``segmentation`` (COCO run-length code).
 
-    Masks of a picture with an EXIF orientation also have ``exif``, "turned" or "stored": the pixels they are of.
+    Masks of a picture with an EXIF orientation also have ``exif``, "turned" or "stored": the pixels they are of. COCO's
+    instances (``images`` and ``annotations``, whose polygons or codes are taken and whose categories are not) do, too.
 
     Returns:
         A segment a mask, those of a picture together, with an empty label and ``file_name`` as their group.
@@ -42,7 +44,7 @@ def read_proposals(path: str | Path, images: str | Path) -> list[Segment]:
     """
     content, by_image = read_json(path), defaultdict[str, list[Segment]](list)
     frames = defaultdict[str, set[tuple[tuple[int, int], Exif | None]]](set)
-    for place, entry in enumerate(content if isinstance(content, list) else [content]):
+    for place, entry in enumerate(mask_entries(content, path)):
         if not isinstance(entry, dict) or not isinstance(entry.get("file_name"), str):
             raise DataError(f'{path}, entry {place + 1}: expected {{"file_name": ..., "segmentation": ...}}')
         fault = check_rle(entry.get("segmentation"))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.preparation import prepare
     from opendas_plugin.runs.proposals import prepare_proposals
     from opendas_plugin.runs.queries import query
+    from opendas_plugin.runs.segmentation import segment
     from opendas_plugin.runs.semantic import evaluate_semantic
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "prepare_openmask3d",
     "prepare_proposals",
     "query",
+    "segment",
 ]
 
 _HOMES = {
@@ -69,6 +71,7 @@ _HOMES = {
     "prepare_openmask3d": "openmask3d_scenes",
     "prepare_proposals": "proposals",
     "query": "queries",
+    "segment": "segmentation",
 }
 
 

@@ -18,11 +18,14 @@ from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.eval.report import evaluate_classification as report
 from opendas_plugin.files import require_writable
 from opendas_plugin.labeller import Labeller
+from opendas_plugin.model.devices import pick_device
 from opendas_plugin.names import NameTable
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
+from opendas_plugin.runs.shared_cosines import discard_parts, share_cosines
 from opendas_plugin.support import DEFAULT_WEIGHT
+from opendas_plugin.train.distributed import World, join
 from opendas_plugin.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -32,7 +35,8 @@ logger = logging.getLogger(__name__)
 class Classification(ModelRun[dict[str, Any]]):
     """Names every labelled segment and scores the names: Acc, W-F1, B-F1, N-F1. Without an adapter: zero-shot.
 
-    The result is what summary.json holds.
+    The result is what summary.json holds. Under torchrun several processes share the segments; all but the first have
+    an empty result.
     """
 
     data: Path
@@ -79,17 +83,27 @@ class Classification(ModelRun[dict[str, Any]]):
         return {**super().unused(), **lacking}
 
     def work(self, record: RunRecord) -> dict[str, Any]:
-        """Evaluates, writes the report and returns its summary."""
+        """Evaluates, writes the report and returns its summary, which is empty in all but the first process."""
+        with join(pick_device(self.device)) as (world, device):
+            return dataclasses.replace(self, device=str(device)).evaluate(record, world)
+
+    def evaluate(self, record: RunRecord, world: World) -> dict[str, Any]:
+        """The part of one process."""
         self.say(self.backbone_seed)
         domain = load_domain(self.data, self.images_root)
         vocabulary = mark_base(domain.vocabulary, self.base_from)
         labeller = self.labeller(vocabulary, ensemble=self.ensemble, calibrated=self.calibrate)
         self._say_untrained(labeller.clip.config.base_names, vocabulary)
-        require_writable(self.output)
+        if world.writes:
+            require_writable(self.output)
         segments, about = getattr(domain, self.split), {"adapter": None if self.zero_shot else self.adapter}
         if self.support:
             labeller = self.supported(labeller, segments)
-        summary = report(labeller, segments, vocabulary, self.output, split=self.split, about=about)
+        knowing = share_cosines(labeller, self.source(labeller.clip), segments, self.output, world)
+        if knowing is None:
+            return {}
+        summary = report(knowing, segments, vocabulary, self.output, split=self.split, about=about)
+        discard_parts(self.output)
         record.write(self.output, config=self.resolved(labeller))
         return summary
 

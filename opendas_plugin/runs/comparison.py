@@ -22,6 +22,7 @@ from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.naming import require_weights
 from opendas_plugin.runs.ablations import ABLATIONS, Variant
 from opendas_plugin.runs.adaptation import Adapt
+from opendas_plugin.runs.cluster import Cluster, Kind
 from opendas_plugin.runs.comparison_rows import evidence_of, predictions_of, systems_of
 from opendas_plugin.runs.comparison_runs import Job, folder_name, run_all, with_crops
 from opendas_plugin.runs.models import say_model
@@ -97,10 +98,19 @@ class Compare(Run[dict[str, Table]]):
     jobs: int = 1
     """Runs at once, each in a process with its share of the CPU's threads and memory of its own. On a CPU as many as
     cores are much faster than one, because small steps gain little from more threads."""
+    submitit: Kind | None = None
+    """Hand the runs to Slurm by submitit; local: to its processes on this machine; debug: one after the other, here.
+    The command waits for them, and cancels them where it is interrupted."""
+    submitit_folder: Path | None = None
+    """Folder for submitit's scripts and logs, which all machines see; default: submitit in the output."""
+    submitit_options: tuple[str, ...] = ()
+    """Options of submitit as NAME=VALUE, such as timeout_min=240 gpus_per_node=1 slurm_partition=gpu."""
 
     def check(self) -> None:
         """See :meth:`Run.check`."""
         host_summaries(self.hosts)  # a file that is not there is said now
+        if (cluster := self.cluster) is not None:
+            cluster.check()
         for name in ("seeds", "jobs"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"`{name}` must be 1 or more, got {getattr(self, name)}")
@@ -110,7 +120,12 @@ class Compare(Run[dict[str, Table]]):
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
-        return {} if self.ablate is None else {"methods": "beside `ablate`, which has rows of its own"}
+        found = {} if self.ablate is None else {"methods": "beside `ablate`, which has rows of its own"}
+        if self.submitit is None:
+            found |= dict.fromkeys(("submitit_folder", "submitit_options"), "without `submitit`")
+        if self.submitit in ("slurm", "debug"):
+            found |= {"jobs": f"with `submitit` {self.submitit}"}
+        return found
 
     def work(self, record: RunRecord) -> dict[str, Table]:
         """Trains what is not trained yet, writes tables and figures, and returns the tables."""
@@ -119,10 +134,17 @@ class Compare(Run[dict[str, Table]]):
         jobs = self.plan()
         self.say(jobs)
         jobs = with_crops(jobs, domain, self.output / CHOICE)
-        run_all(jobs, self.jobs)
+        run_all(jobs, self.jobs, cluster=self.cluster)
         tables = self.write_results(domain, jobs)
         record.write(self.output)
         return tables
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """Where the runs are handed to."""
+        if self.submitit is None:
+            return None
+        return Cluster(self.submitit, self.submitit_folder or self.output / "submitit", self.submitit_options)
 
     @property
     def common_recipe(self) -> str:

@@ -27,6 +27,7 @@ from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.tiny_clips import TINY_CLIPS
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.adaptation import Adapt
+from opendas_plugin.runs.cluster import Cluster
 from opendas_plugin.runs.meters import Meter
 from opendas_plugin.runs.processes import Task, run_in_processes
 from opendas_plugin.runs.record import RunRecord, plain
@@ -113,13 +114,14 @@ def with_crops(jobs: Sequence[Job], domain: Domain, path: Path) -> list[Job]:
     return [resolved(job) for job in jobs]
 
 
-def run_all(jobs: Sequence[Job], at_once: int = 1, done: Sequence[Job] = ()) -> None:
+def run_all(jobs: Sequence[Job], at_once: int = 1, done: Sequence[Job] = (), cluster: Cluster | None = None) -> None:
     """Trains what is not done yet, in the order of the jobs; a run that was interrupted is started again.
 
     Args:
         jobs: all runs.
         at_once: how many train at a time; they share the CPU's threads evenly.
         done: finished runs of other rows, whose scores of plain CLIP hold for these, too.
+        cluster: where the runs are handed to; None: processes of this machine.
 
     Raises:
         ConfigError: a folder holds a run of something else.
@@ -127,7 +129,8 @@ def run_all(jobs: Sequence[Job], at_once: int = 1, done: Sequence[Job] = ()) -> 
         OpenDASError: what training raises.
     """
     waiting = [(number, job) for number, job in enumerate(jobs, start=1) if not _is_done(job)]
-    threads = max(1, torch.get_num_threads() // at_once)
+    on_others = cluster is not None and cluster.kind == "slurm"
+    threads = None if on_others else max(1, torch.get_num_threads() // at_once)
 
     def tasks() -> Iterator[Task]:
         for number, job in waiting:
@@ -136,18 +139,22 @@ def run_all(jobs: Sequence[Job], at_once: int = 1, done: Sequence[Job] = ()) -> 
             work = functools.partial(run_one, job, _known_before(job, [*done, *jobs]), threads)
             yield Task(f"the run in {job.folder}", work)
 
-    run_in_processes(tasks(), at_once, preload=__name__)
+    if cluster is not None:
+        cluster.run(tasks(), at_once)
+    else:
+        run_in_processes(tasks(), at_once, preload=__name__)
 
 
-def run_one(job: Job, before: Path | None, threads: int) -> None:
+def run_one(job: Job, before: Path | None, threads: int | None) -> None:
     """Trains and scores one run in this process, and notes what it cost.
 
     Args:
         job: the run.
         before: the report of its backbone without an adapter, where it is known.
-        threads: of this process on the CPU.
+        threads: of this process on the CPU; None: as torch finds the machine.
     """
-    torch.set_num_threads(threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
     logging.getLogger("opendas_plugin").setLevel(logging.WARNING)
     record = RunRecord(job.run, command="opendas-compare", seed=job.run.seed)
     device, domain = pick_device(job.run.device), load_domain(job.run.data, job.run.images_root)

@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import atomic_folder, read_json, write_json
 from opendas_plugin.runs.record import RunRecord
@@ -15,6 +17,7 @@ from opendas_plugin.scenes.openmask3d_layout import export_masks, export_scene
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, read_scene_list
 from opendas_plugin.scenes.scannetpp_views import source_files
 from opendas_plugin.stamps import Inputs
+from opendas_plugin.train.distributed import join
 from opendas_plugin.version import __version__
 
 INPUTS = "inputs.json"
@@ -25,7 +28,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class OpenMask3D(Run[dict[Path, int | None]]):
-    """ScanNet++ scenes as OpenMask3D reads them: pictures, depth, poses, points, and masks from proposals."""
+    """ScanNet++ scenes as OpenMask3D reads them: pictures, depth, poses, points, and masks from proposals.
+
+    Under torchrun several processes share the scenes.
+    """
 
     root: Path
     """Folder that holds data."""
@@ -56,15 +62,20 @@ class OpenMask3D(Run[dict[Path, int | None]]):
     def work(self, record: RunRecord) -> dict[Path, int | None]:
         """Writes each scene's folder, whole or not at all: folder -> number of pictures; None: it was there.
 
+        In all but the first of several processes the result is empty.
+
         Raises:
             ConfigError: a folder that is there was made from other files, or with other settings.
         """
         scenes = [ScanNetPPScene(self.root, name) for name in read_scene_list(self.scenes)]
-        there = {scene.name: self._is_there(scene) for scene in scenes}
-        found = {}
-        for scene in scenes:
-            found[self.output / scene.name] = self._write(scene, there[scene.name])
-        record.write(self.output)
+        with join(torch.device("cpu")) as (world, _):
+            there = world.broadcast(lambda: {scene.name: self._is_there(scene) for scene in scenes})
+            own = scenes[world.share(len(scenes))]
+            done = {self.output / scene.name: self._write(scene, there[scene.name]) for scene in own}
+            found = {folder: count for part in world.gather(done) for folder, count in part.items()}
+            if not world.writes:
+                return {}
+            record.write(self.output)
         return found
 
     def _is_there(self, scene: ScanNetPPScene) -> bool:

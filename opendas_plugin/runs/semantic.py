@@ -28,10 +28,13 @@ from opendas_plugin.eval.semantic_report import evaluate_semantic as report
 from opendas_plugin.files import require_writable, write_json
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.labeller import Labeller
+from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.own_numbers import dataset_of, table_of
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
+from opendas_plugin.runs.shared_cosines import discard_parts, share_cosines
+from opendas_plugin.train.distributed import World, join
 from opendas_plugin.vocabulary import Vocabulary
 
 PREDICTIONS = "sem_seg_predictions.json"
@@ -45,8 +48,8 @@ logger = logging.getLogger(__name__)
 class Semantic(ModelRun[dict[str, Any]]):
     """Scores class maps: mIoU, mAcc, fwIoU, pAcc, per class, and hIoU of base and novel names.
 
-    The maps are predictions, or made here: masks are named (zero-shot without an adapter) and fused. The result is what
-    summary.json holds.
+    The maps are predictions, or made here: masks are named (zero-shot without an adapter; under torchrun by several
+    processes) and fused. The result is what summary.json holds.
     """
 
     _: KW_ONLY
@@ -107,7 +110,14 @@ class Semantic(ModelRun[dict[str, Any]]):
         return dict.fromkeys(("images", *sorted(model)), "without `masks`")
 
     def work(self, record: RunRecord) -> dict[str, Any]:
-        """Evaluates, writes the report and returns its summary."""
+        """Evaluates, writes the report and returns its summary, which is empty in all but the first process."""
+        if self.masks is None:
+            return self.evaluate(record, World())
+        with join(pick_device(self.device)) as (world, device):
+            return replace(self, device=str(device)).evaluate(record, world)
+
+    def evaluate(self, record: RunRecord, world: World) -> dict[str, Any]:
+        """The part of one process."""
         if self.masks is not None:
             self.say(self.backbone_seed)
         vocabulary = None if self.vocabulary is None else Vocabulary.load(self.vocabulary)
@@ -118,10 +128,14 @@ class Semantic(ModelRun[dict[str, Any]]):
         if self.masks is not None and vocabulary is not None:
             proposals = read_proposals(self.masks, self.images or "")
             bare = pictures_without_masks(proposals, self.images or Path(), self.ground_truth)
-            check_label_maps(self.ground_truth, labelling)
-            require_writable(self.output)
+            if world.writes:
+                check_label_maps(self.ground_truth, labelling)
+                require_writable(self.output)
             labeller = self.labeller(vocabulary)
-            self.name_masks(labeller, proposals, bare)
+            knowing = share_cosines(labeller, self.source(labeller.clip), proposals, self.output, world)
+            if knowing is None:
+                return {}
+            self.name_masks(knowing, proposals, bare)
             about = {"n_masks": len(proposals), "n_images_without_masks": len(bare), **labeller.facts()}
             about |= check_learnt(labeller.clip.config.training, {mask.image for mask in proposals})
             about |= {"adapter": None if self.zero_shot else self.adapter, "predictions": PREDICTIONS}
@@ -138,6 +152,7 @@ class Semantic(ModelRun[dict[str, Any]]):
             novel=novel,
             about=about,
         )
+        discard_parts(self.output)
         record.write(self.output, config=resolved)
         return summary
 

@@ -13,6 +13,7 @@ from opendas_plugin.runs.comparison import Compare
 from opendas_plugin.runs.exports import Export
 from opendas_plugin.runs.negatives import GenerateNegatives
 from opendas_plugin.runs.queries import Query
+from opendas_plugin.runs.segmentation import Segmentation
 
 ALWAYS = {"device", "workers", "debug", "images_root"}
 MODEL = {"template", "background", "expand", "resize", "batch_size"}
@@ -28,6 +29,8 @@ VALUES = {
     "depth_scale": ["1000"], "every": ["1"], "intrinsics": ["correct"], "names": ["a", "b"], "to": ["classifier"],
     "protocol": ["detectron2"], "source": ["offline"], "timeout": ["60"], "retries": ["4"], "prices": ["1", "2"],
     "domain": ["rooms"], "base_url": ["http://localhost"], "methods": ["vpt"], "hosts": [], "text": ["a door"],
+    "submitit": ["local"], "submitit_options": ["timeout_min=9"],
+    "superpixels": ["9"], "exif": ["turned"], "unknown": ["0.5"], "limit": ["5"],
     "support_shots": ["5"], "support_seed": ["0"], "support_weight": ["0.2"],
     "model": ["gpt-4o"], "temperature": ["1"], "top_p": ["1"], "seed": ["0"], "max_tokens": ["9"],
 }  # fmt: skip
@@ -102,6 +105,21 @@ CALLS = {
         words("--scene s --features f --text t --output o --masks m"),
         {"adapter", "backbone", "pretrained", "best", "depth_scale", "every", "intrinsics", "force"},
     ),
+    "segment, superpixels": (
+        command(Segmentation),
+        words("--images i --names a,b --output o"),
+        MODEL | {"adapter", "backbone", "pretrained", "superpixels", "masks", "unknown", "limit"},
+    ),
+    "segment, SAM": (
+        command(Segmentation),
+        words("--images i --names a,b --output o --masks sam:s"),
+        MODEL | {"adapter", "backbone", "pretrained", "unknown", "limit"},
+    ),
+    "segment, a folder of masks": (
+        command(Segmentation),
+        words("--images i --names a,b --output o --masks ."),
+        MODEL | {"adapter", "backbone", "pretrained", "exif", "unknown", "limit"},
+    ),
     "negatives, offline": (
         command(GenerateNegatives),
         words("--vocabulary v --source offline"),
@@ -125,19 +143,25 @@ CALLS = {
     "compare, methods": (
         command(Compare),
         words("--data d --output o --methods vpt"),
-        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs"},
+        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs", "submitit"},
+    ),
+    "compare, by submitit": (
+        command(Compare),
+        words("--data d --output o --methods vpt --submitit local"),
+        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs"}
+        | {"submitit_folder", "submitit_options"},
     ),
     "compare, an ablation": (
         command(Compare),
         words("--data d --output o --ablate stages"),
-        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs"},
+        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs", "submitit"},
     ),
 }
 
 
 def flags_of(run):
     """The names of a run's own settings; those of a recipe, which several methods share, are apart."""
-    return [field.name for field in dataclasses.fields(run) if field.name not in ("config", "sampling")]
+    return [field.name for field in dataclasses.fields(run) if field.name not in ("config", "sampling", "sam")]
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -155,6 +179,13 @@ def test_every_flag_is_used_or_refused(call):
         else:
             with pytest.raises(UsageError):
                 read(flag)
+
+
+def test_sams_flags_have_no_effect_on_other_masks():
+    argv = ["--images", "i", "--names", "a,b", "--output", "o", "--sam.points-per-side", "8"]
+    with pytest.raises(UsageError, match="`sam` has no effect without `masks` of SAM"):
+        parse(Segmentation, argv, prog="x")
+    assert parse(Segmentation, [*argv, "--masks", "sam:s"], prog="x").sam.points_per_side == 8
 
 
 def test_the_flags_of_a_language_model_have_no_effect_on_names_found_offline():

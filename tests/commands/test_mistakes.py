@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": ["classification", "--data", "DATA", "--output", "out"],
     "export_adapter": ["--to", "classifier", "--names", "a", "--output", "out/a.safetensors"],
     "generate_negatives": ["--vocabulary", "DATA/vocabulary.json", "--output", "out/n.json"],
+    "segment": ["--images", "photos", "--names", "a door, a desk", "--output", "out"],
     "train_prompts": ["--data", "DATA", "--output-dir", "out"],
     "visualize": ["query", "--scene", "s", "--features", "f", "--text", "t", "--masks", "m", "--output", "out"],
 }

@@ -209,6 +209,14 @@ def make_masks(folder: Path) -> None:
         Image.fromarray(labels).save(folder / "labels" / f"{Path(image).stem}.png")
 
 
+def instances_of(folder: Path) -> Any:
+    """What opendas-segment found: the sizes of the photos, and the masks by photo and pixels."""
+    found = json.loads((folder / "out" / "instances.json").read_text())
+    names = {image["id"]: image["file_name"] for image in found["images"]}
+    masks = [(names[one["image_id"]], oracles.area(one["segmentation"]), one["area"]) for one in found["annotations"]]
+    return [[(one["height"], one["width"]) for one in found["images"]], sorted(masks)]
+
+
 def make_instance3d(protocol: str) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         files = Files(folder, protocol)

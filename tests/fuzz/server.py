@@ -76,7 +76,14 @@ def commands():
     """Loads what the commands need, and returns their main functions."""
     import torch
 
-    from opendas_plugin.commands import evaluate, export_adapter, generate_negatives, prepare_data, train_prompts
+    from opendas_plugin.commands import (
+        evaluate,
+        export_adapter,
+        generate_negatives,
+        prepare_data,
+        segment,
+        train_prompts,
+    )
     from opendas_plugin.eval import plots
     from opendas_plugin.model.adapted_clip import OpenDASCLIP
 
@@ -86,6 +93,7 @@ def commands():
     OpenDASCLIP.from_backbone("test-tiny").tokenize(["a"])
     return {
         "prepare": prepare_data.main,
+        "segment": segment.main,
         "evaluate": evaluate.main,
         "train": train_prompts.main,
         "negatives": generate_negatives.main,

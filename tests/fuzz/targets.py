@@ -8,6 +8,7 @@ from tests.fuzz import oracles, oracles3d
 from tests.fuzz.inputs import (
     MODEL,
     Target,
+    instances_of,
     make_adapted,
     make_adapter,
     make_answers,
@@ -136,6 +137,12 @@ TARGETS = {
         ("semantic", "--masks", "in/proposals.json", "--images", "in/images", "--ground-truth", "in/labels",
          "--vocabulary", "in/vocabulary.json", "--protocol", "detectron2", "--output", "out", *MODEL),
         summary_of(*SCORES), oracles.semantic_masks,
+    ),
+    "segment": Target(
+        make_masks, "segment",
+        ("--masks", "in/proposals.json", "--images", "in/images", "--names", "in/vocabulary.json", "--output", "out",
+         *MODEL),
+        instances_of, None, 0.3, whole="out/instances.json",
     ),
     "instance3d scannet": Target(
         make_instance3d("scannet"), "evaluate", (*INSTANCE3D, "--protocol", "scannet"),

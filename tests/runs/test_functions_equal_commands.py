@@ -10,7 +10,15 @@ import pytest
 from PIL import Image
 
 from opendas_plugin import runs
-from opendas_plugin.commands import compare, evaluate, export_adapter, generate_negatives, prepare_data, visualize
+from opendas_plugin.commands import (
+    compare,
+    evaluate,
+    export_adapter,
+    generate_negatives,
+    prepare_data,
+    segment,
+    visualize,
+)
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval.masks import write_proposals
 from tests.commands.instances import Files
@@ -29,10 +37,10 @@ def inputs(domain, tiny_backbone, tmp_path):
     val = [replace(one, label="", group=str(one.image.relative_to(domain))) for one in load_domain(domain).val]
     write_proposals(tmp_path / "masks.json", val)
     labels = tmp_path / "labels"
-    for segment in val:
-        path = labels / segment.group
+    for one in val:
+        path = labels / one.group
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros(segment.size, np.uint8)).save(path)
+        Image.fromarray(np.zeros(one.size, np.uint8)).save(path)
     scene = Files(tmp_path / "3d", "scannet")
     (scene.folder / "scored.txt").write_text("office chair\ndesk\n")
     write_room(tmp_path / "room")
@@ -61,6 +69,11 @@ def inputs(domain, tiny_backbone, tmp_path):
         "export": (export_adapter.main, None, {"to": "classifier", "names": ("door", "desk"), **CPU}),
         "prepare_fold": (prepare_data.main, "fold", {"data": domain, "folds": 3, "fold": 1}),
         "prepare_proposals": (prepare_data.main, "proposals", {"data": domain}),
+        "segment": (
+            segment.main, None,
+            {"masks": tmp_path / "masks.json", "images": domain, "names": domain / "vocabulary.json",
+             "backbone": tiny_backbone, "pretrained": "random", **CPU},
+        ),
         "compare": (
             compare.main, None, {"data": domain, "methods": ("zero_shot",), "seeds": 1, **CPU}
         ),
@@ -74,7 +87,7 @@ OUTPUTS = {"generate_negatives": "negatives.json", "export": "classifier.safeten
     "name",
     [
         "evaluate_classification", "evaluate_semantic", "evaluate_semantic of masks", "evaluate_instance3d",
-        "generate_negatives", "export", "prepare_fold", "prepare_proposals", "compare",
+        "generate_negatives", "export", "prepare_fold", "prepare_proposals", "segment", "compare",
     ],
 )  # fmt: skip
 def test_the_function_and_the_command_leave_the_same_files(name, inputs, tmp_path):

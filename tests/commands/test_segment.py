@@ -1,0 +1,339 @@
+"""opendas-segment: photos to named masks, and the files that others read."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+import opendas_plugin as opendas
+from opendas_plugin.commands import evaluate, prepare_data
+from opendas_plugin.commands.segment import main
+from opendas_plugin.data.domain import load_domain
+from opendas_plugin.runs import segmentation
+from tests.commands.segmenting import NAMES, code, contents, flags, make_photos, overlapping_masks, write_masks
+
+PHOTOS = ("1.png", "hall/1.jpg", "hall/2.png")
+MASKED = ("1.png", "hall/2.png")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return make_photos(tmp_path_factory.mktemp("photos"), PHOTOS)
+
+
+@pytest.fixture(scope="module")
+def masks():
+    """Overlapping masks of two of the three photos."""
+    return {name: overlapping_masks((64, 96), 6, seed) for seed, name in enumerate(MASKED)}
+
+
+@pytest.fixture(scope="module")
+def by_file(photos, masks, tmp_path_factory):
+    """The output of a run on a file of masks."""
+    folder = tmp_path_factory.mktemp("by_file")
+    path = write_masks(folder / "masks.json", masks)
+    assert main(flags(photos, folder / "out", "--masks", path)) == 0
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def by_superpixels(photos, tmp_path_factory):
+    """The output of a run on superpixels of the first photo."""
+    output = tmp_path_factory.mktemp("by_superpixels") / "out"
+    assert main(flags(photos, output, "--superpixels", "12", "--limit", "1")) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def labeller():
+    return opendas.Labeller("office-tiny", NAMES, device="cpu")
+
+
+def test_names_and_scores_are_those_of_a_labeller_called_by_hand(by_file, photos, masks, labeller):
+    for name, own in masks.items():
+        labels = labeller(photos / name, own)
+        found = np.load((by_file / "detections" / name).with_suffix(".npz"))
+        assert [found["names"][place] for place in found["class_id"]] == list(labels.names)
+        assert len({*labels.names}) > 1
+        assert np.array_equal(found["confidence"], labels.probabilities.max(axis=1))
+        assert np.array_equal(found["mask"], own)
+        ends = [(np.argwhere(mask).min(axis=0), np.argwhere(mask).max(axis=0)) for mask in own]
+        assert found["xyxy"].tolist() == [[x0, y0, x1 + 1, y1 + 1] for (y0, x0), (y1, x1) in ends]
+
+
+def test_pycocotools_reads_the_instances(by_file, masks):
+    coco = COCO(by_file / "instances.json")
+    assert [(one["file_name"], one["height"], one["width"]) for one in coco.imgs.values()] == [
+        (name, 64, 96) for name in PHOTOS
+    ]
+    for number, name in enumerate(PHOTOS, 1):
+        annotations = coco.loadAnns(coco.getAnnIds(number))
+        own = masks.get(name, [])
+        assert [coco.annToMask(one).tolist() for one in annotations] == [mask.astype(int).tolist() for mask in own]
+        assert [one["area"] for one in annotations] == [mask.sum() for mask in own]
+        assert all(0 < one["score"] <= 1 and one["iscrowd"] == 0 for one in annotations)
+    assert [one["name"] for one in coco.loadCats(coco.getCatIds())] == list(NAMES)
+
+
+def test_supervision_reads_the_instances_and_takes_the_detections(by_file, photos, masks):
+    supervision = pytest.importorskip("supervision")
+    read = supervision.DetectionDataset.from_coco(str(photos), str(by_file / "instances.json"), force_masks=True)
+    assert read.classes == list(NAMES)
+    for path, _, found in read:
+        stored = np.load((by_file / "detections" / path[len(str(photos)) + 1 :]).with_suffix(".npz"))
+        ours = supervision.Detections(**{key: stored[key] for key in ("xyxy", "mask", "confidence", "class_id")})
+        assert len(found) == len(ours)
+        if len(ours):  # a photo without masks has none there
+            assert np.array_equal(found.mask, ours.mask)
+            assert found.class_id.tolist() == ours.class_id.tolist()
+
+
+def test_prepare_coco_takes_the_instances_back(by_file, photos, masks, tmp_path):
+    argv = ["coco", "--instances-json", by_file / "instances.json", "--images", photos, "--output", tmp_path / "domain"]
+    assert prepare_data.main([*map(str, argv), "--val-fraction", "0.5", "--min-area", "1"]) == 0
+    domain = load_domain(tmp_path / "domain")
+    back = {}
+    for one in [*domain.train, *domain.val]:
+        back.setdefault(one.image.resolve().relative_to(photos.resolve()).as_posix(), []).append(one.mask())
+    assert {name: np.array(own).tolist() for name, own in back.items()} == {
+        name: np.array(own).tolist() for name, own in masks.items()
+    }
+
+
+def test_the_class_map_adds_up_what_the_masks_say_of_each_pixel(by_file, photos, masks, labeller):
+    for name, own in masks.items():
+        probabilities = labeller(photos / name, own).probabilities.astype(float)
+        painted = np.zeros((64, 96), int)
+        for y, x in np.ndindex(64, 96):
+            over = [row for mask, row in zip(own, probabilities, strict=True) if mask[y, x]]
+            painted[y, x] = 1 + np.argmax(np.sum(over, axis=0)) if over else 0
+        picture = Image.open((by_file / "semantic" / name).with_suffix(".png"))
+        assert np.array_equal(np.asarray(picture), painted)
+        lines = [line for line in (by_file / "colours.txt").read_text().splitlines() if line.startswith("background")]
+        table = dict(line.split(":")[:2] for line in (by_file / "colours.txt").read_text().splitlines()[1:])
+        assert lines == ["background:0,0,0::"] and list(table)[1:] == list(NAMES)
+        colours = np.array([[int(value) for value in colour.split(",")] for colour in table.values()])
+        assert np.array_equal(np.asarray(picture.convert("RGB")), colours[painted])
+
+
+def test_the_summary_counts_masks_pixels_and_pictures(by_file):
+    rows = list(csv.DictReader((by_file / "summary.csv").open()))
+    coco = json.loads((by_file / "instances.json").read_text())
+    maps = [np.asarray(Image.open(path)) for path in (by_file / "semantic").rglob("*.png")]
+    for number, row in enumerate(rows, 1):
+        own = [one for one in coco["annotations"] if one["category_id"] == number]
+        pixels = sum(int((one == number % 6).sum()) for one in maps)  # the last row is of no name, 0 in the maps
+        counted = (len(own), pixels, len({one["image_id"] for one in own}))
+        assert (int(row["masks"]), int(row["pixels"]), int(row["pictures"])) == counted
+    assert [row["name"] for row in rows] == [*NAMES, ""]
+
+
+def test_evaluation_scores_the_class_maps(by_file, tmp_path):
+    argv = ["semantic", "--predictions", by_file / "semantic", "--ground-truth", by_file / "semantic", "--protocol",
+            "detectron2", "--vocabulary", tmp_path / "v.json", "--offset", "1", "--ignore", "0",
+            "--prediction-offset", "1", "--output", tmp_path / "out"]  # fmt: skip
+    opendas.Vocabulary(NAMES).save(tmp_path / "v.json")
+    assert evaluate.main(list(map(str, argv))) == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["pacc"] == 100
+
+
+def test_superpixels_need_nothing_but_photos_and_names(photos, tmp_path, capsys, caplog):
+    assert main(flags(photos, tmp_path / "out", "--superpixels", "12")) == 0
+    assert "know nothing of objects" in caplog.text and "photos: 3; see" in capsys.readouterr().out
+    for name in PHOTOS:
+        found = np.load((tmp_path / "out" / "detections" / name).with_suffix(".npz"))
+        assert 1 < len(found["mask"]) < 30 and (found["mask"].sum(axis=0) == 1).all()
+        assert Image.open((tmp_path / "out" / "overlays" / name).with_suffix(".jpg")).width == 640
+
+
+def test_a_mask_below_the_threshold_stays_without_a_name(by_file, photos, masks, tmp_path):
+    scores = sorted(one["score"] for one in json.loads((by_file / "instances.json").read_text())["annotations"])
+    between = (scores[4] + scores[5]) / 2
+    path = write_masks(tmp_path / "masks.json", masks)
+    assert main(flags(photos, tmp_path / "out", "--masks", path, "--unknown", between)) == 0
+    left = json.loads((tmp_path / "out" / "instances.json").read_text())["annotations"]
+    assert sorted(one["score"] for one in left) == scores[5:]
+    last = list(csv.DictReader((tmp_path / "out" / "summary.csv").open()))[-1]
+    assert (last["name"], last["masks"]) == ("", "5")
+
+
+def test_a_folder_of_instance_maps_and_sams_lists_are_the_same_masks(photos, masks, by_file, tmp_path):
+    apart = {name: [own[0], own[1] & ~own[0]] for name, own in masks.items()}  # a map holds no overlaps
+    for name, (first, second) in apart.items():
+        for kind in ("maps", "lists"):
+            (tmp_path / kind / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((first + 7 * second).astype(np.uint8)).save(tmp_path / "maps" / name)
+        found = [
+            {"segmentation": code(mask), "predicted_iou": 0.9, "area": int(mask.sum())} for mask in (first, second)
+        ]
+        (tmp_path / "lists" / name).with_suffix(".json").write_text(json.dumps(found))
+    for kind in ("maps", "lists"):
+        assert main(flags(photos, tmp_path / f"{kind} out", "--masks", tmp_path / kind)) == 0
+    wholes = [json.loads((tmp_path / f"{kind} out" / "instances.json").read_text()) for kind in ("maps", "lists")]
+    assert wholes[0] == wholes[1]
+    assert [one["area"] for one in wholes[0]["annotations"]] == [m.sum() for own in apart.values() for m in own]
+
+
+def test_coco_instances_are_masks_too(by_file, photos, tmp_path):
+    assert main(flags(photos, tmp_path / "out", "--masks", by_file / "instances.json")) == 0
+    again = contents(tmp_path / "out")
+    once = contents(by_file)
+    for name in ("instances.json", "summary.csv", "semantic/hall/2.png", "overlays/hall/2.jpg"):
+        assert again[name] == once[name]
+
+
+def test_more_names_than_a_byte_holds_make_16_bit_maps(photos, tmp_path):
+    (tmp_path / "names.txt").write_text("\n".join(f"thing {chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(300)))
+    argv = flags(photos, tmp_path / "out", "--names", tmp_path / "names.txt", "--superpixels", "12")
+    assert main([*argv, "--limit", "1"]) == 0
+    found = np.load(tmp_path / "out" / "detections" / "1.npz")
+    labels = np.asarray(Image.open(tmp_path / "out" / "semantic" / "1.png")).astype(int)
+    assert np.array_equal(labels, (found["mask"] * (found["class_id"] + 1)[:, None, None]).sum(axis=0))
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bytes(photos, by_file, masks, tmp_path, monkeypatch):
+    path, write = write_masks(tmp_path / "masks.json", masks), segmentation.write_photo
+
+    def interrupted(output, stem, *rest):
+        if stem == "hall/1":
+            raise KeyboardInterrupt
+        write(output, stem, *rest)
+
+    argv = flags(photos, tmp_path / "out", "--masks", path)
+    monkeypatch.setattr(segmentation, "write_photo", interrupted)
+    assert main(argv) == 130
+    assert not (tmp_path / "out" / "instances.json").exists()
+    done = []
+    monkeypatch.setattr(
+        segmentation, "write_photo", lambda output, stem, *rest: [done.append(stem), write(output, stem, *rest)]
+    )
+    assert main(argv) == 0
+    assert done == ["hall/1", "hall/2"]
+    ours, whole = contents(tmp_path / "out"), contents(by_file)
+    record = ours.pop("inputs.json"), whole.pop("inputs.json")  # the date of the file of masks
+    assert json.loads(record[0])["values"] == json.loads(record[1])["values"]
+    assert ours == whole
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        (("--names", "a desk, a door"), "the list of names was"),
+        (("--backbone", "office-tiny-v1"), "the hash of the CLIP was"),
+        (("--superpixels", "20"), "--superpixels was 12, now 20"),
+        (("--unknown", "0.5"), "--unknown was null, now 0.5"),
+        (("--template", "a {}"), "the template was"),
+    ],
+)
+def test_a_folder_of_other_masks_is_refused(photos, by_superpixels, capsys, other, says):
+    before = contents(by_superpixels)
+    given = () if "--superpixels" in other else ("--superpixels", "12")
+    assert main(flags(photos, by_superpixels, "--limit", "1", *given, *other)) == 1
+    assert says in capsys.readouterr().err.splitlines()[-1]
+    assert contents(by_superpixels) == before
+
+
+def test_a_changed_photo_is_refused_and_further_photos_are_added(tmp_path, capsys):
+    photos = make_photos(tmp_path / "photos", ["a.png", "b.png"])
+    argv = flags(photos, tmp_path / "out", "--superpixels", "12")
+    assert main([*argv, "--limit", "1"]) == main(argv) == 0
+    assert len(json.loads((tmp_path / "out" / "instances.json").read_text())["images"]) == 2
+    make_photos(photos, ["b.png"], seed=5)
+    assert main(argv) == 1
+    assert "b.json is of other files: the photo has changed" in capsys.readouterr().err
+
+
+def small_masks(folder):
+    return write_masks(folder / "m.json", {"1.png": overlapping_masks((32, 96), 1, 0)})
+
+
+def map_of_another_size(folder):
+    (folder / "maps").mkdir()
+    Image.new("L", (30, 20), 1).save(folder / "maps" / "1.png")
+    return folder / "maps"
+
+
+def other_photos(folder):
+    return write_masks(folder / "m.json", {"nowhere.png": overlapping_masks((64, 96), 1, 0)})
+
+
+def maps_of_other_photos(folder):
+    (folder / "maps").mkdir()
+    Image.new("L", (96, 64), 1).save(folder / "maps" / "nowhere.png")
+    return folder / "maps"
+
+
+def results_alone(folder):
+    (folder / "m.json").write_text('[{"image_id": 1, "category_id": 1, "segmentation": {}, "score": 1}]')
+    return folder / "m.json"
+
+
+@pytest.mark.parametrize(
+    ("masks", "says"),
+    [
+        (small_masks, "is 96x32, but its image"),
+        (map_of_another_size, "1 of 3 photos could not be done"),
+        (other_photos, "nowhere.png does not exist"),
+        (maps_of_other_photos, "give masks of these photos"),
+        (results_alone, "names pictures by image_id alone"),
+        (lambda folder: "nothing.json", "nothing.json is no file or folder of masks"),
+        (lambda folder: "sam:/no/such", "there is no SAM checkpoint '/no/such'"),
+        (lambda folder: "sam:", "there is no SAM checkpoint ''"),
+        (lambda folder: f"sam:{folder}", "has no config.json"),
+    ],
+)
+def test_masks_that_do_not_fit_are_one_sentence(photos, tmp_path, capsys, masks, says):
+    assert main(flags(photos, tmp_path / "out", "--masks", masks(tmp_path))) == 1
+    assert says in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out" / "instances.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "says"),
+    [
+        (("--names", "a door, A_Door"), 1, "are the same name"),
+        (("--names", "no.txt"), 1, "no.txt is not a file of names"),
+        (("--unknown", "1.5"), 2, "--unknown is a probability"),
+        (("--sam.points-per-side", "8"), 2, "--sam has no effect without --masks of SAM"),
+        (("--masks", "m.json", "--superpixels", "8"), 2, "--superpixels has no effect with other --masks"),
+        (("--exif", "turned"), 2, "--exif has no effect"),
+        (("--limit", "0"), 2, "--limit must be 1 or more"),
+    ],
+)
+def test_settings_that_cannot_be_are_said(photos, tmp_path, capsys, more, code, says):
+    assert main(flags(photos, tmp_path / "out", *more)) == code
+    assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_output_among_the_photos_is_refused(photos, capsys):
+    assert main(flags(photos, photos / "hall" / "out")) == 2
+    assert "--output lies in --images" in capsys.readouterr().err
+    assert not (photos / "hall" / "out").exists()
+
+
+def test_an_unreadable_photo_stops_nothing_and_loses_nothing(tmp_path, capsys):
+    photos = make_photos(tmp_path / "photos", ["a.png", "b.png", "c.png"])
+    whole = (photos / "b.png").read_bytes()
+    (photos / "b.png").write_bytes(whole[:90])
+    argv = flags(photos, tmp_path / "out", "--superpixels", "12")
+    assert main(argv) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "1 of 3 photos could not be done" in said and "b.png cannot be read as a picture" in said
+    kept = (tmp_path / "out" / "parts" / "c.json").stat().st_mtime_ns
+    (photos / "b.png").write_bytes(whole)
+    assert main(argv) == 0
+    assert (tmp_path / "out" / "parts" / "c.json").stat().st_mtime_ns == kept
+    assert len(json.loads((tmp_path / "out" / "instances.json").read_text())["images"]) == 3
+
+
+def test_photos_without_masks_are_counted(photos, masks, tmp_path, capsys, caplog):
+    path = write_masks(tmp_path / "masks.json", masks)
+    assert main(flags(photos, tmp_path / "out", "--masks", path)) == 0
+    assert "1 of 3 photos have no mask" in caplog.text
+    assert "photos: 3, 1 of them without a mask" in capsys.readouterr().out
+    assert not np.asarray(Image.open(tmp_path / "out" / "semantic" / "hall" / "1.png")).any()
