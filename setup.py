@@ -35,6 +35,7 @@ EXTRAS["dev"] = [
     "pytest-cov>=5",
     "ruff>=0.6",
     "scikit-learn>=1.3",  # the metrics' oracle
+    "transformers>=5",  # makes and reads the tokenizers that some backbones have
     "types-PyYAML",
     "types-tqdm",
     "uv>=0.5",  # resolves the requirements for machines that are not here
