@@ -40,6 +40,7 @@ EXTRAS["dev"] = [
     "ruff>=0.6",
     "scikit-learn>=1.3",  # the metrics' oracle
     "supervision>=0.25",  # reads what opendas-segment writes
+    "transformers>=5",  # makes and reads the tokenizers that some backbones have
     "types-PyYAML",
     "types-tqdm",
     "uv>=0.5",  # resolves the requirements for machines that are not here

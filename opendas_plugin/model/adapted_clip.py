@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import normalize as unit
 
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.errors import AdapterError, ConfigError, DataError
+from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model import adapter
 from opendas_plugin.model.adapter_backbone import build_named, require_same, require_same_tokenizer
 from opendas_plugin.model.adapter_config import AdapterConfig
@@ -25,6 +25,7 @@ from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfi
 from opendas_plugin.model.encoder import Encoder
 from opendas_plugin.model.factored import FactoredPrompts
 from opendas_plugin.model.hashes import contents, known_sha256
+from opendas_plugin.model.input_shapes import check_ids, check_pixels
 from opendas_plugin.model.interfaces import VisualView
 from opendas_plugin.model.prompt_starts import new_prompts
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
@@ -222,14 +223,7 @@ class OpenDASCLIP(Shares):
         Raises:
             DataError: pixels of another shape.
         """
-        expected = (3, *self.image_shape)
-        if not isinstance(image, torch.Tensor):
-            raise DataError(
-                f"expected pixels (B, {', '.join(map(str, expected))}) as a tensor, got a {type(image).__name__}; "
-                "give preprocess(picture).unsqueeze(0)"
-            )
-        if image.ndim != 4 or tuple(image.shape[1:]) != expected:
-            raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
+        check_pixels(image, self.image_shape)
         features = self._interpolated("visual", lambda at_work: self._encode_image(image, at_work))
         return unit(features, dim=-1) if normalize else features
 
@@ -271,8 +265,9 @@ class OpenDASCLIP(Shares):
         """Returns text features (N, D) of token ids (N, L), L up to the context length, on any device.
 
         Learnt tokens take the place of the words they started from ("a photo of a"), where a text begins with them;
-        in any other text they are inserted after the start token. In open_clip's causal text towers padding is never
-        computed, and the common beginning of the texts once; other towers read it as they do in open_clip. Read-only
+        in any other text they are inserted after the start token, or first where there is none. In open_clip's causal
+        text towers padding is never computed, and the common beginning of the texts once; other towers read it as they
+        do in open_clip, and where they have learnt tokens need all of it. Read-only
         tokens (RPO) have a feature each: the n of them, of unit length and divided by the square root of n, are laid
         end to end (n x D), and so in :meth:`encode_image`; the cosine of two such features is the mean of n cosines.
 
@@ -280,14 +275,7 @@ class OpenDASCLIP(Shares):
             DataError: ids of another shape, or a text that no longer fits the context with the tokens inserted.
             AdapterError: the adapter has no text features of its own, since they depend on the image (CoCoOp).
         """
-        if not isinstance(text, torch.Tensor):
-            raise DataError(
-                f"expected token ids (N, {self.context_length}), got a {type(text).__name__}; give tokenize(texts), "
-                "as clip.encode_text(clip.tokenize(texts))"
-            )
-        if text.ndim != 2 or not 1 <= text.shape[1] <= self.context_length or text.is_floating_point():
-            expected = f"(N, {self.context_length}) integers"
-            raise DataError(f"expected token ids of shape {expected}, got {tuple(text.shape)} of {text.dtype}")
+        check_ids(text, self.context_length)
         if self.is_conditional:
             raise AdapterError(
                 f"the text features of the {self.config.method} adapter depend on the image, so there are none to "

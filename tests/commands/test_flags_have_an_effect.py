@@ -53,17 +53,17 @@ CALLS = {
     "classification, zero-shot": (
         evaluate,
         words("classification --data d --output o"),
-        MODEL | {"adapter", "backbone", "pretrained", "split", "ensemble", "base_from", "support"},
+        MODEL | {"adapter", "backbone", "pretrained", "tokenizer", "split", "ensemble", "base_from", "support"},
     ),
     "classification, random weights": (
         evaluate,
         words("classification --data d --output o --backbone ViT-B-16 --pretrained random"),
-        MODEL | {"backbone_seed", "split", "ensemble", "base_from", "support"},
+        MODEL | {"backbone_seed", "tokenizer", "split", "ensemble", "base_from", "support"},
     ),
     "classification, adapter": (
         evaluate,
         words("classification --data d --output o --adapter a"),
-        MODEL | {"pretrained", "split", "calibrate", "base_from", "zero_shot", "support"},
+        MODEL | {"pretrained", "tokenizer", "split", "calibrate", "base_from", "zero_shot", "support"},
     ),
     "semantic, predictions": (
         evaluate,
@@ -73,7 +73,7 @@ CALLS = {
     "semantic, masks": (
         evaluate,
         words("semantic --masks m --images i --ground-truth g --output o --protocol ovseg --vocabulary v"),
-        MODEL | {"adapter", "backbone", "pretrained", "ignore", "offset", "label_values"},
+        MODEL | {"adapter", "backbone", "pretrained", "tokenizer", "ignore", "offset", "label_values"},
     ),
     "instance3d, files": (
         evaluate,
@@ -83,47 +83,58 @@ CALLS = {
     "instance3d, features": (
         evaluate,
         words("instance3d --predictions p --ground-truth g --output o --protocol scannet --classes c --features f"),
-        {"instance_classes", "scenes", "vocabulary", "void", "oracle", "adapter", "backbone", "pretrained", "template"},
+        {
+            "instance_classes",
+            "scenes",
+            "vocabulary",
+            "void",
+            "oracle",
+            "adapter",
+            "backbone",
+            "pretrained",
+            "tokenizer",
+            "template",
+        },
     ),
     "interpolation": (
         evaluate,
         words("interpolation --data d --output o --adapter a"),
-        MODEL | {"pretrained", "of", "steps", "split"},
+        MODEL | {"pretrained", "tokenizer", "of", "steps", "split"},
     ),
     "export, classifier": (
         command(Export),
         words("--to classifier --output o --names a b"),
-        {"adapter", "backbone", "pretrained", "template"},
+        {"adapter", "backbone", "pretrained", "tokenizer", "template"},
     ),
     "export, OpenAI's format": (
         command(Export),
         words("--to openai-clip --output o"),
-        {"adapter", "backbone", "pretrained"},
+        {"adapter", "backbone", "pretrained", "tokenizer"},
     ),
     "query": (
         command(Query),
         words("--scene s --features f --text t --output o --masks m"),
-        {"adapter", "backbone", "pretrained", "best", "depth_scale", "every", "intrinsics", "force"},
+        {"adapter", "backbone", "pretrained", "tokenizer", "best", "depth_scale", "every", "intrinsics", "force"},
     ),
     "segment, superpixels": (
         command(Segmentation),
         words("--images i --names a,b --output o"),
-        MODEL | {"adapter", "backbone", "pretrained", "superpixels", "masks", "unknown", "limit"},
+        MODEL | {"adapter", "backbone", "pretrained", "tokenizer", "superpixels", "masks", "unknown", "limit"},
     ),
     "segment, SAM": (
         command(Segmentation),
         words("--images i --names a,b --output o --masks sam:s"),
-        MODEL | {"adapter", "backbone", "pretrained", "unknown", "limit"},
+        MODEL | {"adapter", "backbone", "pretrained", "tokenizer", "unknown", "limit"},
     ),
     "segment, a folder of masks": (
         command(Segmentation),
         words("--images i --names a,b --output o --masks ."),
-        MODEL | {"adapter", "backbone", "pretrained", "exif", "unknown", "limit"},
+        MODEL | {"adapter", "backbone", "pretrained", "tokenizer", "exif", "unknown", "limit"},
     ),
     "negatives, offline": (
         command(GenerateNegatives),
         words("--vocabulary v --source offline"),
-        {"output", "backbone", "pretrained"},
+        {"output", "backbone", "pretrained", "tokenizer"},
     ),
     "train, training names": (
         read_run,
@@ -143,18 +154,42 @@ CALLS = {
     "compare, methods": (
         command(Compare),
         words("--data d --output o --methods vpt"),
-        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs", "submitit"},
+        {
+            "seeds",
+            "recipe",
+            "backbone",
+            "pretrained",
+            "tokenizer",
+            "against",
+            "hosts",
+            "pictures",
+            "crop_cache",
+            "jobs",
+            "submitit",
+        },
     ),
     "compare, by submitit": (
         command(Compare),
         words("--data d --output o --methods vpt --submitit local"),
-        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs"}
+        {"seeds", "recipe", "backbone", "pretrained", "tokenizer", "against", "hosts", "pictures", "crop_cache", "jobs"}
         | {"submitit_folder", "submitit_options"},
     ),
     "compare, an ablation": (
         command(Compare),
         words("--data d --output o --ablate stages"),
-        {"seeds", "recipe", "backbone", "pretrained", "against", "hosts", "pictures", "crop_cache", "jobs", "submitit"},
+        {
+            "seeds",
+            "recipe",
+            "backbone",
+            "pretrained",
+            "tokenizer",
+            "against",
+            "hosts",
+            "pictures",
+            "crop_cache",
+            "jobs",
+            "submitit",
+        },
     ),
 }
 

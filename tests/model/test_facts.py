@@ -61,6 +61,20 @@ def test_crops_are_normalised_as_the_tag_says(tag, tiny_backbone):
     assert torch.allclose(clip.preprocess(Image.fromarray(image)), right, atol=1e-6)
 
 
+def test_a_siglips_tag_says_that_pictures_are_squashed(monkeypatch, tmp_path, family_names):
+    """As open_clip's own transform of the tag does; without a tag the architecture has OpenAI's pixels."""
+    entry = open_clip.get_pretrained_cfg("ViT-B-16-SigLIP", "webli")
+    torch.save(OpenDASCLIP.from_backbone(family_names["siglip"]).model.state_dict(), tmp_path / "w.pt")
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, family_names["siglip"], {"webli": entry})
+    monkeypatch.setattr(downloads, "unreachable", lambda address: None)
+    monkeypatch.setattr(open_clip, "download_pretrained", lambda tag, **options: str(tmp_path / "w.pt"))
+    picture = Image.effect_noise((90, 40), 80).convert("RGB")
+    squashed = np.asarray(picture.resize((32, 32), Image.Resampling.BICUBIC), dtype=np.float32) / 255
+    clip, plain = (OpenDASCLIP.from_backbone(family_names["siglip"], tag) for tag in ("webli", None))
+    assert clip.pixels == PixelFormat((0.5,) * 3, (0.5,) * 3, "bicubic") != plain.pixels
+    assert np.allclose(clip.preprocess(picture).permute(1, 2, 0), (squashed - 0.5) / 0.5, atol=1e-6)
+
+
 def test_facts_are_stored_and_compared(tag, weights, tmp_path, tiny_backbone):
     clip = OpenDASCLIP.from_backbone(tiny_backbone, tag, prompts=PROMPTS)
     clip.save_pretrained(tmp_path / "adapter")

@@ -60,7 +60,7 @@ def test_an_adapter_is_loaded_by_its_folder(tmp_path, openai_file):
 def test_a_name_says_model_and_weights(monkeypatch, name, backbone):
     asked = []
 
-    def from_backbone(*arguments, device):
+    def from_backbone(*arguments, device, tokenizer):
         asked.append((*arguments, device))
         raise BackboneError("far enough")
 

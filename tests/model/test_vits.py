@@ -116,8 +116,9 @@ def slow_text_features(model, ids: torch.Tensor, begins: bool, prompts: torch.Te
 
 
 @pytest.mark.parametrize("depth", [None, 1])
-def test_visual_tokens_do_what_a_slow_forward_does(family, make, depth):
-    clip = awake(make(family, PromptConfig(visual_tokens=3, text_tokens=0, visual_depth=depth)))
+@pytest.mark.parametrize("name", [*VITS, "coca"])
+def test_visual_tokens_do_what_a_slow_forward_does(name, make, depth):
+    clip = awake(make(name, PromptConfig(visual_tokens=3, text_tokens=0, visual_depth=depth)))
     learnt, pixels = clip.visual_prompts.tokens, images(clip)
     with torch.no_grad():
         plain, moved = (normalize(f, dim=-1) for f in (clip.model.encode_image(pixels), clip.encode_image(pixels)))
@@ -197,6 +198,25 @@ def test_adapters_are_saved_and_loaded_strictly_with_their_tokenizer(family, mak
     other = make(family, None, seed=1)
     with pytest.raises(AdapterError, match=r"was learnt on .* with weights"):
         OpenDASCLIP.from_pretrained(tmp_path / "adapter", backbone=other)
+
+
+@pytest.mark.parametrize("name", ["siglip", "clipa", "pe", "eva02", "vitamin"])
+def test_low_precision_keeps_what_is_learnt_in_float32(name, make):
+    clip = make(name, PromptConfig())
+    pixels, ids = images(clip), clip.tokenize(TEXTS)
+    with torch.no_grad():
+        expected = clip.encode_image(pixels, True), clip.encode_text(ids, True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = clip.encode_image(pixels, True), clip.encode_text(ids, True)
+    (found[0].sum() + found[1].sum()).backward()
+    assert all(p.dtype == p.grad.dtype == torch.float32 for p in clip.prompt_parameters())
+    assert all((a - b).abs().max() < 0.1 for a, b in zip(found, expected, strict=True))
+    with torch.no_grad():
+        clip.to(torch.bfloat16)
+        found = clip.encode_image(pixels, True), clip.encode_text(ids, True)
+    assert clip.dtype == found[0].dtype == torch.bfloat16
+    assert all(p.dtype == torch.float32 for p in clip.prompt_parameters())
+    assert all((a.float() - b).abs().max() < 0.1 for a, b in zip(found, expected, strict=True))
 
 
 @pytest.mark.parametrize("name", BOTH_WAYS)

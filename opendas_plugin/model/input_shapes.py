@@ -1,0 +1,32 @@
+"""What pixels and token ids must be to be encoded, and what is said where they are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from opendas_plugin.errors import DataError
+
+
+def check_pixels(image: Any, size: tuple[int, int]) -> None:
+    """Raises DataError unless ``image`` is a tensor (B, 3, H, W) of this height and width."""
+    expected = (3, *size)
+    if not isinstance(image, torch.Tensor):
+        raise DataError(
+            f"expected pixels (B, {', '.join(map(str, expected))}) as a tensor, got a {type(image).__name__}; "
+            "give preprocess(picture).unsqueeze(0)"
+        )
+    if image.ndim != 4 or tuple(image.shape[1:]) != expected:
+        raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
+
+
+def check_ids(text: Any, room: int) -> None:
+    """Raises DataError unless ``text`` is a tensor (N, L) of integers, L up to ``room``."""
+    if not isinstance(text, torch.Tensor):
+        raise DataError(
+            f"expected token ids (N, {room}), got a {type(text).__name__}; give tokenize(texts), as "
+            "clip.encode_text(clip.tokenize(texts))"
+        )
+    if text.ndim != 2 or not 1 <= text.shape[1] <= room or text.is_floating_point():
+        raise DataError(f"expected token ids of shape (N, {room}) integers, got {tuple(text.shape)} of {text.dtype}")
