@@ -25,7 +25,7 @@ from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfi
 from opendas_plugin.model.encoder import Encoder
 from opendas_plugin.model.factored import FactoredPrompts
 from opendas_plugin.model.hashes import contents, known_sha256
-from opendas_plugin.model.input_shapes import check_ids, check_pixels
+from opendas_plugin.model.input_shapes import check_ids, check_picture, check_pixels
 from opendas_plugin.model.interfaces import VisualView
 from opendas_plugin.model.prompt_starts import new_prompts
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
@@ -242,9 +242,7 @@ class OpenDASCLIP(Shares):
             BackboneError: the visual tower is no plain ViT of open_clip's, or the adapter has read-only tokens.
             DataError: pixels of another shape.
         """
-        if not isinstance(image, torch.Tensor) or image.ndim != 4 or image.shape[1] != 3:
-            came = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
-            raise DataError(f"expected pixels of shape (B, 3, H, W), got {came}")
+        check_picture(image)
         if attention not in get_args(DenseAttention):
             raise ConfigError(
                 f"expected attention to be one of {', '.join(get_args(DenseAttention))}, got {attention!r}"

@@ -21,6 +21,13 @@ def check_pixels(image: Any, size: tuple[int, int]) -> None:
         raise DataError(f"expected pixels of shape (B, {', '.join(map(str, expected))}), got {tuple(image.shape)}")
 
 
+def check_picture(image: Any) -> None:
+    """Raises DataError unless ``image`` is a tensor (B, 3, H, W) of any height and width."""
+    if not isinstance(image, torch.Tensor) or image.ndim != 4 or image.shape[1] != 3:
+        came = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
+        raise DataError(f"expected pixels of shape (B, 3, H, W), got {came}")
+
+
 def check_ids(text: Any, room: int) -> None:
     """Raises DataError unless ``text`` is a tensor (N, L) of integers, L up to ``room``."""
     if not isinstance(text, torch.Tensor):
