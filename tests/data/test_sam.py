@@ -39,7 +39,35 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
-def test_masks_are_those_of_the_pipeline_without_the_empty_ones(checkpoint, tmp_path):
+@pytest.fixture(scope="module")
+def second(tmp_path_factory):
+    """A SAM 2 of 64 pixels; none of its blocks attends to all of a picture, which its pooling blocks could not."""
+    folder = tmp_path_factory.mktemp("sam2")
+    torch.manual_seed(0)
+    backbone = {
+        "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1, "image_size": [64, 64],
+        "blocks_per_stage": [1, 1, 1, 1], "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 2, 4, 8], "window_size_per_stage": [4, 4, 4, 4],
+        "global_attention_blocks": [], "window_positional_embedding_background_size": [4, 4], "mlp_ratio": 2.0,
+    }  # fmt: skip
+    vision = {
+        "backbone_config": backbone, "backbone_channel_list": [64, 32, 16, 8], "fpn_hidden_size": 16,
+        "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]], "num_feature_levels": 3,
+    }  # fmt: skip
+    prompts = {"hidden_size": 16, "image_size": 64, "patch_size": 16, "mask_input_channels": 4}
+    decoder = {
+        "hidden_size": 16, "mlp_dim": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "iou_head_hidden_dim": 16
+    }  # fmt: skip
+    config = transformers.Sam2Config(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
+    transformers.Sam2Model(config).save_pretrained(folder)
+    sizes = {"size": {"height": 64, "width": 64}, "mask_size": {"height": 16, "width": 16}}
+    transformers.Sam2ImageProcessor(**sizes).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("version", ["checkpoint", "second"])
+def test_masks_are_those_of_the_pipeline_without_the_empty_ones(version, request, tmp_path):
+    checkpoint = request.getfixturevalue(version)
     photos = make_photos(tmp_path / "photos", ["a.png", "b.png"])
     assert main(flags(photos, tmp_path / "out", "--masks", f"sam:{checkpoint}", *EVERY)) == 0
     sam = transformers.pipeline("mask-generation", model=str(checkpoint), device="cpu")
