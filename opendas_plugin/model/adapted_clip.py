@@ -108,8 +108,9 @@ class OpenDASCLIP(Shares):
         """Builds a CLIP and, with ``prompts``, a new adapter on it.
 
         Args:
-            name: open_clip's name of a model, the path of an OpenAI-format file, or ``office-tiny``.
-            pretrained: open_clip's tag, a weight file, or None or ``random``: random weights.
+            name: open_clip's name of a model, the path of an OpenAI-format file, a folder that transformers or
+                open_clip has saved, or ``office-tiny``.
+            pretrained: open_clip's tag, a weight file or such a folder, or None or ``random``: random weights.
             prompts: the learnt tokens; None, and no ``weights``: no adapter, plain CLIP.
             weights: which weights have learnt counterparts.
             device: where to put it; ``meta`` for the shapes alone.

@@ -28,7 +28,7 @@ def construct(
     Raises:
         BackboneError: its text tower is one of the Hugging Face hub, whose configuration cannot be had.
     """
-    config = deepcopy(config)
+    said, config = deepcopy(config), deepcopy(config)
     text = config["text_cfg"]
     of_hub = text.get("hf_model_name")
     custom_text = config.pop("custom_text", False) or of_hub
@@ -52,6 +52,7 @@ def construct(
         model.context_length = text.get("context_length", DEFAULT_CONTEXT_LENGTH)
     open_clip.set_model_preprocess_cfg(model, merge_preprocess_dict(PreprocessCfg(), preprocessing or {}))
     model.visual.preprocess_cfg["size"] = model.visual.image_size
+    model.configuration = said  # for whoever writes it down
     return model
 
 

@@ -92,7 +92,8 @@ class FrozenParts(nn.Module):
     @cached_property
     def tokenizer(self) -> Any:
         """open_clip's tokenizer of the backbone; it cuts long texts off, :meth:`tokenize` refuses them."""
-        return build_tokenizer(self.backbone.name, self.towers.text)
+        folder = getattr(self.model, "tokenizer_folder", None)
+        return build_tokenizer(self.backbone.name, self.towers.text, folder)
 
     @cached_property
     def preprocess(self) -> Callable[..., torch.Tensor]:

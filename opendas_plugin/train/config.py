@@ -169,10 +169,10 @@ class TrainConfig:
     """How the adapter is learnt: opendas, opendas_plus, zero_shot, cocoop, vpt, rpo, maple, wise_ft_text,
     wise_ft_image, promptsrc, lora, ln_bias, ln_bias_plus, dor, opendas_joint, or a method of another package."""
     backbone: str = "office-tiny"
-    """open_clip's model name, an OpenAI-format file, or a tiny CLIP: office-tiny, office-tiny-v1, office-tiny-b or
-    office-tiny-c."""
+    """open_clip's model name, an OpenAI-format file, a folder of transformers' CLIPModel or SiglipModel or of
+    open_clip, or a tiny CLIP: office-tiny, office-tiny-v1, office-tiny-b or office-tiny-c."""
     pretrained: str | None = None
-    """open_clip's tag, a weight file, or random; None where the backbone brings its own."""
+    """open_clip's tag, a weight file or folder, or random; None where the backbone brings its own."""
     backbone_seed: int = 0
     """Seed of random backbone weights."""
     seed: int = 0
