@@ -45,6 +45,10 @@ ONE_FILE = {
     "open3d": "scenes/pointcloud.py",
     "openai": "negatives/language_model.py",
     "matplotlib": "eval/plots.py",
+    "onnx": "model/onnx_format.py",
+    "onnxconverter_common": "model/onnx_format.py",
+    "onnxscript": "model/onnx_format.py",
+    "transformers": "model/transformers_view.py",
     "embreex": "scenes/embree.py",
     "igl": "scenes/embree.py",
 }
@@ -193,7 +197,11 @@ def test_no_files_import_each_other_in_a_circle():
 
 
 @pytest.mark.parametrize(
-    "dependency", ["cv2", "embreex", "igl", "matplotlib", "open3d", "openai", "torch.utils.tensorboard", "wandb"]
+    "dependency",
+    [
+        *("cv2", "embreex", "igl", "matplotlib", "onnx", "onnxconverter_common", "onnxscript", "open3d", "openai"),
+        *("torch.utils.tensorboard", "transformers", "wandb"),
+    ],
 )
 def test_optional_packages_are_imported_where_they_are_used(dependency):
     eager = {

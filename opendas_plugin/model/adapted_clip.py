@@ -231,6 +231,7 @@ class OpenDASCLIP(Shares):
         Raises:
             DataError: ids of another shape, or a text that no longer fits the context with the tokens inserted.
             AdapterError: the adapter has no text features of its own, since they depend on the image (CoCoOp).
+            ConfigError: under ``torch.jit.trace``, which cannot follow texts of several lengths.
         """
         if not isinstance(text, torch.Tensor):
             raise DataError(
@@ -240,6 +241,11 @@ class OpenDASCLIP(Shares):
         if text.ndim != 2 or not 1 <= text.shape[1] <= self.context_length or text.is_floating_point():
             expected = f"(N, {self.context_length}) integers"
             raise DataError(f"expected token ids of shape {expected}, got {tuple(text.shape)} of {text.dtype}")
+        if torch.jit.is_tracing():
+            raise ConfigError(
+                "torch.jit.trace would keep the lengths of the texts that it sees, and read others wrongly; use "
+                "torch.export or torch.compile, or opendas-export --to onnx"
+            )
         if self.is_conditional:
             raise AdapterError(
                 f"the text features of the {self.config.method} adapter depend on the image, so there are none to "

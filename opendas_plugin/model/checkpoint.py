@@ -17,7 +17,7 @@ from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.files import read_json
 from opendas_plugin.model import downloads, folders, naming, stated, tiny_clips
 from opendas_plugin.model.config import BackboneConfig
-from opendas_plugin.model.construct import as_open_clips, construct, first_line, plain_name
+from opendas_plugin.model.construct import as_open_clips, construct, first_line, openai_configuration, plain_name
 from opendas_plugin.model.facts import BackboneFacts
 from opendas_plugin.model.naming import RANDOM
 from opendas_plugin.model.tiny_clips import OFFICE_TINY, TINY_CLIPS
@@ -237,6 +237,7 @@ def _openai_model(path: Path) -> OpenCLIP:
         ) from error
     preprocessing = merge_preprocess_dict(PreprocessCfg(), {"size": model.visual.image_size})
     open_clip.set_model_preprocess_cfg(model, preprocessing)
+    model.configuration = openai_configuration(file.tensors)
     return model
 
 

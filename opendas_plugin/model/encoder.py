@@ -57,7 +57,8 @@ class Encoder:
         if tokens is not None and clip.config.prompts.form == "read_only":
             read = cast("ReadableTower[torch.Tensor]", tower)
             return _end_to_end(readouts(read, pixels, readable(read, pixels), tokens[0]))
-        return encode(with_weights(tower, weights), pixels, tokens)
+        with with_weights(tower, weights) as changed:
+            return encode(changed, pixels, tokens)
 
     def text(self, clip: Adapted, ids: torch.Tensor, at_work: Mixed | None) -> torch.Tensor:
         """Returns text features of token ids (N, L), with what is at work, or for None by plain CLIP."""
@@ -69,7 +70,8 @@ class Encoder:
             inputs, layers = self._readable(clip, ids)
             return _end_to_end(readouts(cast("ReadableTower[Any]", tower), inputs, layers, tokens[0]))
         inputs = _inputs(clip, ids, placed=tokens is not None)
-        return encode(with_weights(tower, weights), inputs, tokens)
+        with with_weights(tower, weights) as changed:
+            return encode(changed, inputs, tokens)
 
     def cosines(self, clip: Adapted, ids: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Returns cosines (B, N) of image features (B, D) with texts that each image has its own tokens for."""
@@ -84,7 +86,7 @@ class Encoder:
     def _readable(self, clip: Adapted, ids: torch.Tensor) -> tuple[Any, Iterable[KeysAndValues]]:
         """The texts and what read-only tokens read of them; in training kept for when the same texts come."""
         tower = cast("ReadableTower[Any]", clip.towers.text)
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
             inputs = _inputs(clip, ids)
             return inputs, readable(tower, inputs)
         key = (
@@ -100,7 +102,8 @@ class Encoder:
 
 def _inputs(clip: Adapted, ids: torch.Tensor, placed: bool = False) -> Any:
     """Token ids as the text tower takes them, with room for the learnt tokens where they are to be ``placed``."""
-    ids = ids.to("cpu", torch.int64)
+    compiled = torch.compiler.is_compiling()
+    ids = ids.to(clip.towers.text.device if compiled else "cpu", torch.int64)
     if not placed:
         return clip.towers.text.inputs(ids)
 
@@ -108,8 +111,8 @@ def _inputs(clip: Adapted, ids: torch.Tensor, placed: bool = False) -> Any:
         tokenizer = clip.tokenizer
         return getattr(tokenizer, "tokenizer", tokenizer).decode(row.tolist()).strip()
 
-    tower = cast(LayeredText, clip.towers.text)
-    return tower.inputs_ending(*clip.text_prompts.place(ids, tower.ends(ids), tower.room, decode))
+    tower, prompts = cast(LayeredText, clip.towers.text), clip.text_prompts
+    return tower.inputs_ending(*prompts.place(ids, tower.ends(ids), tower.room, decode), alike=prompts.alike)
 
 
 def _end_to_end(features: torch.Tensor) -> torch.Tensor:

@@ -76,6 +76,11 @@ class TextPrompts(Prompts):
         self.start = start
         self.replaced = replaced
 
+    @property
+    def alike(self) -> int:
+        """Ids at the beginning that all texts have in common once there is room: the start token's and the n's."""
+        return 0 if self.tokens is None else self.tokens.shape[1] + 1
+
     def place(
         self, tokens: torch.Tensor, ends: torch.Tensor, context_length: int, decode: Callable[[torch.Tensor], str]
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,15 +99,15 @@ class TextPrompts(Prompts):
             DataError: a text does not begin with the start token, or no longer fits.
         """
         n = 0 if self.tokens is None else self.tokens.shape[1]
+        if torch.compiler.is_compiling():
+            return self._place_compiled(tokens, ends, n, context_length)
         if (strange := tokens[:, 0] != self.start).any():
             row = int(strange.nonzero()[0])
             raise DataError(
                 f"text {row} begins with token {int(tokens[row, 0])}, expected the start token {self.start}; "
                 "tokenise texts with the model's tokenizer"
             )
-        words = len(self.replaced)
-        begins = (tokens[:, 1 : 1 + words] == torch.tensor(self.replaced)).all(dim=1) & (ends > words)
-        skipped = begins * words
+        skipped = self._skipped(tokens, ends)
         new_ends = ends - skipped + n
         if (too_long := new_ends >= context_length).any():
             row = int(too_long.nonzero()[0])
@@ -111,8 +116,36 @@ class TextPrompts(Prompts):
                 f"inserted, but the context holds {context_length}; shorten it"
             )
         places = torch.arange(int(new_ends.max()) + 1)
+        return self._shifted(tokens, skipped, places, n), new_ends
+
+    def _place_compiled(
+        self, tokens: torch.Tensor, ends: torch.Tensor, n: int, context_length: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As :meth:`place`, by sizes that no value decides; the texts are then n longer, which may be padding.
+
+        What does not fit is a RuntimeError of torch; an ONNX graph cannot say it.
+        """
+        skipped = self._skipped(tokens, ends)
+        new_ends = ends - skipped + n
+        torch._assert_async((tokens[:, 0] == self.start).all(), "a text does not begin with the start token")
+        torch._assert_async(
+            (new_ends < context_length).all(), f"a text does not fit the context of {context_length} tokens; shorten it"
+        )
+        places = torch.arange(tokens.shape[1] + n, device=tokens.device)
+        return self._shifted(tokens, skipped, places, n), new_ends
+
+    def _skipped(self, tokens: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+        """How many words of each text the learnt tokens take the place of, (N,)."""
+        words = len(self.replaced)
+        if words >= tokens.shape[1]:
+            return torch.zeros_like(ends)
+        replaced = torch.tensor(self.replaced, dtype=tokens.dtype, device=tokens.device)
+        return ((tokens[:, 1 : 1 + words] == replaced).all(dim=1) & (ends > words)) * words
+
+    @staticmethod
+    def _shifted(tokens: torch.Tensor, skipped: torch.Tensor, places: torch.Tensor, n: int) -> torch.Tensor:
         source = torch.where(places > n, places - n + skipped[:, None], 0)
-        return tokens.gather(1, source.clamp(max=tokens.shape[1] - 1)), new_ends
+        return tokens.gather(1, source.clamp(max=tokens.shape[1] - 1))
 
 
 class ConditionalPrompts(TextPrompts):

@@ -186,8 +186,11 @@ class LayeredText(TextTower, LayeredTower[Any], Protocol):
     def ends(self, ids: torch.Tensor) -> torch.Tensor:
         """Returns the positions (N,) of the tokens that the features are read at, in token ids (N, L)."""
 
-    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor) -> Any:
-        """Returns what :meth:`inputs` does, of texts whose features are read at positions ``ends`` (N,)."""
+    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor, alike: int = 0) -> Any:
+        """Returns what :meth:`inputs` does, of texts whose features are read at positions ``ends`` (N,).
+
+        ``alike`` ids at the beginning are known to be the same in all of them.
+        """
 
     def states(self, start: int, tokens: torch.Tensor, depth: int) -> torch.Tensor:
         """Returns the frozen states (depth, n, width) at each layer's input of n tokens after the start token.

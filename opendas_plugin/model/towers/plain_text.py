@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from opendas_plugin.model.packing import PackedTexts, pack
+from opendas_plugin.model.packing import PackedTexts, lay_out, pack
 from opendas_plugin.model.tower import KeysAndValues
 from opendas_plugin.model.towers.base import ModelText, PlainTower
 from opendas_plugin.model.towers.blocks import attend, finish, project, read_out
@@ -55,7 +55,9 @@ class PlainText(PlainTower, ModelText):
     def inputs(self, ids: torch.Tensor) -> PackedTexts:
         return self.inputs_ending(ids, self.ends(ids))
 
-    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor) -> PackedTexts:
+    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor, alike: int = 0) -> PackedTexts:
+        if torch.compiler.is_compiling():
+            return lay_out(ids, ends, alike, self.room)
         return pack(ids, ends).to(self.device)
 
     def embed(self, inputs: PackedTexts) -> torch.Tensor:
@@ -65,7 +67,7 @@ class PlainText(PlainTower, ModelText):
         self, layer: int, x: torch.Tensor, inputs: PackedTexts, tokens: torch.Tensor | None = None, stays: bool = False
     ) -> torch.Tensor:
         if tokens is not None:
-            n = len(tokens)
+            n = tokens.shape[0]
             tokens = tokens + self._places()[1 : n + 1] if layer == 0 else tokens
             x = torch.cat([x[:1], tokens, x[n + 1 :]])
         h = self._blocks[layer].ln_1(x)
