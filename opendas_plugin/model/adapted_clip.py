@@ -22,7 +22,7 @@ from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfig, WeightConfig
-from opendas_plugin.model.encoder import Encoder
+from opendas_plugin.model.encoder import Encoder, cosines
 from opendas_plugin.model.hashes import contents, known_sha256
 from opendas_plugin.model.interfaces import VisualView
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts, new_prompts
@@ -262,7 +262,7 @@ class OpenDASCLIP(Shares):
         if self.is_conditional:
             return partial(self._encoder.cosines, self, text)
         features = self.encode_text(text, normalize=True).float()
-        return lambda image: unit(image.float(), dim=-1) @ features.T
+        return partial(cosines, names=features)
 
     @property
     def is_conditional(self) -> bool:

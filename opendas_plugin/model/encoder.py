@@ -77,11 +77,11 @@ class Encoder:
         """Returns cosines (B, N) of image features (B, D) with texts that each image has its own tokens for."""
         prompts, tower = cast(ConditionalPrompts, clip.text_prompts), clip.towers.text
         inputs, image = _inputs(clip, ids, placed=True), unit(image.float(), dim=-1)
+        pairs = zip(image, prompts.of(image), strict=True)
         rows = [
-            unit(encode(tower, inputs, tokens).float(), dim=-1) @ feature
-            for feature, tokens in zip(image, prompts.of(image), strict=True)
+            cosines(feature[None], unit(encode(tower, inputs, tokens).float(), dim=-1)) for feature, tokens in pairs
         ]
-        return torch.stack(rows)
+        return torch.cat(rows)
 
     def _readable(self, clip: Adapted, ids: torch.Tensor) -> tuple[Any, Iterable[KeysAndValues]]:
         """The texts and what read-only tokens read of them; in training kept for when the same texts come."""
@@ -98,6 +98,12 @@ class Encoder:
             inputs = _inputs(clip, ids)
             memory = self._memory = key, ids.clone(), inputs, list(readable(tower, inputs))
         return memory[2:]
+
+
+def cosines(image: torch.Tensor, names: torch.Tensor) -> torch.Tensor:
+    """Cosines (B, N) float32 of image features (B, D) with features (N, D) of unit length, whatever autocast is on."""
+    with torch.autocast(image.device.type, enabled=False):
+        return unit(image.float(), dim=-1) @ names.float().T
 
 
 def _inputs(clip: Adapted, ids: torch.Tensor, placed: bool = False) -> Any:

@@ -83,7 +83,10 @@ print(json.dumps({{"scores": scores, "features": rows, "missing": sorted(missing
     assert close(torch.tensor([scores[name] for name in NAMES]), expected, 5e-5)
 
 
-@pytest.mark.parametrize(("visual", "text"), [(None, None), ("gelu", "gelu_pytorch_tanh")])
+@pytest.mark.parametrize(
+    ("visual", "text"),
+    [pytest.param(None, None, marks=pytest.mark.slow), ("gelu", "gelu_pytorch_tanh")],
+)
 def test_a_siglip_goes_from_transformers_to_transformers(tmp_path, visual, text):
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     source = tmp_path / "source"
@@ -133,6 +136,7 @@ print(json.dumps([one.tolist() for one in rows]))
         assert close(again.encode_image(pixels), ours[0])
 
 
+@pytest.mark.slow
 def test_an_openai_file_is_written_for_open_clip_and_transformers(tmp_path):
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     assert main(["--to", "openai-clip", "--output", str(tmp_path / "clip.pt")]) == 0
@@ -162,7 +166,7 @@ def test_what_other_libraries_cannot_say_is_refused_with_what_to_take_instead(tm
     assert not (tmp_path / "x").exists()
     save("clip", tmp_path / "mixed", "gelu", "quick_gelu")
     assert main(["--to", "open-clip", "--backbone", str(tmp_path / "mixed"), "--output", str(tmp_path / "x")]) == 1
-    assert "visual_activation gelu and there" in capsys.readouterr().err
+    assert "text_activation quick_gelu and there gelu" in capsys.readouterr().err
     assert main(["--to", "transformers", "--backbone", str(tmp_path / "mixed"), "--output", str(tmp_path / "x")]) == 0
 
 
@@ -174,6 +178,25 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path, tiny_backbone, caps
     assert "holds other files (thesis.tex)" in capsys.readouterr().err
     (tmp_path / "open-clip" / "thesis.tex").unlink()
     assert [export(tmp_path, "open-clip"), export(tmp_path, "open-clip")] == [0, 0]
+
+
+@pytest.mark.slow
+def test_graphs_of_frozen_names_say_what_they_are_of(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    clip = learnt("office-tiny", tmp_path, PromptConfig(), None, template="a {}.")
+    assert export(tmp_path, "onnx", "--names", *NAMES, "--precision", "fp16") == 0
+    about = json.loads((tmp_path / "onnx" / "onnx.json").read_text())
+    assert (about["names"], about["template"], about["precision"]) == (NAMES, "a {}.", "fp16")
+    assert about["pixels"]["size"] == [224, 224] and about["pixels"]["mean"] == list(clip.pixels.mean)
+    graph = onnxruntime.InferenceSession(tmp_path / "onnx" / "names.onnx", providers=["CPUExecutionProvider"])
+    pixels = clip.preprocess(picture())[None]
+    (cosines,) = graph.run(None, {"pixels": pixels.numpy()})
+    with torch.no_grad():
+        names = clip.encode_text(clip.tokenize([f"a {name}." for name in NAMES]), normalize=True)
+        assert close(torch.from_numpy(cosines), clip.encode_image(pixels, normalize=True) @ names.T, 1e-3)
+    assert main(["--to", "onnx", "--template", "a {}.", "--output", str(tmp_path / "other")]) == 2
+    assert main(["--to", "transformers", "--precision", "fp16", "--output", str(tmp_path / "other")]) == 2
 
 
 def test_a_pipeline_of_transformers_takes_an_adapter_of_tokens(tmp_path):
