@@ -21,16 +21,20 @@ EXTRAS = {
     "openai": ["openai>=1.50"],
     "3d": ["open3d>=0.18"],
     "cv": ["opencv-python>=4.8"],
+    "onnx": ["onnx>=1.17", "onnxscript>=0.3", "onnxconverter-common>=1.14", "onnxruntime>=1.20"],
+    "transformers": ["transformers>=4.45", "sentencepiece>=0.2", "protobuf>=4"],
     "reports": ["matplotlib>=3.7", "jinja2>=3.1"],
     "cluster": ["submitit>=1.5"],
     "segment": ["scikit-image>=0.22", "transformers>=4.46"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 EXTRAS["dev"] = [
+    *EXTRAS["onnx"],
     *EXTRAS["openai"],
     *EXTRAS["reports"],
     *EXTRAS["segment"],
     *EXTRAS["cluster"],
+    *EXTRAS["transformers"],
     "clip-anytorch>=2.6",  # OpenAI's clip package, as it is on PyPI
     "hypothesis>=6.90",
     "libigl>=2.6",  # compared with embreex wherever both are

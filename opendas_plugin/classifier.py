@@ -14,6 +14,7 @@ from torch.nn.functional import normalize as unit
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.encoder import cosines
 from opendas_plugin.names import NameTable, check_names
 from opendas_plugin.support import Support
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary, check_template, fill
@@ -91,7 +92,7 @@ class TextClassifier:
         features = features.to(self.clip.logit_scale.device).float()
         if self.clip.is_conditional and not self.ensemble:
             return self.clip.classifier(self._tokens)(features).float().cpu()
-        return (unit(features, dim=-1) @ self.features.T).cpu()
+        return cosines(features, self.features).cpu()
 
     def choose(self, cosines: Tensor) -> Tensor:
         """The place (B,) of the name that each row of cosines (B, N) speaks for."""

@@ -22,7 +22,7 @@ from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfig, WeightConfig
-from opendas_plugin.model.encoder import Encoder
+from opendas_plugin.model.encoder import Encoder, cosines
 from opendas_plugin.model.factored import FactoredPrompts
 from opendas_plugin.model.hashes import contents, known_sha256
 from opendas_plugin.model.input_shapes import check_ids, check_picture, check_pixels
@@ -115,8 +115,9 @@ class OpenDASCLIP(Shares):
         """Builds a CLIP and, with ``prompts``, a new adapter on it.
 
         Args:
-            name: open_clip's name of a model, the path of an OpenAI-format file, or ``office-tiny``.
-            pretrained: open_clip's tag, a weight file, or None or ``random``: random weights.
+            name: open_clip's name of a model, the path of an OpenAI-format file, a folder that transformers or
+                open_clip has saved, or ``office-tiny``.
+            pretrained: open_clip's tag, a weight file or such a folder, or None or ``random``: random weights.
             prompts: the learnt tokens; None, and no ``weights``: no adapter, plain CLIP.
             weights: which weights have learnt counterparts.
             device: where to put it; ``meta`` for the shapes alone.
@@ -272,6 +273,7 @@ class OpenDASCLIP(Shares):
         Raises:
             DataError: ids of another shape, or a text that no longer fits the context with the tokens inserted.
             AdapterError: the adapter has no text features of its own, since they depend on the image (CoCoOp).
+            ConfigError: under ``torch.jit.trace``, which cannot follow texts of several lengths.
         """
         check_ids(text, self.context_length)
         if self.is_conditional:
@@ -290,7 +292,7 @@ class OpenDASCLIP(Shares):
         if self.is_conditional:
             return partial(self._encoder.cosines, self, text)
         features = self.encode_text(text, normalize=True).float()
-        return lambda image: unit(image.float(), dim=-1) @ features.T
+        return partial(cosines, names=features)
 
     @property
     def is_conditional(self) -> bool:

@@ -14,9 +14,9 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.files import read_json
-from opendas_plugin.model import downloads, naming, stated, tiny_clips
+from opendas_plugin.model import downloads, folders, naming, stated, tiny_clips
 from opendas_plugin.model.config import BackboneConfig
-from opendas_plugin.model.construct import as_open_clips, construct, first_line, plain_name
+from opendas_plugin.model.construct import as_open_clips, construct, first_line, openai_configuration, plain_name
 from opendas_plugin.model.facts import BackboneFacts
 from opendas_plugin.model.naming import RANDOM
 from opendas_plugin.model.tiny_clips import OFFICE_TINY, TINY_CLIPS
@@ -36,9 +36,10 @@ def build_backbone(
 
     Args:
         name: open_clip's name of a model, the path of an OpenAI-format file (a JIT archive, a state dict of any sizes,
-            or a checkpoint of OVSeg, whose CLIP it is), or a tiny CLIP's name (:mod:`.tiny_clips`), as ``office-tiny``.
-        pretrained: open_clip's tag (downloaded where it is not cached), a weight file (a checkpoint of OVSeg, too), or
-            None or ``random``: random weights.
+            or a checkpoint of OVSeg, whose CLIP it is), a folder that transformers (``CLIPModel``, ``SiglipModel``) or
+            open_clip has saved, or a tiny CLIP's name (:mod:`.tiny_clips`), as ``office-tiny``.
+        pretrained: open_clip's tag (downloaded where it is not cached), a weight file (a checkpoint of OVSeg, too),
+            such a folder, or None or ``random``: random weights.
         seed: seed of random weights; torch's own generator is left as it is.
         device: ``meta`` builds the shapes alone.
         facts: of an adapter on this backbone, for a weight file that does not say its own.
@@ -48,15 +49,18 @@ def build_backbone(
         MissingFileError: a weight file does not exist, or a tiny CLIP that does not ship has not been made.
     """
     pretrained = None if pretrained is None else str(pretrained)
-    brings_weights = name in TINY_CLIPS or Path(name).is_file()
+    brings_weights = name in TINY_CLIPS or naming.brings_weights(name)
     if brings_weights and pretrained is not None:
         raise ConfigError(f"{name} brings its own weights; leave pretrained out (got {pretrained})")
     pretrained = None if pretrained == RANDOM else pretrained
     with torch.random.fork_rng(devices=[]):
         if name in TINY_CLIPS:
             model = _tiny_clip(name)
-        elif brings_weights:
+        elif Path(name).is_file():
             model = _openai_model(Path(name))
+        elif brings_weights:
+            model, state = folders.build(Path(name))
+            _load_state(model, as_open_clips(model, state), Path(name), name)
         else:
             model = _named_model(name, pretrained, seed, torch.device(device).type == "meta", facts)
     source = BackboneConfig(name, pretrained, None if brings_weights or pretrained else seed)
@@ -110,7 +114,9 @@ def _named_model(
 ) -> OpenCLIP:
     key = name.replace("/", "-")
     if key not in open_clip.list_models():
-        if Path(name).suffix in naming.WEIGHT_SUFFIXES:
+        if Path(name).suffix in naming.WEIGHT_SUFFIXES or Path(name).is_absolute() or name.count("/") > 1:
+            if (reason := naming.no_backbone(name)) is not None:
+                raise BackboneError(reason)
             raise MissingFileError(f"{name} does not exist; check the path")
         raise BackboneError(
             naming.no_backbone(name)
@@ -124,6 +130,10 @@ def _named_model(
     if pretrained is None:
         torch.default_generator.manual_seed(seed)
         return construct(config, name=name)
+    if naming.is_backbone_folder(pretrained):
+        model, state = folders.build_as(Path(pretrained), config, name)
+        _load_state(model, as_open_clips(model, state), Path(pretrained), name)
+        return model
     tag = open_clip.get_pretrained_cfg(key, pretrained) or {}
     path = downloads.fetch(tag, name, pretrained) if tag else _weight_file(key, pretrained)
     file = read_weights(path)
@@ -174,6 +184,7 @@ def _openai_model(path: Path) -> OpenCLIP:
         ) from error
     preprocessing = merge_preprocess_dict(PreprocessCfg(), {"size": model.visual.image_size})
     open_clip.set_model_preprocess_cfg(model, preprocessing)
+    model.configuration = openai_configuration(file.tensors)
     return model
 
 

@@ -163,9 +163,9 @@ class BackboneConfig:
     """Where a backbone's weights come from."""
 
     name: str
-    """An open_clip model name, an OpenAI-format file, or ``office-tiny``."""
+    """An open_clip model name, an OpenAI-format file, a folder of transformers or open_clip, or ``office-tiny``."""
     pretrained: str | None = None
-    """open_clip's tag, a weight file as given, or None: random weights (or the ones that ``name`` brings)."""
+    """open_clip's tag, a weight file or folder as given, or None: random weights (or the ones that ``name`` brings)."""
     seed: int | None = None
     """Seed that random weights are rebuilt from; None for weights that were read."""
     tokenizer: str | None = None

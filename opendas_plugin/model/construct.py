@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -28,7 +29,7 @@ def construct(
     Raises:
         BackboneError: its text tower is one of the Hugging Face hub, whose configuration cannot be had.
     """
-    config = deepcopy(config)
+    said, config = deepcopy(config), deepcopy(config)
     text = config["text_cfg"]
     of_hub = text.get("hf_model_name")
     custom_text = config.pop("custom_text", False) or of_hub
@@ -52,6 +53,7 @@ def construct(
         model.context_length = text.get("context_length", DEFAULT_CONTEXT_LENGTH)
     open_clip.set_model_preprocess_cfg(model, merge_preprocess_dict(PreprocessCfg(), preprocessing or {}))
     model.visual.preprocess_cfg["size"] = model.visual.image_size
+    model.configuration = said  # for whoever writes it down
     return model
 
 
@@ -64,6 +66,39 @@ def missing_text(config: Mapping[str, Any]) -> str | None:
         f"its text tower is {of_hub} of the Hugging Face hub, whose configuration is not on this machine; fetch it "
         f"where there is a network, by hf download {of_hub} config.json"
     )
+
+
+def openai_configuration(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """open_clip's configuration of a CLIP in OpenAI's format, whose sizes are those of its tensors."""
+
+    def depth(pattern: str) -> int:
+        return len({match[1] for key in tensors if (match := re.match(pattern, key))})
+
+    width, positions = tensors["ln_final.weight"].shape[0], tensors["positional_embedding"].shape[0]
+    text = {
+        "context_length": positions,
+        "vocab_size": tensors["token_embedding.weight"].shape[0],
+        "width": width,
+        "heads": width // 64,
+        "layers": depth(r"transformer\.\w+\.(\d+)\."),
+    }
+    embed_dim = tensors["text_projection"].shape[1]
+    if "visual.proj" in tensors:
+        places, patches = tensors["visual.positional_embedding"], tensors["visual.conv1.weight"]
+        visual: dict[str, Any] = {
+            "width": patches.shape[0],
+            "patch_size": patches.shape[-1],
+            "image_size": patches.shape[-1] * round((places.shape[0] - 1) ** 0.5),
+            "layers": depth(r"visual\.transformer\.\w+\.(\d+)\."),
+        }
+    else:
+        places = tensors["visual.attnpool.positional_embedding"]
+        visual = {
+            "width": tensors["visual.layer1.0.conv1.weight"].shape[0],
+            "image_size": 32 * round((places.shape[0] - 1) ** 0.5),
+            "layers": [depth(rf"visual\.layer{stage}\.(\d+)\.") for stage in (1, 2, 3, 4)],
+        }
+    return {"embed_dim": embed_dim, "quick_gelu": True, "vision_cfg": visual, "text_cfg": text}
 
 
 def as_open_clips(model: OpenCLIP, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

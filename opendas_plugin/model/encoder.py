@@ -68,7 +68,8 @@ class Encoder:
         if tokens is not None and clip.config.prompts.form == "read_only":
             read = cast("ReadableTower[torch.Tensor]", tower)
             return _end_to_end(readouts(read, pixels, readable(read, pixels), tokens[0]))
-        return encode(with_weights(tower, weights), pixels, tokens)
+        with with_weights(tower, weights) as changed:
+            return encode(changed, pixels, tokens)
 
     def dense(
         self, clip: Adapted, pixels: torch.Tensor, at_work: Mixed | None, attention: DenseAttention
@@ -84,8 +85,8 @@ class Encoder:
             raise BackboneError(f"{clip.config.backbone} has no features of patches: it lacks {lacking}")
         if at_work is None:
             return dense_features(cast("DenseVisual", tower), pixels, None, attention)
-        own = with_weights(tower, clip.visual_weights.merged(tower, at_work.weight_mix))
-        return dense_features(cast("DenseVisual", own), pixels, clip.visual_prompts.tokens, attention)
+        with with_weights(tower, clip.visual_weights.merged(tower, at_work.weight_mix)) as own:
+            return dense_features(cast("DenseVisual", own), pixels, clip.visual_prompts.tokens, attention)
 
     def image_layers(self, clip: Adapted, pixels: torch.Tensor, at_work: Mixed) -> torch.Tensor:
         """Returns features (depth, B, D) of pixels (B, 3, S, S) behind each layer, with what is at work.
@@ -98,7 +99,8 @@ class Encoder:
         if lacking:
             raise BackboneError(f"{clip.config.backbone} has no features behind each layer: it lacks {lacking}")
         tokens, weights = clip.visual_prompts.tokens, clip.visual_weights.merged(tower, at_work.weight_mix)
-        return layer_features(cast("ReadableVisual", with_weights(tower, weights)), pixels, tokens)
+        with with_weights(tower, weights) as changed:
+            return layer_features(cast("ReadableVisual", changed), pixels, tokens)
 
     def text(self, clip: Adapted, ids: torch.Tensor, at_work: Mixed | None) -> torch.Tensor:
         """Returns text features of token ids (N, L), with what is at work, or for None by plain CLIP."""
@@ -110,22 +112,23 @@ class Encoder:
             inputs, layers = self._readable(clip, ids)
             return _end_to_end(readouts(cast("ReadableTower[Any]", tower), inputs, layers, tokens[0]))
         inputs = _inputs(clip, ids, placed=tokens is not None)
-        return clip.text_prompts.corrected(encode(with_weights(tower, weights), inputs, tokens))
+        with with_weights(tower, weights) as changed:
+            return clip.text_prompts.corrected(encode(changed, inputs, tokens))
 
     def cosines(self, clip: Adapted, ids: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Returns cosines (B, N) of image features (B, D) with texts that each image has its own tokens for."""
         prompts, tower = cast(ConditionalPrompts, clip.text_prompts), clip.towers.text
         inputs, image = _inputs(clip, ids, placed=True), unit(image.float(), dim=-1)
+        pairs = zip(image, prompts.of(image), strict=True)
         rows = [
-            unit(encode(tower, inputs, tokens).float(), dim=-1) @ feature
-            for feature, tokens in zip(image, prompts.of(image), strict=True)
+            cosines(feature[None], unit(encode(tower, inputs, tokens).float(), dim=-1)) for feature, tokens in pairs
         ]
-        return torch.stack(rows)
+        return torch.cat(rows)
 
     def _readable(self, clip: Adapted, ids: torch.Tensor) -> tuple[Any, Iterable[KeysAndValues]]:
         """The texts and what read-only tokens read of them; in training kept for when the same texts come."""
         tower = cast("ReadableTower[Any]", clip.towers.text)
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
             inputs = _inputs(clip, ids)
             return inputs, readable(tower, inputs)
         key = (
@@ -139,9 +142,16 @@ class Encoder:
         return memory[2:]
 
 
+def cosines(image: torch.Tensor, names: torch.Tensor) -> torch.Tensor:
+    """Cosines (B, N) float32 of image features (B, D) with features (N, D) of unit length, whatever autocast is on."""
+    with torch.autocast(image.device.type, enabled=False):
+        return unit(image.float(), dim=-1) @ names.float().T
+
+
 def _inputs(clip: Adapted, ids: torch.Tensor, placed: bool = False) -> Any:
     """Token ids as the text tower takes them, with room for the learnt tokens where they are to be ``placed``."""
-    ids = ids.to("cpu", torch.int64)
+    compiled = torch.compiler.is_compiling()
+    ids = ids.to(clip.towers.text.device if compiled else "cpu", torch.int64)
     if not placed:
         return clip.towers.text.inputs(ids)
 
@@ -151,7 +161,7 @@ def _inputs(clip: Adapted, ids: torch.Tensor, placed: bool = False) -> Any:
 
     tower = cast(LayeredText, clip.towers.text)
     places = cast(Places, clip.text_prompts.places)
-    return tower.inputs_ending(*places.make_room(ids, tower, decode), places.first)
+    return tower.inputs_ending(*places.make_room(ids, tower, decode), places.first, places.count)
 
 
 def _end_to_end(features: torch.Tensor) -> torch.Tensor:

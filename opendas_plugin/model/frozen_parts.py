@@ -114,7 +114,8 @@ class FrozenParts(nn.Module):
     @cached_property
     def tokenizer(self) -> Any:
         """open_clip's tokenizer of the backbone; it cuts long texts off, :meth:`tokenize` refuses them."""
-        return build_tokenizer(self.backbone.name, self.towers.text, self.backbone.tokenizer)
+        brought = getattr(self.model, "tokenizer_folder", None)
+        return build_tokenizer(self.backbone.name, self.towers.text, self.backbone.tokenizer, brought)
 
     @cached_property
     def preprocess(self) -> Callable[..., torch.Tensor]:

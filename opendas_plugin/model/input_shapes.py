@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from opendas_plugin.errors import DataError
+from opendas_plugin.errors import ConfigError, DataError
 
 
 def check_pixels(image: Any, size: tuple[int, int]) -> None:
@@ -29,7 +29,12 @@ def check_picture(image: Any) -> None:
 
 
 def check_ids(text: Any, room: int) -> None:
-    """Raises DataError unless ``text`` is a tensor (N, L) of integers, L up to ``room``."""
+    """Raises DataError unless ``text`` is a tensor (N, L) of integers, L up to ``room``, ConfigError in jit.trace."""
+    if torch.jit.is_tracing():
+        raise ConfigError(
+            "torch.jit.trace would keep the lengths of the texts that it sees, and read others wrongly; use "
+            "torch.export or torch.compile, or opendas-export --to onnx"
+        )
     if not isinstance(text, torch.Tensor):
         raise DataError(
             f"expected token ids (N, {room}), got a {type(text).__name__}; give tokenize(texts), as "

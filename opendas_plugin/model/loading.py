@@ -12,7 +12,7 @@ from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import PREFIX
 from opendas_plugin.model.interfaces import OpenAIView
-from opendas_plugin.model.naming import RANDOM, is_model, similar, tags
+from opendas_plugin.model.naming import CONFIG_FILE, RANDOM, brings_weights, is_backbone_folder, is_model, similar, tags
 from opendas_plugin.model.tiny_clips import TINY_CLIPS
 
 ADAPTER = PREFIX
@@ -31,9 +31,9 @@ _OPENAI_NAMES = {  # what clip.available_models() lists, under open_clip's names
 
 
 def clip_name(name: str | Path) -> str:
-    """The name of a CLIP with ``opendas:`` before a folder, which is an adapter's; any other name as it is."""
+    """The name of a CLIP with ``opendas:`` before a folder that is an adapter's; any other name as it is."""
     name = str(name)
-    return f"{PREFIX}{name}" if not name.startswith(PREFIX) and Path(name).is_dir() else name
+    return f"{PREFIX}{name}" if not name.startswith(PREFIX) and _is_adapter(name) else name
 
 
 def load(
@@ -44,8 +44,8 @@ def load(
     Args:
         name: ``opendas:`` and an adapter's folder or hub id, or just the folder; open_clip's model name and tag or
             weight file, or ``random``, as in ``ViT-L-14/openai``; one of OpenAI's names, as in ``ViT-L/14@336px``; the
-            path of an OpenAI-format file; or a tiny CLIP's, such as ``office-tiny``. Only a name that asks for a tag's
-            weights downloads them.
+            path of an OpenAI-format file, or of a folder that transformers or open_clip has saved; or a tiny CLIP's,
+            such as ``office-tiny``. Only a name that asks for a tag's weights downloads them.
         device: where to put it.
         tokenizer: folder of the Hugging Face tokenizer of a backbone that has one, if it is not to be fetched; of an
             adapter's, if it has moved.
@@ -82,18 +82,24 @@ def load_clip(name: str | Path, device: str | torch.device = "cpu", tokenizer: s
     """
     text = str(name)
     model = text.partition("/")[0]
-    is_adapter = Path(text).is_dir() or (
-        "/" in text and not Path(text).is_file() and text not in _OPENAI_NAMES and model not in open_clip.list_models()
+    is_adapter = _is_adapter(text) or (
+        "/" in text and not brings_weights(text) and text not in _OPENAI_NAMES and model not in open_clip.list_models()
     )
     if text.startswith(PREFIX) or is_adapter:
         return OpenDASCLIP.from_pretrained(text, device=device, tokenizer=tokenizer)
     return OpenDASCLIP.from_backbone(*_backbone(text), device=device, tokenizer=tokenizer)
 
 
+def _is_adapter(name: str) -> bool:
+    """Whether a folder is an adapter's, or at least no backbone's."""
+    folder = Path(name)
+    return folder.is_dir() and ((folder / CONFIG_FILE).is_file() or not is_backbone_folder(folder))
+
+
 def _backbone(name: str) -> tuple[str, str | None]:
     if name in _OPENAI_NAMES:
         return _OPENAI_NAMES[name], "openai"
-    if name in TINY_CLIPS or Path(name).is_file():
+    if name in TINY_CLIPS or brings_weights(name):
         return name, None
     model, _, pretrained = name.partition("/")
     if not pretrained:

@@ -13,6 +13,8 @@ from opendas_plugin.model.tiny_clips import OFFICE_TINY, TINY_CLIPS
 RANDOM = "random"
 """What ``pretrained`` is where random weights are meant."""
 CONFIG_FILE = "adapter_config.json"
+BACKBONE_FILES = ("open_clip_config.json", "config.json")
+"""What describes a model in a folder that open_clip or transformers has saved."""
 _SHOWN = 10
 WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 
@@ -27,7 +29,7 @@ def require_weights(backbone: str, pretrained: str | None) -> None:
     Raises:
         ConfigError: a model of open_clip without weights, or no backbone at all.
     """
-    if Path(backbone).is_file():
+    if brings_weights(backbone):
         return
     if (reason := no_backbone(backbone)) is not None:
         raise ConfigError(reason)
@@ -36,6 +38,16 @@ def require_weights(backbone: str, pretrained: str | None) -> None:
             f"{backbone} does not say which weights; give `pretrained` with a tag ({tags(backbone)}), a weight file, "
             f"or the word {RANDOM} for random weights"
         )
+
+
+def brings_weights(backbone: str) -> bool:
+    """Whether what is named is a model and its weights: a file, or a folder of transformers or open_clip."""
+    return Path(backbone).is_file() or is_backbone_folder(backbone)
+
+
+def is_backbone_folder(path: str | Path) -> bool:
+    """Whether a folder describes a model of transformers or of open_clip."""
+    return any((Path(path) / name).is_file() for name in BACKBONE_FILES)
 
 
 def no_backbone(name: str) -> str | None:
@@ -51,8 +63,11 @@ def no_backbone(name: str) -> str | None:
             f"{name} is the folder of a training, not a backbone; give {folder / 'adapter'} as `adapter`, to train on "
             "from it as `start`"
         )
-    if folder.is_dir():
-        return f"{name} is a folder; a backbone is open_clip's name of a model, a file, or {OFFICE_TINY}"
+    if folder.is_dir() and not is_backbone_folder(folder):
+        return (
+            f"{name} is a folder without a model; a backbone is open_clip's name of a model, a file, a folder that "
+            f"transformers or open_clip has saved ({' or '.join(BACKBONE_FILES)} in it), or {OFFICE_TINY}"
+        )
     if tag and is_model(model) and not is_model(name):
         return f"{name} is a model and its weights; give {model} as `backbone` and {tag} as `pretrained`"
     return None
@@ -62,6 +77,8 @@ def no_adapter(name: str) -> str | None:
     """What a name is that is no adapter's, and how it is given instead; None where that is not known."""
     path = Path(name)
     if path.is_dir():
+        if not (path / CONFIG_FILE).is_file() and is_backbone_folder(path):
+            return f"{name} is a backbone, not an adapter; give it as `backbone`"
         inner = path / "adapter"
         if not (path / CONFIG_FILE).is_file() and (inner / CONFIG_FILE).is_file():
             return f"{name} is the folder of a training, not an adapter; give the adapter in it, {inner}"

@@ -50,7 +50,10 @@ def save_openai_clip(
     """
     model, _ = build_backbone(name, pretrained, seed=seed)
     if lacking := _lacking(model, name):
-        raise BackboneError(f"{name} cannot be written in OpenAI's format: it lacks {lacking}")
+        raise BackboneError(
+            f"{name} cannot be written in OpenAI's format: it lacks {lacking}; export it with `to` open-clip or "
+            "`to` transformers, which say such things, or with `to` onnx"
+        )
     model.load_state_dict(dict(weights or {}), strict=False)
     convert_weights_to_fp16(model)
     sizes = {
@@ -74,7 +77,7 @@ def _lacking(model: nn.Module, name: str) -> str | None:
     if any(block.attn.embed_dim != HEAD_WIDTH * block.attn.num_heads for block in blocks):
         return f"heads of width {HEAD_WIDTH} in both towers"
     if not all(isinstance(block.mlp.gelu, QuickGELU) for block in blocks):
-        return "QuickGELU in both towers"
+        return "QuickGELU in both towers, which clip.load's models have whatever a file says"
     pixels = model.visual.preprocess_cfg
     if PixelFormat(tuple(pixels["mean"]), tuple(pixels["std"]), pixels["interpolation"]) != OPENAI_PIXELS:
         return "OpenAI's pixel mean, standard deviation and interpolation, which clip.load's preprocessing has"

@@ -8,6 +8,7 @@ copy of these states serves every text.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 
@@ -22,8 +23,8 @@ class PackedTexts:
     """(T,) int64 positions in the sequence."""
     ends: torch.Tensor
     """(N,) int64 indices of the end-of-text tokens among the T."""
-    slots: torch.Tensor
-    """(T - shared,) int64 places of the own tokens in the flattened (N, longest) grid."""
+    slots: torch.Tensor | None
+    """(T - shared,) int64 places of the own tokens in the flattened (N, longest) grid; None: they fill it, in order."""
     causal: torch.Tensor
     """(longest, shared + longest) bool: what each own position attends to."""
     readable: torch.Tensor
@@ -38,17 +39,22 @@ class PackedTexts:
     def pad(self, own: torch.Tensor) -> torch.Tensor:
         """Lays (T - shared, C) own tokens out as (N, longest, C), with zeros behind each end."""
         rows, longest = self.shape
+        if self.slots is None:
+            return own.view(rows, longest, -1)
         grid = own.new_zeros(rows * longest, own.shape[-1]).index_copy(0, self.slots, own)
         return grid.view(rows, longest, -1)
 
     def unpad(self, grid: torch.Tensor) -> torch.Tensor:
         """Undoes :meth:`pad`."""
-        return grid.flatten(0, 1).index_select(0, self.slots)
+        flat = grid.flatten(0, 1)
+        return flat if self.slots is None else flat.index_select(0, self.slots)
 
     def to(self, device: torch.device) -> PackedTexts:
         """Returns the same texts on ``device``."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.type == "torch.Tensor"}
-        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+        tensors: dict[str, Any] = {
+            f.name: value.to(device) for f in fields(self) if isinstance(value := getattr(self, f.name), torch.Tensor)
+        }
+        return replace(self, **tensors)
 
 
 def pack(tokens: torch.Tensor, ends: torch.Tensor, first: int = 0) -> PackedTexts:
@@ -68,5 +74,33 @@ def pack(tokens: torch.Tensor, ends: torch.Tensor, first: int = 0) -> PackedText
         readable=(places <= ends[:, None])[:, None, None],
         shared=shared,
         shape=(len(tokens), length - shared),
+        first=first,
+    )
+
+
+def lay_out(tokens: torch.Tensor, ends: torch.Tensor, shared: int, places: int, first: int = 0) -> PackedTexts:
+    """Lays texts out with their padding, by sizes that no value decides: what is compiled or exported cannot pack.
+
+    Args:
+        tokens: (N, L) ids, on any device.
+        ends: (N,) positions of the end-of-text tokens.
+        shared: ids at the beginning that all texts are known to have in common.
+        places: positions that the tower has; padding behind them takes the last one, and is not read.
+        first: position of the first learnt token.
+    """
+    rows, length = tokens.shape
+    numbers = torch.arange(length, device=tokens.device)
+    positions = numbers.clamp(max=places - 1)
+    own = positions[shared:].expand(rows, -1)
+    begins = shared + (length - shared) * torch.arange(rows, device=tokens.device)
+    return PackedTexts(
+        ids=torch.cat([tokens[0, :shared], tokens[:, shared:].reshape(-1)]),
+        positions=torch.cat([positions[:shared], own.reshape(-1)]),
+        ends=begins + ends - shared,
+        slots=None,
+        causal=numbers <= numbers[shared:, None],
+        readable=(numbers <= ends[:, None])[:, None, None],
+        shared=shared,
+        shape=(rows, length - shared),
         first=first,
     )

@@ -6,6 +6,7 @@ all but the token that becomes the feature.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import TypeVar, cast
 
 import torch
 from torch import nn
+from torch.nn.utils.stateless import _reparametrize_module
 
 from opendas_plugin.model.tower import (
     DenseAttention,
@@ -96,15 +98,25 @@ def readouts(
     """
     rest = iter(layers)
     first = next(rest)
-    x = tower.embed_read_only(tokens.to(first[0].dtype)).expand(len(first[0]), -1, -1)
+    x = tower.embed_read_only(tokens.to(first[0].dtype)).expand(first[0].shape[0], -1, -1)
     for layer, found in enumerate(itertools.chain([first], rest)):
         x = tower.read_out(layer, x, found, inputs)
     return tower.feature(x)
 
 
-def with_weights(tower: Tower[Inputs], weights: Mapping[str, torch.Tensor]) -> Tower[Inputs]:
-    """Returns the tower with some of its weights replaced, which the tower itself does not notice: others use it."""
-    return tower.over(_replaced(tower.module, weights)) if weights else tower
+@contextlib.contextmanager
+def with_weights(tower: Tower[Inputs], weights: Mapping[str, torch.Tensor]) -> Iterator[Tower[Inputs]]:
+    """Yields the tower with some of its weights replaced, which the tower itself does not notice: others use it.
+
+    A compiler, which cannot follow copies of modules, has them put into the tower itself while it traces.
+    """
+    if not weights:
+        yield tower
+    elif torch.compiler.is_compiling():
+        with _reparametrize_module(tower.module, dict(weights)):
+            yield tower
+    else:
+        yield tower.over(_replaced(tower.module, weights))
 
 
 def _replaced(module: nn.Module, weights: Mapping[str, torch.Tensor]) -> nn.Module:

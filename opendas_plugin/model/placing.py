@@ -74,6 +74,8 @@ class Places:
         Raises:
             DataError: a text does not begin with the start token, or no longer fits.
         """
+        if torch.compiler.is_compiling():
+            return self._make_room_compiled(ids, tower)
         first, ends = self.first, tower.ends(ids)
         self._check_start(ids)
         skipped = self._begins(ids, ends) * len(self.words)
@@ -88,18 +90,38 @@ class Places:
             )
         ends = (ends + grows).clamp(max=tower.room - 1)
         places = torch.arange(tower.room if tower.reads_padding else int(ends.max()) + 1)
-        behind = first + self.count
-        source = torch.where(places >= behind, places - self.count + skipped[:, None], 0)
-        placed = ids.gather(1, source.clamp(max=ids.shape[1] - 1))
-        placed[:, first:behind] = self.frame.pad
+        placed = self._shifted(ids, skipped, places)
+        placed[:, first : first + self.count] = self.frame.pad
         return placed, ends
+
+    def _make_room_compiled(self, ids: torch.Tensor, tower: LayeredText) -> tuple[torch.Tensor, torch.Tensor]:
+        """As :meth:`make_room`, by sizes that no value decides: where padding is not read, texts get n ids longer.
+
+        What does not fit is a RuntimeError of torch; an ONNX graph cannot say it.
+        """
+        ends = tower.ends(ids)
+        skipped = self._begins(ids, ends) * len(self.words)
+        grows = self.count - skipped
+        if self.frame.start is not None:
+            torch._assert_async((ids[:, 0] == self.frame.start).all(), "a text does not begin with the start token")
+        fits = (self._used(ids, tower, ends) + grows <= tower.room).all()
+        torch._assert_async(fits, f"a text does not fit the context of {tower.room} tokens; shorten it")
+        length = tower.room if tower.reads_padding else ids.shape[1] + self.count
+        placed = self._shifted(ids, skipped, torch.arange(length, device=ids.device))
+        return placed, (ends + grows).clamp(max=tower.room - 1)
+
+    def _shifted(self, ids: torch.Tensor, skipped: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Ids (N, L') with those behind the learnt tokens in place, and any where these stand."""
+        source = torch.where(places >= self.first + self.count, places - self.count + skipped[:, None], 0)
+        return ids.gather(1, source.clamp(max=ids.shape[1] - 1))
 
     def _begins(self, ids: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
         """Which texts (N,) begin with the words."""
         behind = self.first + len(self.words)
         if behind > ids.shape[1]:
-            return torch.zeros(len(ids), dtype=torch.bool)
-        return (ids[:, self.first : behind] == torch.tensor(self.words)).all(dim=1) & (ends >= behind)
+            return torch.zeros_like(ends, dtype=torch.bool)
+        words = torch.tensor(self.words, dtype=ids.dtype, device=ids.device)
+        return (ids[:, self.first : behind] == words).all(dim=1) & (ends >= behind)
 
     def _check_start(self, ids: torch.Tensor) -> None:
         start = self.frame.start

@@ -141,7 +141,7 @@ class Shares(FrozenParts):
                 return visual | self.text_weights.merged(self.towers.text, mix)
         raise AdapterError(
             f"the {self.config.method} adapter has {lacking}, which plain CLIP has no place for; load it with "
-            "opendas.load, or export its backbone alone"
+            "opendas.load, export it with `to` classifier or onnx, or export its backbone alone"
         )
 
     def _interpolated(self, tower: TowerName, encode: Callable[[AtWork | None], torch.Tensor]) -> torch.Tensor:

@@ -14,10 +14,11 @@ from open_clip.transform import PreprocessCfg
 from opendas_plugin.errors import BackboneError, DataError
 from opendas_plugin.files import read_json
 from opendas_plugin.model.facts import BackboneFacts
+from opendas_plugin.model.naming import BACKBONE_FILES
 
 logger = logging.getLogger(__name__)
 
-SIDECAR = "open_clip_config.json"
+SIDECAR = BACKBONE_FILES[0]
 """What open_clip and its pages on the hub put beside weights."""
 _PIXELS = ("mean", "std", "interpolation", "resize_mode")
 

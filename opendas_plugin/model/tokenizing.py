@@ -19,8 +19,9 @@ from opendas_plugin.model import downloads
 from opendas_plugin.model.construct import first_line
 from opendas_plugin.model.naming import is_model
 from opendas_plugin.model.placing import Frame, frame_of
+from opendas_plugin.model.tokenizer_files import MISSING_TOKENIZER, OWN_TOKENIZER, TokenizerFolder
 from opendas_plugin.model.tower import TextTower
-from opendas_plugin.model.towers.facts import OWN_TOKENIZER, known_frame, text_config, tokenizer_name
+from opendas_plugin.model.towers.facts import known_frame, text_config, tokenizer_name
 
 Tokenizer: TypeAlias = Callable[..., torch.Tensor]
 """open_clip's: texts, and optionally the context length, to ids (N, L) int64; it cuts long texts off."""
@@ -33,13 +34,16 @@ _OPEN_CLIPS_IDS = 49408
 _PROBES = ("", "A photo of a red door-frame, 2 m wide.", "un café près de la fenêtre")
 
 
-def build_tokenizer(name: str, tower: TextTower, folder: str | None = None) -> Tokenizer:
+def build_tokenizer(
+    name: str, tower: TextTower, folder: str | None = None, brought: TokenizerFolder | None = None
+) -> Tokenizer:
     """Returns the tokenizer of a backbone; CLIP's own for those that are no open_clip name.
 
     Args:
         name: of the backbone.
         tower: its text tower.
         folder: with the files of a Hugging Face tokenizer, to take in the place of the one that the name says.
+        brought: the tokenizer that lies in the backbone's own folder, if it has one.
 
     Raises:
         BackboneError: its files are not here, or it is not that of the text tower.
@@ -52,6 +56,8 @@ def build_tokenizer(name: str, tower: TextTower, folder: str | None = None) -> T
             raise ConfigError(f"`tokenizer` has no effect on {name}, which has open_clip's own; leave it out")
         tokenizer = _in_folder(name, folder, length)
         _require_frame(name, folder, tokenizer, length)
+    elif brought is not None:
+        wanted, tokenizer = str(brought.path), _brought(brought, length)
     elif wanted == OWN_TOKENIZER:
         tokenizer = _own(name.replace("/", "-") if is_model(name) else "", length)
     else:
@@ -95,6 +101,27 @@ def _in_folder(name: str, folder: str, length: int) -> Tokenizer:
         raise BackboneError(
             f"{folder} holds no tokenizer that can be read ({first_line(error)}); give a folder with a Hugging Face "
             "tokenizer's files (tokenizer.json, tokenizer_config.json), and install transformers"
+        ) from error
+
+
+@functools.lru_cache(maxsize=8)
+def _brought(folder: TokenizerFolder, length: int) -> Tokenizer:
+    """By transformers, from files alone, which say themselves how a text is cleaned."""
+    if folder.fact == MISSING_TOKENIZER:
+        raise BackboneError(
+            f"{folder.path} holds no tokenizer, without which such a model takes token ids only; put the files of its "
+            "tokenizer there, or give their folder as `tokenizer`"
+        )
+    if folder.fact == OWN_TOKENIZER:
+        return _own("", length)
+    try:
+        if folder.schema:
+            return open_clip.get_tokenizer(f"{folder.schema}{folder.path}", context_length=length)
+        return open_clip.tokenizer.HFTokenizer(str(folder.path), context_length=length, local_files_only=True)
+    except Exception as error:  # transformers raises kinds of its own for what is wrong in a file
+        raise BackboneError(
+            f"the tokenizer in {folder.path} cannot be made ({first_line(error)}); install transformers, or save it "
+            "again"
         ) from error
 
 

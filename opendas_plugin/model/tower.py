@@ -220,10 +220,10 @@ class LayeredText(TextTower, LayeredTower[Any], Protocol):
     def ends(self, ids: torch.Tensor) -> torch.Tensor:
         """Returns the positions (N,) of the tokens that the features are read at, in token ids (N, L)."""
 
-    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor, first: int) -> Any:
+    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor, first: int, count: int = 0) -> Any:
         """Returns what :meth:`inputs` does, of texts whose features are read at positions ``ends`` (N,).
 
-        Learnt tokens stand at position ``first`` and behind it; all texts have the same id at these positions.
+        ``count`` learnt tokens stand at position ``first`` and behind it; up to there all texts have the same ids.
         """
 
     def states(self, start: int | None, tokens: torch.Tensor, depth: int) -> torch.Tensor:

@@ -36,11 +36,11 @@ class ClipRun(Run[Result]):
     adapter: str | None = None
     """Adapter to switch on: a folder, or an id on the Hugging Face hub."""
     backbone: str | None = None
-    """open_clip model name, OpenAI-format file, or a tiny CLIP: office-tiny (the default), office-tiny-v1,
-    office-tiny-b, office-tiny-c. An adapter names its own."""
+    """open_clip model name, OpenAI-format file, folder of transformers' CLIPModel or SiglipModel or of open_clip, or a
+    tiny CLIP: office-tiny (the default), office-tiny-v1, office-tiny-b, office-tiny-c. An adapter names its own."""
     pretrained: str | None = None
-    """open_clip tag, weight file, or random. With an adapter: where its backbone's weight file lies now, or the tiny
-    CLIP that it was learnt on."""
+    """open_clip tag, weight file or folder, or random. With an adapter: where its backbone's weights lie now, or the
+    tiny CLIP that it was learnt on."""
     tokenizer: str | None = None
     """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) and that is not
     fetched. With an adapter: where the folder lies now."""

@@ -170,10 +170,10 @@ class TrainConfig:
     wise_ft_image, promptsrc, mmlop, mlmp, lora, ln_bias, ln_bias_plus, opendas_plus_mlmp, dor, opendas_joint, or a
     method of another package."""
     backbone: str = "office-tiny"
-    """open_clip's model name, an OpenAI-format file, or a tiny CLIP: office-tiny, office-tiny-v1, office-tiny-b or
-    office-tiny-c."""
+    """open_clip's model name, an OpenAI-format file, a folder of transformers' CLIPModel or SiglipModel or of
+    open_clip, or a tiny CLIP: office-tiny, office-tiny-v1, office-tiny-b or office-tiny-c."""
     pretrained: str | None = None
-    """open_clip's tag, a weight file, or random; None where the backbone brings its own."""
+    """open_clip's tag, a weight file or folder, or random; None where the backbone brings its own."""
     tokenizer: str | None = None
     """Folder with the files of the backbone's Hugging Face tokenizer, where it has one (SigLIP, CLIPA) and that is not
     fetched; the adapter remembers it."""

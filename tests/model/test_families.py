@@ -180,16 +180,21 @@ def test_a_text_tower_of_the_hub_that_is_not_here_is_named():
         OpenDASCLIP.from_backbone("roberta-ViT-B-32")
 
 
-def test_low_precision_keeps_what_is_learnt_in_float32(family, family_names):
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_keeps_what_is_learnt_in_float32(family, family_names, dtype):
     clip = make(family, family_names)
     images, ids = inputs(clip, family)
     with torch.no_grad():
         expected = features(clip, images, ids)
-        clip.to(torch.bfloat16)
+        with torch.autocast("cpu", dtype=dtype):
+            mixed = features(clip, images, ids)
+        clip.to(dtype)
         found = features(clip, images, ids)
     assert all(p.dtype == torch.float32 for p in clip.prompt_parameters())
-    assert clip.dtype == torch.bfloat16
-    assert all(close(a.float(), b, 0.1) for a, b in zip(found, expected, strict=True))
+    assert clip.dtype == dtype
+    tolerance = 0.1 if dtype == torch.bfloat16 else 0.02
+    for one in (found, mixed):
+        assert all(close(a.float(), b, tolerance) for a, b in zip(one, expected, strict=True))
 
 
 def test_the_models_of_open_clip_are_made_as_open_clip_makes_them(family, family_names):

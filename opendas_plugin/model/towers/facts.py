@@ -10,10 +10,10 @@ import open_clip
 
 from opendas_plugin.model.facts import BackboneFacts
 from opendas_plugin.model.placing import Frame
+from opendas_plugin.model.tokenizer_files import OWN_TOKENIZER
 from opendas_plugin.model.towers.layers import activations, heads
 from opendas_plugin.model.towers.parts import OpenCLIP, end_token, image_shape, pool_type, text_module
 
-OWN_TOKENIZER = "open_clip"
 _FRAMES = (  # of Hugging Face tokenizers, by their names
     (r"timm/ViT-\S+-SigLIP2\b.*", Frame(None, 1, 0)),
     (r"timm/ViT-\S+-SigLIP\b.*", Frame(None, 1, 1)),
@@ -31,6 +31,7 @@ def facts_of(model: OpenCLIP, name: str) -> BackboneFacts | None:
     pixels, text = getattr(model.visual, "preprocess_cfg", None), text_module(model)
     if pixels is None:
         return None
+    own = getattr(model, "tokenizer_folder", None)
     return BackboneFacts(
         mean=tuple(pixels["mean"]),
         std=tuple(pixels["std"]),
@@ -38,7 +39,7 @@ def facts_of(model: OpenCLIP, name: str) -> BackboneFacts | None:
         resize_mode=pixels["resize_mode"],
         image_size=image_shape(model),
         context_length=model.context_length,
-        tokenizer=tokenizer_name(name),
+        tokenizer=tokenizer_name(name) if own is None else own.fact,
         visual_activation=activations(model.visual),
         text_activation=activations(text.transformer),
         visual_heads=heads(model.visual),

@@ -6,10 +6,12 @@ inside their attentions and MLPs. A convolution of 1 x 1 pixels is a matrix, too
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
+from open_clip.transformer import QuickGELU
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -69,6 +71,19 @@ def activations(module: nn.Module) -> str:
     return "+".join(sorted(found)) or "none"
 
 
+def set_activation(module: nn.Module, name: str) -> None:
+    """Puts another activation into all of a tower's places for one; ``name`` is what :func:`activations` returns.
+
+    Raises:
+        KeyError: one that is not known.
+    """
+    make = _ACTIVATIONS[name]
+    for one in list(module.modules()):
+        for place, inner in one.named_children():
+            if not [*inner.children()] and _IS_ACTIVATION(type(inner).__name__):
+                setattr(one, place, make())
+
+
 def heads(module: nn.Module) -> int:
     """Returns the heads of a tower's first attention; 0: it has none."""
     found = (getattr(one, "num_heads", getattr(one, "num_attention_heads", 0)) for one in module.modules())
@@ -76,6 +91,13 @@ def heads(module: nn.Module) -> int:
 
 
 _IS_ACTIVATION = re.compile(r"(?:gelu|relu|silu|swish)", re.IGNORECASE).search
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "quick_gelu": QuickGELU,
+    "gelu": nn.GELU,
+    "gelu_tanh": functools.partial(nn.GELU, approximate="tanh"),
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+}
 
 
 def _activation(module: nn.Module) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from opendas_plugin.model.packing import PackedTexts, pack
+from opendas_plugin.model.packing import PackedTexts, lay_out, pack
 from opendas_plugin.model.tower import KeysAndValues
 from opendas_plugin.model.towers.base import PlainTower
 from opendas_plugin.model.towers.blocks import attend, finish, project, read_out
@@ -32,7 +32,9 @@ class PlainText(TransformerText, PlainTower):
     def inputs(self, ids: torch.Tensor) -> PackedTexts:
         return self.inputs_ending(ids, self.ends(ids), 0)
 
-    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor, first: int) -> PackedTexts:
+    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor, first: int, count: int = 0) -> PackedTexts:
+        if torch.compiler.is_compiling():
+            return lay_out(ids, ends, first + count, self.room, first)
         return pack(ids, ends, first).to(self.device)
 
     def embed(self, inputs: PackedTexts) -> torch.Tensor:
@@ -42,7 +44,7 @@ class PlainText(TransformerText, PlainTower):
         self, layer: int, x: torch.Tensor, inputs: PackedTexts, tokens: torch.Tensor | None = None, stays: bool = False
     ) -> torch.Tensor:
         if tokens is not None:
-            first, behind = inputs.first, inputs.first + len(tokens)
+            first, behind = inputs.first, inputs.first + tokens.shape[0]
             tokens = tokens + self._places()[first:behind] if layer == 0 else tokens
             x = torch.cat([x[:first], tokens, x[behind:]])
         h = self._blocks[layer].ln_1(x)

@@ -42,7 +42,7 @@ class PlainVisual(PlainTower, ModelVisual):
     def embed(self, inputs: torch.Tensor) -> torch.Tensor:
         visual = self._visual
         x = visual.conv1(inputs.to(self.dtype)).flatten(2).transpose(1, 2)
-        x = torch.cat([visual.class_embedding.to(x.dtype).expand(len(x), 1, -1), x], dim=1)
+        x = torch.cat([visual.class_embedding.to(x.dtype).expand(x.shape[0], 1, -1), x], dim=1)
         return visual.ln_pre(visual.patch_dropout(x + visual.positional_embedding.to(x.dtype)))
 
     @property
@@ -82,7 +82,7 @@ class PlainVisual(PlainTower, ModelVisual):
         if tokens is not None:
             tokens = self._visual.ln_pre(tokens) if layer == 0 else tokens
             if stays and not last:
-                x, tokens = torch.cat([x, tokens.expand(len(x), -1, -1)], dim=1), None
+                x, tokens = torch.cat([x, tokens.expand(x.shape[0], -1, -1)], dim=1), None
         h = block.ln_1(x)
         if last:
             x = x[:, :1]
@@ -90,7 +90,7 @@ class PlainVisual(PlainTower, ModelVisual):
         else:
             q, k, v = project(block, h, 0, 3).chunk(3, dim=-1)
         if tokens is not None:
-            own = project(block, block.ln_1(tokens), 1, 3).expand(len(x), -1, -1).chunk(2, dim=-1)
+            own = project(block, block.ln_1(tokens), 1, 3).expand(x.shape[0], -1, -1).chunk(2, dim=-1)
             k, v = torch.cat([k, own[0]], dim=1), torch.cat([v, own[1]], dim=1)
         x = finish(block, x, attend(block, q, k, v))
         return x[:, 0] if last else x

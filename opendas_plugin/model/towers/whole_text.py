@@ -55,7 +55,7 @@ class WholeText(TransformerText):
             raise DataError(f"expected token ids of the whole context, (N, {self.room}), got {tuple(ids.shape)}")
         return self.inputs_ending(ids, self.ends(ids), 0)
 
-    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor, first: int) -> WholeTexts:
+    def inputs_ending(self, ids: torch.Tensor, ends: torch.Tensor, first: int, count: int = 0) -> WholeTexts:
         return WholeTexts(ids.to(self.device), ends.to(self.device), first)
 
     def encode(self, inputs: WholeTexts) -> torch.Tensor:
