@@ -16,7 +16,7 @@ from opendas_plugin.model.tokenizer_export import save_tokenizer
 from opendas_plugin.model.towers.parts import OpenCLIP, text_module
 from opendas_plugin.model.towers.transformers_names import Kind, kind_of, to_transformers
 from opendas_plugin.model.transformers_config import image_processor, transformers_config
-from opendas_plugin.model.transformers_format import CONFIG, IMAGE_PROCESSOR, PROCESSOR, SAFE, build
+from opendas_plugin.model.transformers_format import CONFIG, IMAGE_PROCESSOR, SAFE, build
 
 _FORM = "transformers' CLIPModel or SiglipModel"
 _OTHER = "export it with `to` open-clip or `to` onnx"
@@ -52,15 +52,12 @@ def save_transformers(clip: OpenDASCLIP, folder: str | Path) -> None:
     processor = image_processor(facts, kind)
     of_clip = kind == "clip" or "do_center_crop" in processor
     kinds = {"image_processor_type": f"{names['clip' if of_clip else kind]}ImageProcessor"}
-    whole = {"processor_class": f"{names[kind]}Processor"}
+    kinds["processor_class"] = f"{names[kind]}Processor"
     with atomic_folder(folder) as temporary:
         write_json(temporary / CONFIG, config)
         with atomic_file(temporary / SAFE) as file:
             save_file({key: value.contiguous() for key, value in tensors.items()}, file, {"format": "pt"})
-        write_json(temporary / IMAGE_PROCESSOR, {**processor, **kinds, **whole})
-        # releases from 5 on read this first; there the name alone means another resizing
-        by_pillow = {"image_processor_type": f"{kinds['image_processor_type']}Pil"}
-        write_json(temporary / PROCESSOR, {**whole, "image_processor": {**processor, **by_pillow}})
+        write_json(temporary / IMAGE_PROCESSOR, {**processor, **kinds})
         save_tokenizer(clip, temporary, facts.tokenizer, cleans=True)
 
 

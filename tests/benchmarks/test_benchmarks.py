@@ -140,3 +140,18 @@ def test_sizes_name_what_the_core_brings(capsys):
     rows = dict(line.strip("| ").split(" | ", 1) for line in capsys.readouterr().out.splitlines())
     assert {"torch", "scipy", "all"} <= rows.keys()
     assert rows["trimesh"].endswith("MIT") and int(rows["torch"].split(" | ")[0]) > 50
+
+
+@pytest.mark.slow  # torch's exporter takes its time
+def test_libraries_and_runtimes_are_compared_and_timed(capsys):
+    for package in ("onnxruntime", "onnxscript", "transformers"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    import exports
+
+    few = ["--width", "120", "--height", "90", "--masks", "3", "--names", "4", "--repeats", "1"]
+    exports.main(["--models", "office-tiny", *few])
+    table = capsys.readouterr().out
+    for row in ("open_clip", "transformers", "Labeller", "images, onnxruntime", "texts trimmed, onnxruntime"):
+        assert row in table
+    with pytest.raises(SystemExit, match="differ"):
+        exports.main(["--models", "office-tiny", *few, "--tolerance", "-1"])
