@@ -62,7 +62,7 @@ def build_tokenizer(
         tokenizer = _own(name.replace("/", "-") if is_model(name) else "", length)
     else:
         tokenizer = _of_hub(name, wanted, length)
-    _require_ids(name, folder or wanted, tokenizer, tower)
+    _require_ids(name, folder or wanted, tokenizer, tower, 0 if brought and folder is None else _SMALLEST)
     return tokenizer
 
 
@@ -140,8 +140,8 @@ def _of_hub(name: str, wanted: str, length: int) -> Tokenizer:
         ) from error
 
 
-def _require_ids(name: str, source: str, tokenizer: Any, tower: TextTower) -> None:
-    """Compares how many ids there are for a tokenizer and for a text tower."""
+def _require_ids(name: str, source: str, tokenizer: Any, tower: TextTower, smallest: float) -> None:
+    """Compares how many ids there are for a tokenizer and for a text tower, of which it makes a share at least."""
     known, inner = tower.vocabulary_size, getattr(tokenizer, "tokenizer", None)
     if inner is None:
         if (made := getattr(tokenizer, "vocab_size", 0)) > known:
@@ -152,7 +152,7 @@ def _require_ids(name: str, source: str, tokenizer: Any, tower: TextTower) -> No
         return
     ids = {number: word for word, number in inner.get_vocab().items()}
     beyond = sum(number >= known and not _NO_WORD.fullmatch(ids[number]) for number in ids)
-    if beyond or len(ids) < _SMALLEST * known:
+    if beyond or len(ids) < smallest * known:
         raise BackboneError(
             f"the tokenizer {source} makes {len(ids)} ids, but {name} knows {known}: it is another model's; give the "
             "folder of the model's own as `tokenizer`"
