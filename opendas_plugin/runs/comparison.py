@@ -109,8 +109,6 @@ class Compare(Run[dict[str, Table]]):
     def check(self) -> None:
         """See :meth:`Run.check`."""
         host_summaries(self.hosts)  # a file that is not there is said now
-        if (cluster := self.cluster) is not None:
-            cluster.check()
         for name in ("seeds", "jobs"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"`{name}` must be 1 or more, got {getattr(self, name)}")
@@ -129,12 +127,14 @@ class Compare(Run[dict[str, Table]]):
 
     def work(self, record: RunRecord) -> dict[str, Table]:
         """Trains what is not trained yet, writes tables and figures, and returns the tables."""
+        if (cluster := self.cluster) is not None:
+            cluster.check()
         domain = load_domain(self.data, self.images_root)
         require_writable(self.output)
         jobs = self.plan()
         self.say(jobs)
         jobs = with_crops(jobs, domain, self.output / CHOICE)
-        run_all(jobs, self.jobs, cluster=self.cluster)
+        run_all(jobs, self.jobs, cluster=cluster)
         tables = self.write_results(domain, jobs)
         record.write(self.output)
         return tables

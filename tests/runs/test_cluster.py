@@ -50,19 +50,19 @@ def test_submitits_processes_leave_what_our_own_leave(flags, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "says"),
+    ("more", "code", "says"),
     [
-        (("--submitit", "slurm"), "--submitit slurm needs Slurm's srun, which is not found here"),
-        (("--submitit", "debug", "--submitit-options", "hours"), "expected --submitit-options as NAME=VALUE"),
-        (("--submitit", "debug", "--submitit-options", "timeout_min=soon"), "submitit refuses --submitit-options"),
-        (("--submitit", "debug", "--submitit-options", "wings=2"), "submitit refuses --submitit-options"),
-        (("--submitit", "debug", "--jobs", "2"), "--jobs has no effect with --submitit debug"),
-        (("--submitit-folder", "logs"), "--submitit-folder has no effect without --submitit"),
+        (("--submitit", "slurm"), 1, "--submitit slurm needs Slurm's srun, which is not found here"),
+        (("--submitit", "debug", "--submitit-options", "hours"), 1, "expected --submitit-options as NAME=VALUE"),
+        (("--submitit", "debug", "--submitit-options", "timeout_min=soon"), 1, "submitit refuses --submitit-options"),
+        (("--submitit", "debug", "--submitit-options", "wings=2"), 1, "submitit refuses --submitit-options"),
+        (("--submitit", "debug", "--jobs", "2"), 2, "--jobs has no effect with --submitit debug"),
+        (("--submitit-folder", "logs"), 2, "--submitit-folder has no effect without --submitit"),
     ],
 )
-def test_what_cannot_be_handed_over_is_said_at_once(flags, tmp_path, capsys, monkeypatch, more, says):
+def test_what_cannot_be_handed_over_is_said_at_once(flags, tmp_path, capsys, monkeypatch, more, code, says):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert main([*flags, "--output", str(tmp_path / "out"), *more]) == 2
+    assert main([*flags, "--output", str(tmp_path / "out"), *more]) == code
     assert says in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out" / "runs").exists()
 
