@@ -19,9 +19,9 @@ def switched_on(adapter: str | Path, check: Check = "strict", *, identity: bool 
         with opendas.switched_on("runs/mine/adapter"):
             model, _, preprocess = open_clip.create_model_and_transforms("ViT-L-14", "openai")
 
-    ``open_clip.create_model``, ``create_model_and_transforms``, ``create_model_from_pretrained`` and ``clip.load`` of
-    OpenAI's package answer so, in all threads of this process, by whatever name they were imported before. Models
-    keep the adapter after the block.
+    ``open_clip.create_model``, ``create_model_and_transforms``, ``create_model_from_pretrained``, ``clip.load`` of
+    OpenAI's package and ``from_pretrained`` of transformers' ``CLIPModel`` and ``SiglipModel`` answer so, in all
+    threads of this process, by whatever name they were imported before. Models keep the adapter after the block.
 
     Args:
         adapter: a folder or hub id.

@@ -30,6 +30,9 @@ class Switch(Protocol):
     def create_model(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers open_clip's ``create_model``; ``original`` is what it would have done."""
 
+    def from_pretrained(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answers ``from_pretrained`` of a class of transformers."""
+
     def clip_load(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers ``clip.load`` of OpenAI's package."""
 
@@ -54,6 +57,13 @@ CALLS: dict[str, tuple[str, Callable[..., Any]]] = {
 """Module -> the function of it that loads a CLIP, and what answers it."""
 
 
+CLASSES = {
+    "transformers.models.clip.modeling_clip": "CLIPModel",
+    "transformers.models.siglip.modeling_siglip": "SiglipModel",
+}
+"""Module -> the class of it whose inherited ``from_pretrained`` is answered."""
+
+
 @contextlib.contextmanager
 def answering(switch: Switch) -> Iterator[None]:
     """Lets a switch answer all known calls of this process inside the ``with`` block."""
@@ -67,12 +77,15 @@ def answering(switch: Switch) -> Iterator[None]:
             sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _AfterImport)]
             for name in list(_replaced):
                 _restore(name)
+            for name in CLASSES:
+                if name in sys.modules and "from_pretrained" in vars(_class_of(name)):
+                    del _class_of(name).from_pretrained
 
 
 def turn_on(make: Callable[[], Switch]) -> None:
     """Lets the switch that ``make`` gives answer all known calls of this process, of modules imported later, too."""
     _active.append(make)
-    for module in CALLS:
+    for module in (*CALLS, *CLASSES):
         if module in sys.modules:
             _replace(module)
     if not any(isinstance(finder, _AfterImport) for finder in sys.meta_path):
@@ -89,6 +102,9 @@ def dispatch(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def _replace(name: str) -> None:
     if name in _replaced:
+        return
+    if name in CLASSES:
+        _answer_for(_class_of(name))
         return
     attribute, _ = CALLS[name]
     function = getattr(sys.modules[name], attribute, None)
@@ -113,6 +129,23 @@ def _replace(name: str) -> None:
     function.__signature__ = signature  # type: ignore[attr-defined]
 
 
+def _class_of(name: str) -> Any:
+    return getattr(sys.modules[name], CLASSES[name])
+
+
+def _answer_for(kind: Any) -> None:
+    """Gives a class a ``from_pretrained`` of its own in the place of the inherited one."""
+    if "from_pretrained" in vars(kind):
+        return
+    inherited = kind.from_pretrained.__func__
+
+    def from_pretrained(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        original = functools.partial(inherited, cls)
+        return _active[-1]().from_pretrained(original, args, kwargs) if _active else original(*args, **kwargs)
+
+    kind.from_pretrained = classmethod(functools.wraps(inherited)(from_pretrained))
+
+
 def _restore(name: str) -> None:
     function, code, _ = _replaced.pop(name)
     function.__code__ = code
@@ -131,7 +164,7 @@ class _AfterImport(importlib.abc.MetaPathFinder):
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
         """The module's own spec, whose loader replaces the calls behind its work; None for other modules."""
-        if name not in CALLS:
+        if name not in CALLS and name not in CLASSES:
             return None
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)

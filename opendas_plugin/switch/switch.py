@@ -12,14 +12,17 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from opendas_plugin.errors import AdapterError
+from opendas_plugin.errors import AdapterError, BackboneError
 from opendas_plugin.model import adapter as folders
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter_backbone import require_same
 from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.model.config import BackboneConfig, Interpolation
 from opendas_plugin.model.interfaces import OpenAIView
+from opendas_plugin.model.transformers_view import TransformersCLIP
 from opendas_plugin.switch.adapted import as_open_clips, put_on, write_weights
+from opendas_plugin.switch.transformers_models import as_open_clips as of_transformers
+from opendas_plugin.switch.transformers_models import write_back
 
 Check = Literal["strict", "warn"]
 FULL = ("fp32", "amp", "amp_bf16", "amp_bfloat16", None)
@@ -106,6 +109,31 @@ class Switch:
         if self.is_backbone(model, name):
             model = self.adapt_openais(model, name)
         return model, preprocess
+
+    def from_pretrained(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``from_pretrained`` of transformers' two classes: what it returns, adapted where it is the backbone."""
+        model, name = original(*args, **kwargs), str(args[0] if args else kwargs["pretrained_model_name_or_path"])
+        plain = model
+        if model.dtype != torch.float32:  # the hash is of the weights as they were before they were rounded
+            plain = original(*args, **{**kwargs, "dtype": torch.float32})
+        facts = self.config.backbone_facts
+        try:
+            plain = of_transformers(plain, facts.preprocessing if facts else {}, name)
+        except (BackboneError, KeyError, ValueError) as error:
+            logger.warning("%s stays as it is: it is no CLIP that an adapter fits (%s)", name, error)
+            return model
+        return self.adapt_transformers(model, plain, name) if self.is_backbone(plain, name) else model
+
+    def adapt_transformers(self, model: Any, plain: Any, name: str) -> Any:
+        """Returns a model of transformers with the adapter: itself, or for tokens a stand-in for it."""
+        self._require_same(plain)
+        if not self.is_weights:
+            clip = self._clip(plain.to(model.device)).to(model.dtype)
+            model = TransformersCLIP(clip.plain() if self.identity else clip).train(model.training)
+        elif not self.identity:
+            write_back(model, self._clip(plain).merged_weights(), plain, name)
+        self._switched(name)
+        return model
 
     def is_backbone(self, model: nn.Module, name: str) -> bool:
         """Whether a model has the weights that the adapter was learnt on; another is noted, and said once."""
