@@ -149,16 +149,18 @@ def test_half_precision_takes_and_gives_float32_at_half_the_size(tmp_path):
     clip = build("tokens")
     pixels = torch.randn(3, 3, 32, 32)
     with torch.no_grad():
-        names = clip.encode_text(clip.tokenize(MIXED), normalize=True)
-        expected = (clip.encode_image(pixels, normalize=True) @ names.T).numpy()
+        expected = clip.encode_image(pixels, normalize=True).numpy()
     sizes = {}
-    for precision, tolerance in (("fp32", 1e-5), ("fp16", 1e-3)):
+    for precision, tolerance in (("fp32", 1e-6), ("fp16", 1e-4)):
         folder = tmp_path / precision
-        save_onnx(clip, folder, {}, names=names, precision=precision)
-        (cosines,) = session(folder / "names.onnx").run(None, {"pixels": pixels.numpy()})
-        assert cosines.dtype == np.float32 and np.abs(cosines - expected).max() <= tolerance
-        sizes[precision] = (folder / "names.onnx").stat().st_size
-    assert sizes["fp16"] < 0.7 * sizes["fp32"]
+        save_onnx(clip, folder, {}, precision=precision)
+        (features,) = session(folder / "image.onnx").run(None, {"pixels": pixels.numpy()})
+        assert features.dtype == np.float32
+        length = np.linalg.norm(features, axis=1)  # which half precision rounds, too
+        assert ((features * expected).sum(axis=1) / length).min() >= 1 - tolerance
+        assert np.abs(features - expected).max() < 1e-3
+        sizes[precision] = (folder / "text.onnx").stat().st_size
+    assert sizes["fp16"] < 0.55 * sizes["fp32"]
 
 
 @pytest.mark.slow
