@@ -63,7 +63,6 @@ class Export(ClipRun[Path]):
         found = {} if self.to in _WITH_NAMES else dict.fromkeys(("names", "template"), "but on a classifier or onnx")
         if self.to == "onnx" and not self.names:
             found |= {"template": "without `names`, which it is filled with"}
-        found |= {} if self.to == "classifier" else {"device": "but on a classifier"}
         return found if self.to == "onnx" else found | {"precision": "but on onnx"}
 
     def work(self, record: RunRecord) -> Path:

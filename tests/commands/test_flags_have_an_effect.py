@@ -33,6 +33,7 @@ VALUES = {
     "superpixels": ["9"], "exif": ["turned"], "unknown": ["0.5"], "limit": ["5"],
     "support_shots": ["5"], "support_seed": ["0"], "support_weight": ["0.2"],
     "model": ["gpt-4o"], "temperature": ["1"], "top_p": ["1"], "seed": ["0"], "max_tokens": ["9"],
+    "precision": ["fp16"],
 }  # fmt: skip
 """A good value of each flag, mostly its default: giving a default is giving the flag. Others take a path."""
 
@@ -110,6 +111,21 @@ CALLS = {
         command(Export),
         words("--to openai-clip --output o"),
         {"adapter", "backbone", "pretrained", "tokenizer"},
+    ),
+    "export, transformers": (
+        command(Export),
+        words("--to transformers --output o"),
+        {"adapter", "backbone", "pretrained"},
+    ),
+    "export, graphs of both towers": (
+        command(Export),
+        words("--to onnx --output o"),
+        {"adapter", "backbone", "pretrained", "precision", "names"},
+    ),
+    "export, a graph of names": (
+        command(Export),
+        words("--to onnx --output o --names a b"),
+        {"adapter", "backbone", "pretrained", "precision", "template"},
     ),
     "query": (
         command(Query),
