@@ -41,6 +41,7 @@ EXTRAS["dev"] = [
     "mypy>=1.11",
     "pytest>=8",
     "pytest-cov>=5",
+    "pytest-xdist>=3.6",  # two processes
     "ruff>=0.6",
     "scikit-learn>=1.3",  # the metrics' oracle
     "supervision>=0.25",  # reads what opendas-segment writes
