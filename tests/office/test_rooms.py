@@ -151,7 +151,7 @@ def test_the_same_seed_gives_the_same_bytes_in_any_number_of_processes(office, t
         }
         for root in (office, tmp_path / "again")
     )
-    assert first == second and len(first) == 5 + 1 + 1 + 2 + 2 * (1 + 1 + 4 * 5)
+    assert first == second and len(first) == 6 + 1 + 1 + 2 + 2 * (1 + 1 + 4 * 5)
 
 
 def test_splits_and_seeds_have_rooms_of_their_own():
