@@ -11,6 +11,7 @@ from torch.nn.functional import normalize as unit
 from opendas_plugin.errors import BackboneError
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.factored import FactoredPrompts
+from opendas_plugin.model.input_shapes import check_known
 from opendas_plugin.model.passes import dense_features, encode, layer_features, readable, readouts, with_weights
 from opendas_plugin.model.placing import Places
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
@@ -152,6 +153,8 @@ def _inputs(clip: Adapted, ids: torch.Tensor, placed: bool = False) -> Any:
     """Token ids as the text tower takes them, with room for the learnt tokens where they are to be ``placed``."""
     compiled = torch.compiler.is_compiling()
     ids = ids.to(clip.towers.text.device if compiled else "cpu", torch.int64)
+    if not compiled:
+        check_known(ids, clip.towers.text.vocabulary_size)
     if not placed:
         return clip.towers.text.inputs(ids)
 

@@ -83,7 +83,8 @@ class Encodes(Shares):
         end to end (n x D), and so in :meth:`encode_image`; the cosine of two such features is the mean of n cosines.
 
         Raises:
-            DataError: ids of another shape, or a text that no longer fits the context with the tokens inserted.
+            DataError: ids of another shape or none of the model's, or a text that no longer fits the context with the
+                tokens inserted.
             AdapterError: the adapter has no text features of its own, since they depend on the image (CoCoOp).
             ConfigError: under ``torch.jit.trace``, which cannot follow texts of several lengths.
         """
@@ -93,6 +94,8 @@ class Encodes(Shares):
                 f"the text features of the {self.config.method} adapter depend on the image, so there are none to "
                 "keep; score images with classifier(), or choose another method"
             )
+        if not torch.compiler.is_compiling() and not len(text):
+            return torch.zeros(0, self.feature_width, dtype=self.towers.text.dtype, device=self.towers.text.device)
         features = self._interpolated("text", lambda at_work: self._encoder.text(self, text, at_work))
         return unit(features, dim=-1) if normalize else features
 

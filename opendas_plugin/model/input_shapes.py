@@ -42,3 +42,12 @@ def check_ids(text: Any, room: int) -> None:
         )
     if text.ndim != 2 or not 1 <= text.shape[1] <= room or text.is_floating_point():
         raise DataError(f"expected token ids of shape (N, {room}) integers, got {tuple(text.shape)} of {text.dtype}")
+
+
+def check_known(ids: torch.Tensor, known: int) -> None:
+    """Raises DataError unless all of ``ids``, (N, L) on the CPU, are of the ``known`` ones that a text tower has."""
+    if ((ids < 0) | (ids >= known)).any():
+        odd = int(ids[(ids < 0) | (ids >= known)][0])
+        raise DataError(
+            f"expected token ids from 0 to {known - 1}, got {odd}: they are another tokenizer's; give tokenize(texts)"
+        )

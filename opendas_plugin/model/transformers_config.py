@@ -104,7 +104,7 @@ def open_clip_config(config: Mapping[str, Any], kind: Kind) -> tuple[dict[str, A
             "heads": text["num_attention_heads"],
             "layers": text["num_hidden_layers"],
             "mlp_ratio": _ratio(text),
-            "norm_kwargs": {"eps": text["layer_norm_eps"]},
+            "norm_kwargs": {"eps": float(text["layer_norm_eps"])},
         },
     }
     activations = ACTIVATIONS[visual["hidden_act"]], ACTIVATIONS[text["hidden_act"]]
@@ -237,7 +237,7 @@ def _visual(visual: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
             "layers": layers,
             "head_width": width // heads,
             "mlp_ratio": _ratio(visual),
-            "norm_kwargs": {"eps": visual["layer_norm_eps"]},
+            "norm_kwargs": {"eps": float(visual["layer_norm_eps"])},
         }
     import timm  # open_clip's own, which brings it
 

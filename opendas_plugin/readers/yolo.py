@@ -156,6 +156,8 @@ def _names(path: Path, content: dict[str, Any]) -> tuple[str, ...]:
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names or not all(isinstance(name, str | int) for name in names):
         raise DataError(f"{path}: expected names as a list, or as number: name, got {names!r:.80}")
+    if any(isinstance(name, bool) for name in names):
+        raise DataError(f"{path}: YAML takes a name such as yes, no, on or off for true or false; put it in quotes")
     count = content.get("nc", len(names))
     if count != len(names):
         raise DataError(f"{path}: expected {count!r:.20} names, as nc says, got {len(names)}; correct one of them")

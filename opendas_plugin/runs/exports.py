@@ -56,6 +56,8 @@ class Export(ClipRun[Path]):
         """See :meth:`Run.check`."""
         if self.to == "classifier" and not self.names:
             raise ConfigError("a classifier needs `names`")
+        if self.to == "classifier" and self.output.suffix == ".json":
+            raise ConfigError("`output` is a classifier's .safetensors, beside which its names are .json; rename it")
         super().check()
 
     def unused(self) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,7 +104,19 @@ class FileMasks:
         """Reads the file; see :func:`~opendas_plugin.eval.masks.read_proposals` for what it raises."""
         self._path, self._masks = path, defaultdict[str, list[Region]](list)
         for mask in read_proposals(path, images):
-            self._masks[Path(mask.group).with_suffix("").as_posix()].append(mask)
+            self._masks[_plain(mask.image)].append(mask)
+
+    def require(self, photos: Mapping[str, Path]) -> None:
+        """Looks whether any photo has masks.
+
+        Raises:
+            MissingFileError: none has.
+        """
+        if not self._masks.keys() & set(map(_plain, photos.values())):
+            raise MissingFileError(
+                f"no mask in {self._path} is of a photo that is named, but of {next(iter(self._masks))} and such; give "
+                "masks of these photos"
+            )
 
     def inputs(self) -> Inputs:
         """See :class:`MaskSource`."""
@@ -115,7 +128,7 @@ class FileMasks:
 
     def masks(self, stem: str, photo: Path, picture: NDArray[np.uint8]) -> list[Region]:
         """See :class:`MaskSource`."""
-        return self._masks.get(stem, [])
+        return self._masks.get(_plain(photo), [])
 
 
 class FolderMasks:
@@ -179,6 +192,11 @@ class FolderMasks:
         return regions if upright is None else [ArrayMask(upright(region.mask())) for region in regions]
 
 
+def _plain(path: Path) -> str:
+    """A path as it is, however it is spelt; links are not followed, since two photos may be links to one."""
+    return os.path.normpath(path.absolute())
+
+
 def _size_of(masks: Any, path: Path) -> tuple[int, int]:
     """(H, W) of the first mask of SAM's list."""
     if not isinstance(masks, list):
@@ -223,4 +241,6 @@ def open_source(
         raise MissingFileError(
             f"{text} is no file or folder of masks; check `masks`, or give {SUPERPIXELS} or sam: and a checkpoint"
         )
-    return FileMasks(path, images)
+    masks = FileMasks(path, images)
+    masks.require(photos)
+    return masks

@@ -12,7 +12,7 @@ import contextlib
 import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 import open_clip
 import torch
@@ -69,12 +69,11 @@ class _ModelWithAdapter(nn.Module):
     opendas: tuple[OpenDASCLIP, Callable[[], AbstractContextManager[Any]]]
 
     def encode_image(self, image: torch.Tensor, normalize: bool = False) -> torch.Tensor:
-        features: torch.Tensor = self.visual(image)  # type: ignore[operator]  # a module, which torch does not tell
+        features = _features(self, "image", self.visual, image)
         return unit(features, dim=-1) if normalize else features
 
     def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
-        own = getattr(self, "text", None)
-        features = own(text) if own is not None else _encode(self, "text", text)
+        features = _features(self, "text", getattr(self, "text", None), text)
         return unit(features, dim=-1) if normalize else features
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
@@ -101,7 +100,16 @@ class _TowerWithAdapter(nn.Module):
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         if args or kwargs:
             raise AdapterError(_advice(type(self).__name__, "with arguments of its own"))
+        if getattr(self, "output_tokens", False):  # CoCa's decoder reads them beside the feature
+            raise AdapterError(_advice(type(self).__name__, "for the features of all its tokens"))
         return self.opendas_encode(x)
+
+
+def _features(model: Any, what: str, tower: Any, inputs: torch.Tensor) -> torch.Tensor:
+    """By the tower, so that hooks on it are called, but where its call gives more than features."""
+    if tower is None or getattr(tower, "output_tokens", False):
+        return _encode(model, what, inputs)
+    return cast(torch.Tensor, tower(inputs))
 
 
 def _encode(model: Any, what: str, inputs: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ import functools
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 VARIABLE = "OPENDAS_SWITCH"
 SITE = Path(__file__).parent / "site"
 PACKAGE = Path(__file__).parents[2]
+
+_PYTHON = re.compile(r"pythonw?[\d.]*(\.exe)?")  # python3-config is none
+_TELLS = ("-V", "-VV", "--version", "-h", "-?", "--help", "--help-env", "--help-xoptions", "--help-all")
 
 
 @dataclass(frozen=True)
@@ -108,15 +112,16 @@ def watch(orders: Orders) -> None:
         if event == "subprocess.Popen":
             command = arguments[1]
             words = command.split() if isinstance(command, str) else list(map(os.fsdecode, command))
-            if words and is_python(words[0]):
+            if words and runs_python(words):
                 note(orders, "starts", " ".join(words))
 
     sys.addaudithook(heed)
 
 
-def is_python(program: str) -> bool:
-    """Whether a command's first word is Python."""
-    return program == sys.executable or Path(program).name.startswith("python")
+def runs_python(words: Sequence[str]) -> bool:
+    """Whether a command starts Python on a program; one that asks for its version or its flags loads nothing."""
+    is_python = words[0] == sys.executable or _PYTHON.fullmatch(Path(words[0]).name)
+    return bool(is_python) and not (len(words) > 1 and words[1] in _TELLS)
 
 
 def note(orders: Orders, kind: str, name: str) -> None:

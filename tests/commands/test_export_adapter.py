@@ -76,3 +76,9 @@ def test_what_openais_format_cannot_say_is_refused(tmp_path, tiny_backbone, caps
     assert main(["--to", "openai-clip", "--backbone", tiny_backbone, *RANDOM, "--output", str(output)]) == 1
     assert "it lacks heads of width 64" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_a_classifier_is_not_written_where_its_names_go(tmp_path, capsys):
+    output = tmp_path / "names.json"
+    assert main(["--to", "classifier", "--names", *NAMES, "--output", str(output)]) == 2
+    assert "--output is a classifier's .safetensors" in capsys.readouterr().err and not output.exists()

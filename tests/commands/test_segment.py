@@ -179,6 +179,21 @@ def test_a_folder_of_instance_maps_and_sams_lists_are_the_same_masks(photos, mas
     assert [one["area"] for one in wholes[0]["annotations"]] == [m.sum() for own in apart.values() for m in own]
 
 
+def test_masks_find_their_photo_however_its_path_is_written(photos, masks, by_file, tmp_path):
+    spelt = [f"hall/../{MASKED[0]}", str((photos / MASKED[1]).resolve())]
+    path = write_masks(tmp_path / "masks.json", dict(zip(spelt, masks.values(), strict=True)))
+    assert main(flags(photos, tmp_path / "out", "--masks", path)) == 0
+    found, expected = (json.loads((out / "instances.json").read_text()) for out in (tmp_path / "out", by_file))
+    assert found["annotations"] == expected["annotations"] and found["annotations"]
+
+
+def test_masks_of_other_photos_alone_are_refused(photos, masks, tmp_path, capsys):
+    other = make_photos(tmp_path / "others", ["x.png"]) / "x.png"
+    path = write_masks(tmp_path / "masks.json", {str(other): masks[MASKED[0]]})
+    assert main(flags(photos, tmp_path / "out", "--masks", path)) == 1
+    assert "give masks of these photos" in capsys.readouterr().err
+
+
 def test_coco_instances_are_masks_too(by_file, photos, tmp_path):
     assert main(flags(photos, tmp_path / "out", "--masks", by_file / "instances.json")) == 0
     again = contents(tmp_path / "out")

@@ -219,6 +219,22 @@ def test_low_precision_keeps_what_is_learnt_in_float32(name, make):
     assert all((a.float() - b).abs().max() < 0.1 for a, b in zip(found, expected, strict=True))
 
 
+@pytest.mark.parametrize("name", ["openai", "siglip"])
+@pytest.mark.parametrize("prompts", [None, PromptConfig(visual_tokens=2, text_tokens=4)])
+def test_no_texts_have_no_features_and_ids_of_another_tokenizer_are_refused(name, prompts, make):
+    clip = make(name, prompts)
+    ids = clip.tokenize(TEXTS)
+    assert clip.encode_text(ids[:0]).shape == clip.model.encode_text(ids[:0]).shape
+    known = (
+        clip.model.token_embedding.num_embeddings
+        if name == "openai"
+        else clip.model.text.token_embedding.num_embeddings
+    )
+    for odd in (-1, known):
+        with pytest.raises(DataError, match=f"from 0 to {known - 1}, got {odd}"):
+            clip.encode_text(torch.where(ids == ids[0, 3], odd, ids))
+
+
 @pytest.mark.parametrize("name", BOTH_WAYS)
 def test_a_text_that_reads_its_padding_fits_by_its_last_pad(name, make):
     clip = make(name, PromptConfig(visual_tokens=0, text_tokens=4))

@@ -242,6 +242,11 @@ WRONG = {
         "yolo of Roboflow", lambda root: replace_text(root / "data.yaml", "nc: 3", "nc: 4"), [], 1,
         r"data\.yaml: expected 4 names, as nc says, got 3",
     ),
+    "yolo, a name that YAML reads as true": (
+        "yolo of Roboflow",
+        lambda root: (root / "data.yaml").write_text("train: ../train/images\nnames: [yes, no]\n"), [], 1,
+        r"data\.yaml: YAML takes a name such as yes, no, on or off for true or false; put it in quotes",
+    ),
     "yolo, a fraction beside its own part": (
         "yolo", lambda root: None, ["--val-fraction", "0.5"], 2,
         "--val-fraction has no effect beside validation data of its own",

@@ -88,7 +88,7 @@ def test_a_worker_was_lost_on_the_way(outcome, kind):
 def test_the_first_process_alone_prints(outcome):
     _, _, done = outcome
     assert done.stdout.count("photos: 6; see") == 3
-    assert done.stdout.count("zero-shot") == 2
+    assert done.stdout.count("zero-shot") == 3
 
 
 def test_parts_of_another_evaluation_are_refused(outcome, domain, capsys):

@@ -55,6 +55,7 @@ import os, subprocess, sys
 program, weights, out, lose = sys.argv[1:]
 env = {name: value for name, value in os.environ.items() if lose == "no" or name != "PYTHONPATH"}
 subprocess.run([sys.executable, program, weights, out], check=True, env=env)
+subprocess.run([sys.executable, "--version"], check=True)  # which loads nothing
 import open_clip
 open_clip.add_model_config({config!r})
 open_clip.create_model("test-tiny", weights)

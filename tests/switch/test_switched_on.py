@@ -14,6 +14,8 @@ import opendas_plugin as opendas
 from opendas_plugin import methods
 from opendas_plugin.errors import AdapterError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.config import PromptConfig
+from tests.model import families
 
 TOKENS, WEIGHTS = "opendas", "opendas_plus"
 
@@ -166,3 +168,21 @@ def test_weights_can_be_scripted_and_walked_through_and_tokens_cannot(adapter, w
     ):
         with pytest.raises(AdapterError, match="weights alone, such as opendas_plus learns"):
             use()
+
+
+def test_cocas_features_are_adapted_and_its_decoder_which_reads_patches_is_refused(family_names, tmp_path) -> None:
+    torch.save(OpenDASCLIP.from_backbone(family_names["coca"]).model.state_dict(), tmp_path / "coca.pt")
+    tokens = PromptConfig(visual_tokens=2, text_tokens=0)
+    clip = OpenDASCLIP.from_backbone(family_names["coca"], tmp_path / "coca.pt", prompts=tokens)
+    with torch.no_grad():
+        clip.visual_prompts.tokens += 0.3
+    clip.save_pretrained(tmp_path / "adapter", method="vpt")
+    with opendas.switched_on(tmp_path / "adapter"):
+        model = open_clip.create_model(family_names["coca"], str(tmp_path / "coca.pt"))
+    images, ids = torch.randn(2, 3, *clip.image_shape), families.token_ids("coca", 2)
+    with torch.no_grad():
+        assert torch.allclose(model.encode_image(images), clip.encode_image(images), atol=1e-5)
+        assert torch.allclose(model.encode_text(ids), clip.model.encode_text(ids, normalize=False), atol=1e-5)
+        for call in (lambda: model(images, ids), lambda: model.visual(images)):
+            with pytest.raises(AdapterError, match="weights alone"):
+                call()
