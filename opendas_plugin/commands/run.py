@@ -69,7 +69,12 @@ def run(options: argparse.Namespace) -> int:
             raise AdapterError(f"{message}; let them have it, or give --backbone-check warn")
         logger.warning("%s", message)
     if report.switched:
-        logger.info("the adapter was at work for %s", ", ".join(report.switched))
+        what = (
+            "the switch was at work, with nothing of the adapter (identity),"
+            if switch.identity
+            else "the adapter was at work"
+        )
+        logger.info("%s for %s", what, ", ".join(report.switched))
     return FAILED if code else DONE
 
 

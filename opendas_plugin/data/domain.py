@@ -194,9 +194,14 @@ def describe(domain: Domain) -> str:
     if domain.info.get("images_without_labels"):
         lines.append(f"left out: {domain.info['images_without_labels']} images without labels")
     lines.append(f"names: {len(vocabulary.names)}, of them {len(vocabulary.novel)} novel")
+    unseen = domain.info.get(UNSEEN, [])
+    every = set(unseen) == set(vocabulary.novel)
     for what, names in (
-        ("novel names", vocabulary.novel),
-        ("of them novel because no training segment has them", domain.info.get(UNSEEN, [])),
+        (
+            "novel names, all because no training segment has them" if unseen and every else "novel names",
+            vocabulary.novel,
+        ),
+        ("of them novel because no training segment has them", [] if every else unseen),
         ("names without a validation segment", absent(vocabulary.names, domain.val)),
     ):
         if names:

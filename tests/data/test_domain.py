@@ -85,6 +85,13 @@ def test_names_without_segments_are_reported():
     ]
 
 
+def test_names_that_are_all_novel_for_want_of_segments_are_listed_once():
+    domain = build_domain("made", reading_of([("a", ["wall"])]), reading_of([("b", ["wall"])]))
+    lines = describe(domain).splitlines()
+    assert "novel names, all because no training segment has them (3): door, mug, desk" in lines
+    assert len([line for line in lines if "novel" in line and "door" in line]) == 1
+
+
 def test_validation_data_must_have_the_same_names():
     with pytest.raises(DataError, match="'sofa'"):
         build_domain("made", reading_of([("a", ["wall"])]), reading_of([("b", ["wall"])], names=(*NAMES, "sofa")))
