@@ -19,6 +19,9 @@ from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.tower import DenseAttention
 
+_AT_ONCE = 64
+"""Side, in patches, of the largest square that is encoded at once: attention takes the square of its patches."""
+
 
 @dataclass(frozen=True)
 class DensePooling:
@@ -30,7 +33,8 @@ class DensePooling:
         attention: how the last layer reads, see :meth:`OpenDASCLIP.encode_dense`.
         short_side: pixels that the shorter side of a picture is resized to, rounded to patches; None: twice the size
             that the CLIP was trained on.
-        window: side of the square windows that are encoded, in pixels, overlapping by half; None: the picture at once.
+        window: side of the square windows that are encoded, in pixels, overlapping by half; None: the picture at
+            once, or windows of 64 patches where it has more than 4,096.
 
     Raises:
         ConfigError: sizes below 1.
@@ -73,7 +77,8 @@ class DensePooling:
             return clip.encode_dense(part, attention=self.attention, normalize=True).float()[0]
 
         patch, sides = clip.patch, pixels.shape[-2:]
-        side = max(1, (self.window or max(sides)) // patch) * patch
+        whole = max(sides) if sides[0] * sides[1] <= (_AT_ONCE * patch) ** 2 else _AT_ONCE * patch
+        side = max(1, (self.window or whole) // patch) * patch
         if side >= max(sides):
             return encode(pixels)
         found: Any = 0

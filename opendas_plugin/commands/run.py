@@ -11,12 +11,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from opendas_plugin.commands.common import BAD_USAGE, DONE, FAILED, run_command
+from opendas_plugin.commands.common import BAD_USAGE, DONE, run_command
 from opendas_plugin.errors import AdapterError
 
 PROGRAM = "opendas-run"
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("opendas_plugin.commands.run")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
             else "the adapter was at work"
         )
         logger.info("%s for %s", what, ", ".join(report.switched))
-    return FAILED if code else DONE
+    return DONE
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any, Protocol
 
+from opendas_plugin.errors import ConfigError
+
 logger = logging.getLogger(__name__)
 
 OPENAI_LOAD = ("name", "device", "jit", "download_root")
@@ -66,7 +68,13 @@ CLASSES = {
 
 @contextlib.contextmanager
 def answering(switch: Switch) -> Iterator[None]:
-    """Lets a switch answer all known calls of this process inside the ``with`` block."""
+    """Lets a switch answer all known calls of this process inside the ``with`` block.
+
+    Raises:
+        ConfigError: another one does.
+    """
+    if _active:
+        raise ConfigError("an adapter is switched on already; end its block or run before another one is")
     make = functools.partial(lambda found: found, switch)
     turn_on(make)
     try:

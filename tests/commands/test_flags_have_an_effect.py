@@ -115,17 +115,17 @@ CALLS = {
     "export, transformers": (
         command(Export),
         words("--to transformers --output o"),
-        {"adapter", "backbone", "pretrained"},
+        {"adapter", "backbone", "pretrained", "tokenizer"},
     ),
     "export, graphs of both towers": (
         command(Export),
         words("--to onnx --output o"),
-        {"adapter", "backbone", "pretrained", "precision", "names"},
+        {"adapter", "backbone", "pretrained", "tokenizer", "precision", "names"},
     ),
     "export, a graph of names": (
         command(Export),
         words("--to onnx --output o --names a b"),
-        {"adapter", "backbone", "pretrained", "precision", "template"},
+        {"adapter", "backbone", "pretrained", "tokenizer", "precision", "template"},
     ),
     "query": (
         command(Query),

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize as unit
 
 import opendas_plugin as opendas
 from opendas_plugin import methods
-from opendas_plugin.errors import AdapterError
+from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 from tests.model import families
@@ -138,6 +138,13 @@ def test_other_weights_stay_as_they_are_and_a_switch_without_effect_is_an_error(
     with opendas.switched_on(adapter, check="warn"):
         open_clip.create_model(tiny_backbone)
     assert caplog.text.count("had no effect") == 1
+
+
+def test_two_adapters_at_once_are_refused(adapter, weights, tiny_backbone) -> None:
+    with opendas.switched_on(adapter):
+        open_clip.create_model(tiny_backbone, str(weights))
+        with pytest.raises(ConfigError, match="an adapter is switched on already"), opendas.switched_on(adapter):
+            pass
 
 
 def test_the_same_weights_with_other_pixels_are_refused(adapter, weights, tiny_backbone, caplog) -> None:
