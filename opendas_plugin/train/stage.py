@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -79,60 +80,79 @@ def train_stage(
         if not parameters:
             logger.info("stage %s has nothing to learn and is passed over", name)
             return
-        if not stage.labels:
-            crops = data.unlabelled or data.crops
-            run_steps(
-                name,
-                number,
-                EntropyObjective(clip, data.vocabulary, autocast=_in_bf16(clip, config)),
-                CropInputs(crops, clip.logit_scale.device, config.augmentation, config.workers),
-                torch.zeros(len(crops), dtype=torch.long),
-                config,
-                log or StepLog(None, world),
-                save or (lambda step, remembered: None),
-                world,
-                done=done,
-                remembered=remembered,
-            )
-            return
-        candidates = find_candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
-        names = candidates.names if candidates else data.vocabulary.base
-        consistency = getattr(config, name).consistency
-        objective = Objective(
-            clip,
-            data.vocabulary.texts(names),
-            stage.learns,
-            active_towers(stages, number),
-            candidates,
-            config.triplet,
-            consistency,
-            find_pulls(clip, data.vocabulary, config, stage),
-            autocast=_in_bf16(clip, config),
-        )
-        inputs: Inputs = CropInputs(data.crops, clip.logit_scale.device, config.augmentation, config.workers)
-        if "visual" not in stage.learns and config.augmentation.kind == "none":
-            inputs = FeatureInputs(segment_features(clip, data, config, world) if features is None else features)
-        frozen = None
-        if (
-            config.regulation.pulls or (consistency and "visual" in stage.learns)
-        ) and config.augmentation.kind == "none":
-            with clip.prompts_disabled():
-                frozen = segment_features(clip, data, config, world)
+        work = _labelled if stage.labels else _unlabelled
+        task = work(clip, data, config, stage, number, negatives, features, world)
         run_steps(
             name,
             number,
-            objective,
-            inputs,
-            data.labels,
+            task.objective,
+            task.inputs,
+            task.labels,
             config,
             log or StepLog(None, world),
             save or (lambda step, remembered: None),
             world,
-            frozen=frozen,
+            frozen=task.frozen,
             done=done,
             remembered=remembered,
         )
-        objective.finish()
+        if isinstance(task.objective, Objective):
+            task.objective.finish()
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a stage's steps minimise and read."""
+
+    objective: Objective | EntropyObjective
+    inputs: Inputs
+    labels: Tensor
+    frozen: Tensor | None = None
+
+
+def _unlabelled(clip: OpenDASCLIP, data: TrainingData, config: TrainConfig, *_: object) -> _Task:
+    """Of a stage that looks at no names."""
+    crops = data.unlabelled or data.crops
+    return _Task(
+        EntropyObjective(clip, data.vocabulary, autocast=_in_bf16(clip, config)),
+        CropInputs(crops, clip.logit_scale.device, config.augmentation, config.workers),
+        torch.zeros(len(crops), dtype=torch.long),
+    )
+
+
+def _labelled(
+    clip: OpenDASCLIP,
+    data: TrainingData,
+    config: TrainConfig,
+    stage: Stage,
+    number: int,
+    negatives: NegativeDatabase | None,
+    features: Tensor | None,
+    world: World,
+) -> _Task:
+    """Of a stage that learns the segments' names; the arguments are those of :func:`train_stage`."""
+    candidates = find_candidates(clip, data.vocabulary, config, negatives) if stage.triplet else None
+    names = candidates.names if candidates else data.vocabulary.base
+    consistency = getattr(config, stage.name).consistency
+    objective = Objective(
+        clip,
+        data.vocabulary.texts(names),
+        stage.learns,
+        active_towers(methods.get(config.method).stages, number),
+        candidates,
+        config.triplet,
+        consistency,
+        find_pulls(clip, data.vocabulary, config, stage),
+        autocast=_in_bf16(clip, config),
+    )
+    inputs: Inputs = CropInputs(data.crops, clip.logit_scale.device, config.augmentation, config.workers)
+    frozen, fixed = None, config.augmentation.kind == "none"
+    if "visual" not in stage.learns and fixed:
+        inputs = FeatureInputs(segment_features(clip, data, config, world) if features is None else features)
+    if (config.regulation.pulls or (consistency and "visual" in stage.learns)) and fixed:
+        with clip.prompts_disabled():
+            frozen = segment_features(clip, data, config, world)
+    return _Task(objective, inputs, data.labels, frozen)
 
 
 @torch.no_grad()
