@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
     options = parser.parse_args(arguments)
-    options.program = ["-m", *options.module] if options.module else options.program
+    for flag, words in (("-m", options.module), ("-c", options.code)):
+        options.program = [flag, *words] if words else options.program
     if not options.program:
         parser.print_usage(sys.stderr)
         print(f"{PROGRAM}: error: expected a program, such as script.py or -m module", file=sys.stderr)
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--debug", action="store_true", help="show the traceback of an error")
     add("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE ...", help="run a module, as python -m does")
+    add("-c", dest="code", nargs=argparse.REMAINDER, metavar="CODE ...", help="run a line of code, as python -c does")
     add("program", nargs=argparse.REMAINDER, help="the program and its arguments")
     return parser
 

@@ -156,6 +156,7 @@ def test_weights_of_a_folder_go_into_the_architecture_that_is_named(tmp_path):
     ({"vision_config": 3}, "cannot be followed"),
     ({"text_config": {"hidden_size": 0}}, "cannot be followed"),
     ({"vision_config": {"layer_norm_eps": "small"}}, "cannot be followed"),
+    ({"text_config": {"num_hidden_layers": 1000000}}, "num_hidden_layers to be at most 1000"),
 ])  # fmt: skip
 def test_other_classes_and_configurations_are_refused_in_a_sentence(tmp_path, change, message):
     save("clip", tmp_path)
