@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,11 +109,11 @@ def figures_table(lines: Sequence[Line], judged: Judged, block: Block) -> Table:
         found = (interval(metric, judged.labels, judged.rooms, line.folds) for metric in METRICS)
         seconds, tried = line.scored.facts["seconds"], line.scored.facts.get("tried")
         whole = line.stage == list(line.scored.found)[-1] and line.values
-        cost = f"{sum(seconds) / len(seconds):.0f}" if whole else None
+        cost = f"{median(seconds):.0f}" if whole else None  # a run may have had to wait for its machine
         rows.append((line.title, f"{line.values:,}", *map(_with_ends, found), cost, str(tried or 1) if whole else None))
     first = lines[0]
     about = f"{len(judged.labels):,} segments, {len(first.folds)} folds, tower {first.scored.facts['tower'][:12]}"
-    note = "Pooled over the folds: each name counts as novel where it was not trained. In brackets the 95% interval."
+    note = "Pooled over the folds: each name counts as novel where it was not trained. In brackets the 95% interval; seconds are the median fold's."
     return Table(f"office-bench-v2, {block} rows, {about}", columns, tuple(rows), (note,))
 
 
