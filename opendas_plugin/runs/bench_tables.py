@@ -113,7 +113,10 @@ def figures_table(lines: Sequence[Line], judged: Judged, block: Block) -> Table:
         rows.append((line.title, f"{line.values:,}", *map(_with_ends, found), cost, str(tried or 1) if whole else None))
     first = lines[0]
     about = f"{len(judged.labels):,} segments, {len(first.folds)} folds, tower {first.scored.facts['tower'][:12]}"
-    note = "Pooled over the folds: each name counts as novel where it was not trained. In brackets the 95% interval; seconds are the median fold's."
+    note = (
+        "Pooled over the folds: each name counts as novel where it was not trained. In brackets the 95% interval; "
+        "seconds are the median fold's."
+    )
     return Table(f"office-bench-v2, {block} rows, {about}", columns, tuple(rows), (note,))
 
 
