@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +36,7 @@ from opendas_plugin.data.packed import PackedCrops
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.dense import DensePooling
 from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.labels import Labels
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.loading import load_clip
@@ -44,36 +44,6 @@ from opendas_plugin.names import NameTable
 from opendas_plugin.support import DEFAULT_WEIGHT, Support
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Labels:
-    """What a :class:`Labeller` says of the M masks of an image; N names competed.
-
-    Attributes:
-        names: (M,) the name of each mask; None for an empty one.
-        indices: (M,) int64, its place among ``classes``; -1 for an empty mask.
-        cosines: (M, N) float32, of each mask's feature with each name's; nan for an empty mask.
-        probabilities: (M, N) float32, the softmax of the cosines at CLIP's own scale, or where the model has a logit
-            bias (SigLIP) the sigmoid of each; nan for an empty mask.
-        empty: (M,) bool, the masks without a pixel.
-        classes: the N names.
-    """
-
-    names: tuple[str | None, ...]
-    indices: NDArray[np.int64]
-    cosines: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
-    empty: NDArray[np.bool_]
-    classes: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __repr__(self) -> str:
-        counts = Counter("an empty mask" if name is None else name for name in self.names)
-        said = ", ".join(f"{name}: {count}" for name, count in counts.most_common())
-        return f"Labels of {len(self)} masks ({said})"
 
 
 class Labeller:
@@ -115,7 +85,8 @@ class Labeller:
             autocast: run the visual tower in bf16 autocast; None: on CUDA. Texts and cosines are float32.
             crop_cache: folder that keeps the crops of labelled segments (:meth:`segments`) from one run to the next.
             pooling: ``crops``: each mask is cut out and encoded; ``dense``: the masks of a picture have the means of
-                the patch features of one pass (:class:`~opendas_plugin.dense.DensePooling`).
+                the patch features of one pass (:class:`~opendas_plugin.dense.DensePooling`); compare the names
+                with those by crops first.
             device: where to load a CLIP that is given by its name.
 
         Raises:

@@ -25,7 +25,7 @@ LAYERS = (
     {"runs"},
     {"train", "eval", "readers"},
     {"labeller", "office", "switch"},
-    {"classifier", "dense"},
+    {"classifier", "dense", "labels"},
     {"support"},
     {"methods"},
     {"negatives"},

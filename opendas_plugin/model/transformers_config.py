@@ -96,8 +96,8 @@ def open_clip_config(config: Mapping[str, Any], kind: Kind) -> tuple[dict[str, A
         {**default, **(config.get(name) or {})}
         for default, name in zip(_DEFAULTS[kind], ("vision_config", "text_config"), strict=True)
     )
-    for tower in (visual, text):  # of a million layers a model would be made before its weights tell that it has none
-        check_whole("num_hidden_layers", tower["num_hidden_layers"], 1, MAX_LAYERS)
+    for sizes in (visual, text):  # of a million layers a model would be made before its weights tell that it has none
+        check_whole("num_hidden_layers", sizes["num_hidden_layers"], 1, MAX_LAYERS)
     found = {
         "vision_cfg": _visual(visual, kind),
         "text_cfg": {

@@ -18,6 +18,19 @@ from opendas_plugin.runs.segmentation import Segmentation
 ALWAYS = {"device", "workers", "debug", "images_root"}
 MODEL = {"template", "background", "expand", "resize", "batch_size"}
 """What a model that crops looks at, however it is named."""
+COMPARED = {
+    "seeds",
+    "recipe",
+    "backbone",
+    "pretrained",
+    "tokenizer",
+    "against",
+    "hosts",
+    "pictures",
+    "crop_cache",
+    "jobs",
+}
+"""What a comparison heeds, whatever its rows are and wherever they run."""
 VALUES = {
     "adapter": ["adapter"], "backbone": ["office-tiny"], "pretrained": ["openai"], "backbone_seed": ["0"],
     "template": ["a {}"], "background": ["mean"], "expand": ["0.1"], "resize": ["squash"], "batch_size": ["64"],
@@ -170,42 +183,17 @@ CALLS = {
     "compare, methods": (
         command(Compare),
         words("--data d --output o --methods vpt"),
-        {
-            "seeds",
-            "recipe",
-            "backbone",
-            "pretrained",
-            "tokenizer",
-            "against",
-            "hosts",
-            "pictures",
-            "crop_cache",
-            "jobs",
-            "submitit",
-        },
+        COMPARED | {"submitit"},
     ),
     "compare, by submitit": (
         command(Compare),
         words("--data d --output o --methods vpt --submitit local"),
-        {"seeds", "recipe", "backbone", "pretrained", "tokenizer", "against", "hosts", "pictures", "crop_cache", "jobs"}
-        | {"submitit_folder", "submitit_options"},
+        COMPARED | {"submitit_folder", "submitit_options"},
     ),
     "compare, an ablation": (
         command(Compare),
         words("--data d --output o --ablate stages"),
-        {
-            "seeds",
-            "recipe",
-            "backbone",
-            "pretrained",
-            "tokenizer",
-            "against",
-            "hosts",
-            "pictures",
-            "crop_cache",
-            "jobs",
-            "submitit",
-        },
+        COMPARED | {"submitit"},
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import open_clip
@@ -167,13 +168,21 @@ def test_weights_can_be_scripted_and_walked_through_and_tokens_cannot(adapter, w
         assert type(model) is open_clip.CLIP
         model.visual.transformer(state)
         model.visual.transformer.resblocks[0].register_forward_hook(lambda *a: None)
+        assert type(copy.deepcopy(model)) is open_clip.CLIP
+        with opendas.switched_on(adapter):
+            scripted = open_clip.create_model(tiny_backbone, str(weights), jit=True)
+        assert isinstance(scripted, torch.jit.ScriptModule)
+        assert close(features(scripted, images), features(OpenDASCLIP.from_pretrained(adapter), images), 1e-5)
         return
+    with pytest.raises(AdapterError, match="cannot be scripted"), opendas.switched_on(adapter):
+        open_clip.create_model(tiny_backbone, str(weights), jit=True)
     for use in (
+        lambda: copy.deepcopy(model),
         lambda: model.visual.transformer(state),
         lambda: model.transformer.resblocks[0](state),
         lambda: model.visual.transformer.resblocks[0].register_forward_hook(lambda *a: None),
     ):
-        with pytest.raises(AdapterError, match="weights alone, such as opendas_plus learns"):
+        with pytest.raises(AdapterError, match=r"weights\s+alone, such as opendas_plus learns"):
             use()
 
 

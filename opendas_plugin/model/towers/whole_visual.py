@@ -7,6 +7,7 @@ the patches, or that an attention reads out of them, is still one of the patches
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from opendas_plugin.model.towers.base import ModelVisual
 from opendas_plugin.model.towers.parts import OpenCLIP
 
 
-class WholeVisual(ModelVisual):
+class WholeVisual(ModelVisual, ABC):
     """A ViT of ``length`` tokens, class and register tokens included; ``x`` is (B, L, width)."""
 
     no_tokens = None
@@ -54,10 +55,10 @@ class WholeVisual(ModelVisual):
         x = self._block(layer, x)
         return x[:, : self._length] if layer == self.depth - 1 else x
 
+    @abstractmethod
     def _before_first(self, tokens: torch.Tensor) -> torch.Tensor:
         """What the model does to tokens between their positions and the first block."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _block(self, layer: int, x: torch.Tensor) -> torch.Tensor:
         """A block of all tokens, those beyond the model's own without a position."""
-        raise NotImplementedError
