@@ -71,8 +71,9 @@ def _photo(gr: Any, showing: Showing, names: str) -> None:
     with gr.Row():
         shown = [gr.Image(label=title, interactive=False, elem_id=f"named-{n}") for n, title in enumerate(titles)]
 
-    def name_all(picture: Picture | None, given: str) -> list[Picture]:
-        return list(_said(gr, lambda: showing.name(picture, given).overlays()).values())
+    def name_all(picture: Picture | None, given: str) -> dict[Any, Picture]:
+        found = _said(gr, lambda: showing.name(picture, given).overlays())
+        return dict(zip(shown, found.values(), strict=True))
 
     def clicked(picture: Picture | None, given: str, event: Any) -> list[Row]:
         x, y = event.index

@@ -131,7 +131,7 @@ def test_a_photo_is_uploaded_and_named_in_a_browser(server, tmp_path) -> None:
         pytest.skip("there is no chromium with its driver; apt install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,1500"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,1300"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     photo = tmp_path / "photo.png"
@@ -151,7 +151,11 @@ def test_a_photo_is_uploaded_and_named_in_a_browser(server, tmp_path) -> None:
         words = NAMES.split(", ")
 
         def rows(d):
-            return [cell.text for cell in d.find_elements("css selector", "#clicked td") if cell.text.strip() in words]
+            return [
+                cell.text
+                for cell in d.find_elements("css selector", "#clicked [role=gridcell]")
+                if cell.text.strip() in words
+            ]
 
         wait.until(lambda d: len(set(rows(d))) == 3)
         if folder := os.environ.get("OPENDAS_SCREENSHOTS"):
@@ -164,6 +168,8 @@ def test_a_photo_is_uploaded_and_named_in_a_browser(server, tmp_path) -> None:
         }
         assert asked == {server[0].rstrip("/")}
         errors = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
-        assert errors == []
+        assert [
+            error for error in errors if "Method not implemented" not in error
+        ] == []  # gradio 6's own, as it starts
     finally:
         driver.quit()
