@@ -11,6 +11,8 @@ from opendas_plugin.errors import MissingDependencyError, OpenDASError
 from opendas_plugin.runs.showing import Picture, Row, Showing
 
 ADDRESS = "127.0.0.1"
+BUTTONS = ["download", "fullscreen"]
+"""Of pictures; not the one that shares them."""
 Query = Callable[[str], tuple[Path, list[tuple[int, int, float, int]]]]
 """From a text to a picture of the best masks, and each one's rank, number, cosine and points."""
 
@@ -69,7 +71,10 @@ def _photo(gr: Any, showing: Showing, names: str) -> None:
             gr.Markdown("Or click on a thing in the photo: its likeliest names, in percent.")
             table = gr.Dataframe(headers=["name", *titles], label="What was clicked", elem_id="clicked")
     with gr.Row():
-        shown = [gr.Image(label=title, interactive=False, elem_id=f"named-{n}") for n, title in enumerate(titles)]
+        shown = [
+            gr.Image(label=title, interactive=False, buttons=BUTTONS, elem_id=f"named-{n}")
+            for n, title in enumerate(titles)
+        ]
 
     def name_all(picture: Picture | None, given: str) -> dict[Any, Picture]:
         found = _said(gr, lambda: showing.name(picture, given).overlays())
@@ -88,7 +93,7 @@ def _scene(gr: Any, query: Query) -> None:
     with gr.Row():
         text = gr.Textbox("an office chair", label="What to look for", elem_id="text")
         button = gr.Button("Find it", variant="primary", elem_id="find")
-    picture = gr.Image(label="The best masks", interactive=False, elem_id="found")
+    picture = gr.Image(label="The best masks", interactive=False, buttons=BUTTONS, elem_id="found")
     table = gr.Dataframe(headers=["rank", "mask", "cosine", "points"], label="Masks", elem_id="masks")
 
     def find(given: str) -> tuple[str, list[tuple[int, int, float, int]]]:
