@@ -41,7 +41,8 @@ def main(data: str, adapter: str, output: str) -> None:
         lost = sum((b == s.label) + (a != s.label) == 2 for s, b, a in zip(own, before, after, strict=True))
         if won - lost > gain:
             best, gain = (picture, masks, before, after), won - lost
-    assert best is not None
+    if best is None:
+        raise SystemExit(f"{data} has no validation picture with ten masks")
     picture, masks, before, after = best
     used = sorted({*before, *after})
     colours = list(name_colours(used).values())
