@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.preparation import prepare
     from opendas_plugin.runs.proposals import prepare_proposals
     from opendas_plugin.runs.queries import query
+    from opendas_plugin.runs.reproduce.run import reproduce
     from opendas_plugin.runs.segmentation import segment
     from opendas_plugin.runs.semantic import evaluate_semantic
 
@@ -48,6 +49,7 @@ __all__ = [
     "prepare_openmask3d",
     "prepare_proposals",
     "query",
+    "reproduce",
     "segment",
 ]
 
@@ -71,6 +73,7 @@ _HOMES = {
     "prepare_openmask3d": "openmask3d_scenes",
     "prepare_proposals": "proposals",
     "query": "queries",
+    "reproduce": "reproduce.run",
     "segment": "segmentation",
 }
 
