@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from opendas_plugin.commands.common import UsageError, command_line, parse, run_command
 from opendas_plugin.runs.reproduce.merging import Merge
 from opendas_plugin.runs.reproduce.page import markdown
-from opendas_plugin.runs.reproduce.run import Reproduce, Unconfirmed
+from opendas_plugin.runs.reproduce.run import Reproduce, UnconfirmedError
 
 PROGRAM = "opendas-reproduce"
 
@@ -28,7 +28,7 @@ def reproduce(argv: Sequence[str]) -> None:
     run = parse(Reproduce, argv, prog=PROGRAM)
     try:
         document = run(line)
-    except Unconfirmed as unconfirmed:
+    except UnconfirmedError as unconfirmed:
         print(unconfirmed.plan.markdown())
         if not _is_wanted():
             raise UsageError(str(unconfirmed)) from unconfirmed

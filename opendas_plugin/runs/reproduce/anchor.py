@@ -138,8 +138,8 @@ def facts_of(chosen: Candidate, found: Sequence[str]) -> dict[str, object]:
         "whence": (
             f"plain CLIP's figures on {_titles(found)} are the paper's to {chosen.distance:.1f} points with them"
             if chosen.fits
-            else f"the nearest of all tried, though no policy gives plain CLIP the paper's figures on {_titles(found)} to "
-            f"{TOLERANCE:g} points ({chosen.distance:.1f} are left)"
+            else "the nearest of all tried, though none gives plain CLIP the paper's figures on "
+            f"{_titles(found)} to {TOLERANCE:g} points ({chosen.distance:.1f} are left)"
         ),
     }
 
@@ -153,9 +153,9 @@ def say(chosen: Candidate, found: Sequence[str]) -> list[str]:
             f"{chosen.distance:.1f} points away. They are taken for all that follows."
         ]
     return [
-        f"No crop policy gives plain CLIP the paper's figures on {_titles(found)} to {TOLERANCE:g} points: the nearest, "
-        f"{what}, is up to {chosen.distance:.1f} points away. It is taken for all that follows, so that no later figure "
-        "stands on the paper's own start."
+        f"No crop policy gives plain CLIP the paper's figures on {_titles(found)} to {TOLERANCE:g} points: the "
+        f"nearest, {what}, is up to {chosen.distance:.1f} points away. It is taken for all that follows, so that no "
+        "later figure stands on the paper's own start."
     ]
 
 

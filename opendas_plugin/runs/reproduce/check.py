@@ -1,10 +1,9 @@
-"""Step ``check``: the weights are the published ones, features equal open_clip's own, and the names can be told apart."""
+"""Step ``check``: weights are the published ones, features open_clip's own, and names can be told apart."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,15 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.model.towers.parts import OpenCLIP
 from opendas_plugin.model.weight_file import read_weights
-from opendas_plugin.readers import ade20k, kitti360
+from opendas_plugin.readers import ade20k, kitti360, registry, scannetpp
+from opendas_plugin.readers.reader import Context
 from opendas_plugin.runs.reproduce.place import Place, title_of
 from opendas_plugin.runs.reproduce.sources import SOURCES
 from opendas_plugin.runs.reproduce.store import Done
 from opendas_plugin.runs.reproduce.tiers import Weights
 from opendas_plugin.runs.reproduce.weights import WeightFile, look_up
 from opendas_plugin.stamps import Inputs
-from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary, fill
+from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, fill
 
 logger = logging.getLogger(__name__)
 
@@ -136,13 +136,15 @@ def judge_names(clip: OpenDASCLIP, names: Sequence[str], template: str = DEFAULT
 
 
 def names_at_hand(place: Place) -> dict[str, tuple[str, ...]]:
-    """The names of the datasets that are there: their own tables, and what is prepared already."""
+    """The names of the datasets that are there, without reading their pictures; ADE20K's where none is."""
     tables = {"ade20k": ade20k.NAMES, "kitti360": kitti360.class_names(37)}
     found = {SOURCES[reader].title: names for reader, names in tables.items() if place.has(reader)}
-    for reader in ("scannetpp", "dtd", "eurosat"):
-        path = Path(place.output / "data" / reader / "vocabulary.json")
-        if path.exists():
-            found[SOURCES[reader].title] = Vocabulary.load(path).names
+    for reader in ("dtd", "eurosat"):
+        if (root := SOURCES[reader].find(place.root)) is not None:
+            own = registry.get(reader)
+            found[SOURCES[reader].title] = own.read(own.options(root=root), Context(root, root)).names
+    if (root := SOURCES["scannetpp"].find(place.root)) is not None:
+        found[SOURCES["scannetpp"].title] = scannetpp.office_names(scannetpp.ScanNetPP(root=root))
     return found or {"ADE20K-150": ade20k.NAMES}
 
 
@@ -150,12 +152,14 @@ def _sentences(facts: Mapping[str, Any]) -> Iterator[str]:
     file, differences = facts["file"], facts["differences"]
     stated = f", as {file['stated_by']} states it" if file["stated_by"] else f" ({file['verdict']}; nobody states it)"
     yield (
-        f"{facts['backbone']}: SHA-256 {file['sha256'][:12]} of {file['file']}{stated}; features differ from open_clip's "
-        f"own by {max(differences.values()):.1e} at most."
+        f"{facts['backbone']}: SHA-256 {file['sha256'][:12]} of {file['file']}{stated}; features differ from "
+        f"open_clip's own by {max(differences.values()):.1e} at most."
     )
     for title, found in facts["names"].items():
         first, second, cosine = found["worst"]
-        odd = f"; {len(found['too_long'])} do not fit the context: {', '.join(found['too_long'])}" * bool(found["too_long"])
+        odd = f"; {len(found['too_long'])} do not fit the context: {', '.join(found['too_long'])}" * bool(
+            found["too_long"]
+        )
         same = f"; {found['same']} pairs have the same feature" if found["same"] else ""
         yield (
             f"{facts['backbone']}, the {found['count']} names of {title}: the closest two are {first!r} and {second!r} "

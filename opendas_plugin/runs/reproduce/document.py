@@ -40,7 +40,9 @@ class Document:
         """One of a run that begins, or goes on."""
         facts = record.facts
         made = {name: facts[name] for name in ("versions", "git", "started")}
-        return cls({**made, "tier": place.tier.name, "rehearsal": place.tier.is_rehearsal, **device_facts(place.device)})
+        return cls(
+            {**made, "tier": place.tier.name, "rehearsal": place.tier.is_rehearsal, **device_facts(place.device)}
+        )
 
     def add(self, step: str, done: Done) -> None:
         """Takes a step in."""
@@ -84,7 +86,8 @@ class Document:
             raise DataError(f"{source} is no {NAME} of opendas-reproduce; give such a file")
         if content.get("format") != FORMAT:
             raise DataError(
-                f"{source} has the format {content.get('format')!r:.40}, this version reads {FORMAT}; update the older one"
+                f"{source} has the format {content.get('format')!r:.40} and this version reads {FORMAT}; update the "
+                "older one"
             )
         known = {key: value for key, value in content.items() if key != "digest"}
         if content.get("digest") != digest_of(known):

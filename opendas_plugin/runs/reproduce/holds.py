@@ -35,13 +35,16 @@ def _against_paper(document: Document) -> Iterator[str]:
     pairs = [(row, metric, one) for row, metric, one in _comparable(document)]
     if not pairs:
         if any(one.paper is not None for _, row in document.rows() for one in row.figures.values()):
-            yield "No row is of the paper's own kind, so no figure of it is confirmed or refuted; the reasons stand by the rows."
+            yield (
+                "No row is of the paper's own kind, so no figure of it is confirmed or refuted; the reasons stand by "
+                "the rows."
+            )
         return
     near = [one for _, _, one in pairs if one.fits]
     inside = [one for _, _, one in pairs if _holds_paper(one)]
     yield (
-        f"Of {len(pairs)} figures that have a published one of the same kind, {len(near)} are within {TOLERANCE:g} points "
-        f"of it, and of {len(inside)} the 95% interval holds it."
+        f"Of {len(pairs)} figures that have a published one of the same kind, {len(near)} are within {TOLERANCE:g} "
+        f"points of it, and of {len(inside)} the 95% interval holds it."
     )
     others = [
         f"{row.title} on {row.data}, {TITLES[metric]} {one.ours:.1f} for {one.paper:.1f}"
@@ -74,9 +77,11 @@ def _directions(document: Document) -> Iterator[str]:
             if plain is None or not {"w_f1"} <= row.figures.keys() & plain.figures.keys():
                 continue
             after, before = row.figures["w_f1"], plain.figures["w_f1"]
-            known = after.paper is not None and before.paper is not None
-            paper = f" (the paper: {after.paper - before.paper:+.1f})" if known else ""  # type: ignore[operator]
-            yield f"{row.title}, on {row.data}: {after.ours - before.ours:+.1f} points of W-F1 over plain CLIP here{paper}."
+            paper = ""
+            if after.paper is not None and before.paper is not None:
+                paper = f" (the paper: {after.paper - before.paper:+.1f})"
+            gain = f"{after.ours - before.ours:+.1f} points of W-F1 over plain CLIP here"
+            yield f"{row.title}, on {row.data}: {gain}{paper}."
 
 
 def _plain_of(row: Result, rows: Sequence[Result]) -> Result | None:

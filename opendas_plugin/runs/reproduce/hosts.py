@@ -98,8 +98,8 @@ def _ovseg(place: Place) -> tuple[list[Result], list[str]]:
     size = read_json(adapter / "adapter_config.json").get("crop_policy", {}).get("size")
     if size != OVSEG_SIZE and not place.tier.is_rehearsal:
         raise MissingFileError(
-            f"OVSeg cuts regions of {OVSEG_SIZE} pixels and the adapter of the step ade20k is of {size}; reproduce with "
-            "a 224-pixel backbone in another output for this row"
+            f"OVSeg cuts regions of {OVSEG_SIZE} pixels, and the adapter of the step ade20k is of {size}, which the "
+            "anchor chose; skip the anchor in another output for this row"
         )
     output = place.folder(STEP) / "ovseg"
     config = [] if "--config-file" in hosts.ovseg_arguments else ["--config-file", OVSEG_CONFIG]
@@ -113,7 +113,9 @@ def _ovseg(place: Place) -> tuple[list[Result], list[str]]:
         _row("OVSeg", "ADE20K-150", summaries["stock"], ("miou", "macc"), about, _of_tier(place)),
         _row("OVSeg + OpenDAS", "ADE20K-150", summaries["adapted"], ("miou", "macc"), about, reason(place)),
     ]
-    return rows, ["OVSeg's checkpoint has a CLIP of its own inside; `--opendas-base` says which one the adapter sits on."]
+    return rows, [
+        "OVSeg's checkpoint has a CLIP of its own inside; `--opendas-base` says which one the adapter sits on."
+    ]
 
 
 def _openmask3d(place: Place) -> tuple[list[Result], list[str]]:
@@ -147,7 +149,9 @@ def _openmask3d(place: Place) -> tuple[list[Result], list[str]]:
         )  # fmt: skip
         why = reason(place) or _why_not(place)
         rows.append(_row(title, "ScanNet++ Offices", summary, ("ap", "ap50", "ap25"), about, why))
-    extractor = "OpenMask3D's own script" if hosts.openmask3d else "our extractor, whose features are OpenMask3D's to 3e-8"
+    extractor = (
+        "OpenMask3D's own script" if hosts.openmask3d else "our extractor, whose features are OpenMask3D's to 3e-8"
+    )
     return rows, [f"The features of the masks are those of {extractor}."]
 
 
@@ -177,7 +181,7 @@ def _features(place: Place, root: Path, scene: str, adapter: Path, output: Path)
 
 
 def call(command: Sequence[Any], what: str, environment: Mapping[str, str] | None = None) -> None:
-    """Runs a command of a plug-in, whose output goes on to the terminal's stderr.
+    """Runs a command of a plug-in, whose own words are shown where it fails.
 
     Args:
         command: its module, and its arguments.
@@ -191,8 +195,7 @@ def call(command: Sequence[Any], what: str, environment: Mapping[str, str] | Non
     finished = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         env={**os.environ, **(environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     if finished.returncode:

@@ -23,7 +23,8 @@ def run(place: Place) -> Done:
     every = place.tier.options(READER)["every"]
     frames = "" if every == 1 else f"Every {every}th frame of the official lists is taken. "
     notes = [
-        f"{frames}All 37 annotated classes count; the paper does not say whether it takes these or the 19 evaluated ones.",
+        f"{frames}All 37 annotated classes count; the paper does not say whether it takes these or the 19 that are "
+        "evaluated.",
         related_names(place, READER),
         "The paper's closed-set figures after adaptation have not been seen by us.",
     ]

@@ -22,7 +22,7 @@ Key = tuple[str, str, str, str, str]
 
 @dataclass(frozen=True)
 class Merge(Run[str]):
-    """Joins several people's reproduction.json: every figure of each, their mean and their spread, beside the paper's."""
+    """Joins several people's reproduction.json: everybody's figures, their mean and spread, beside the paper's."""
 
     merge: tuple[Path, ...]
     """The files, two or more."""
@@ -39,7 +39,9 @@ class Merge(Run[str]):
         """Joins the files and returns the page."""
         documents = read_all(self.merge)
         joined = join(documents)
-        write_json(self.output / "merged.json", {"made": [dict(one.made) for one in documents.values()], "rows": joined})
+        write_json(
+            self.output / "merged.json", {"made": [dict(one.made) for one in documents.values()], "rows": joined}
+        )
         page = markdown(documents, joined)
         write_text(self.output / "merged.md", page)
         record.write(self.output)
@@ -106,8 +108,9 @@ def markdown(documents: Mapping[str, Document], rows: list[dict[str, Any]]) -> s
     widest = max(shared, key=lambda row: row["highest"] - row["lowest"], default=None)
     if widest is not None:
         spread = widest["highest"] - widest["lowest"]
-        lines += ["", f"{len(shared)} figures were measured by more than one; they agree to {spread:.1f} points, the widest "
-                  f"being {TITLES[widest['figure']]} of {widest['title']} on {widest['data']}."]  # fmt: skip
+        which = f"{TITLES[widest['figure']]} of {widest['title']} on {widest['data']}"
+        agree = f"they agree to {spread:.1f} points, the widest being {which}"
+        lines += ["", f"{len(shared)} figures were measured by more than one in the same way; {agree}."]
     else:
         lines += ["", "No figure was measured by more than one in the same way."]
     for step in dict.fromkeys(row["step"] for row in rows):
@@ -133,4 +136,5 @@ def _decisive(document: Document, about: Mapping[str, Any]) -> str:
 
 def _about(document: Document) -> str:
     made = document.made
-    return f"tier {made.get('tier')}, {made.get('gpu') or made.get('device')}, {made.get('started')}, {', '.join(document.steps)}"
+    device, steps = made.get("gpu") or made.get("device"), ", ".join(document.steps)
+    return f"tier {made.get('tier')}, {device}, {made.get('started')}, {steps}"

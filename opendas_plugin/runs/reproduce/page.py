@@ -35,14 +35,21 @@ def markdown(document: Document) -> str:
     """The page."""
     made = document.made
     kind = "a rehearsal on made-up data and random weights" if document.is_rehearsal else f"tier {made.get('tier')}"
-    lines = [f"# Reproduction of OpenDAS, {kind}", "", "## What holds", "", *(f"- {one}" for one in holds(document)), ""]
+    lines = [
+        f"# Reproduction of OpenDAS, {kind}",
+        "",
+        "## What holds",
+        "",
+        *(f"- {one}" for one in holds(document)),
+        "",
+    ]
     lines += ["## How it was made", "", *_made(document), ""]
     for step, done in document.steps.items():
         lines += [f"## {STEP_TITLES[step]}", "", *_step(step, done), ""]
     lines += [
-        "Figures are in percent, in brackets their 95% interval over pictures (rooms, drives), names and training seeds. "
-        "*Paper* is quoted and never measured here; *difference* is ours less the paper's, and in brackets where the row "
-        "is not of the same kind as the paper's.",
+        "Figures are in percent, in square brackets their 95% interval over pictures (rooms, drives), names and "
+        "training seeds. *Paper* is quoted and never measured here; *difference* is ours less the paper's, and in round "
+        "brackets where the row is not of the same kind as the paper's.",
         "",
     ]
     return "\n".join(lines)
@@ -52,7 +59,8 @@ def _made(document: Document) -> Iterator[str]:
     made = document.made
     gpu = f" ({made['gpu']}, {made['gpu_gib']} GiB)" if "gpu" in made else ""
     versions = ", ".join(f"{name} {version}" for name, version in dict(made.get("versions", {})).items())
-    yield f"On {made.get('device')}{gpu}, begun {made.get('started')}; {versions}; commit {made.get('git') or 'unknown'}."
+    commit = made.get("git") or "unknown"
+    yield f"On {made.get('device')}{gpu}, begun {made.get('started')}; {versions}; commit {commit}."
     yield ""
     rows = [
         (step, "done", f"{done.seconds:,.0f}", "-" if done.gib is None else f"{done.gib:.2f}")
@@ -83,7 +91,7 @@ def _table(rows: Sequence[Result]) -> str:
             head = (row.title, row.data) if place == 0 else ("", "")
             cells.append((*head, TITLES[metric], _ours(one), _paper(one), _difference(one, row)))
     reasons = dict.fromkeys(row.why_not for row in rows if row.why_not)
-    notes = [f"In brackets, not of the paper's kind: {'; '.join(reasons)}."] if reasons else []
+    notes = [f"In round brackets, not of the paper's kind: {'; '.join(reasons)}."] if reasons else []
     sources = dict.fromkeys(one.source for row in rows for one in row.figures.values() if one.source)
     notes += [f"Published: {'; '.join(sources)}."] if sources else []
     notes += list(_costs(rows))
@@ -93,7 +101,8 @@ def _table(rows: Sequence[Result]) -> str:
 
 def _costs(rows: Sequence[Result]) -> Iterator[str]:
     found = [
-        f"{row.title} on {row.data} {row.about['seconds']:,.0f} s" + (f", {row.about['gib']:.2f} GiB" * ("gib" in row.about))
+        f"{row.title} on {row.data} {row.about['seconds']:,.0f} s"
+        + (f", {row.about['gib']:.2f} GiB" * ("gib" in row.about))
         for row in rows
         if "seconds" in row.about
     ]
@@ -115,8 +124,15 @@ def _anchor_table(rows: Sequence[Result]) -> str:
         worst = max((abs(one.difference) for one in figures if one and one.difference is not None), default=None)
         chosen = any(row.about.get("chosen") for row in of.values())
         name = f"**{title}** (taken)" if chosen else title
-        cells.append((name, *("-" if one is None else _ours(one) for one in figures), f"{worst:.1f}" if worst is not None else "-"))
-    note = f"Acc and W-F1 of plain CLIP, where all names are known. A policy fits if no figure is over {TOLERANCE:g} points away."
+        cells.append(
+            (
+                name,
+                *("-" if one is None else _ours(one) for one in figures),
+                f"{worst:.1f}" if worst is not None else "-",
+            )
+        )
+    fits = f"A policy fits if no figure is over {TOLERANCE:g} points away."
+    note = f"Acc and W-F1 of plain CLIP, where all names are known. {fits}"
     return Table("", columns, tuple(cells), (note,)).markdown().strip()
 
 

@@ -195,7 +195,7 @@ class Place:
             raise DataError(f"{output / 'run.json'} is damaged; remove {output}, and it is prepared again")
         if difference := next(changes(decisive(before), decisive(plain(run))), None):
             raise ConfigError(
-                f"{output} was prepared otherwise: {difference}; give another `output`, or remove it to prepare it again"
+                f"{output} was prepared otherwise: {difference}; give another `output`, or remove it to prepare it anew"
             )
 
     def _take_negatives(self, reader: str, output: Path) -> None:

@@ -40,7 +40,7 @@ STEPS: Mapping[str, tuple[Callable[[Place], Inputs], Callable[[Place], Done]]] =
 """What a step is made from, and its work, in their order."""
 
 
-class Unconfirmed(ConfigError):
+class UnconfirmedError(ConfigError):
     """The plan has been made, and nobody has said yes to it.
 
     Attributes:
@@ -63,18 +63,18 @@ class Reproduce(Run[Document]):
     step: Literal["check", "anchor", "rivals", "ade20k", "kitti360", "scannetpp", "hosts", "all"] = field(
         metadata=POSITIONAL
     )
-    """What to do: check weights and names; anchor the crops on plain CLIP's published figures; hold rivals against their
-    own papers; the paper's rows on ade20k, kitti360, scannetpp; its hosts' table; or all, without the parts whose data
-    are not there."""
+    """What to do: check weights and names; anchor the crops on plain CLIP's published figures; hold rivals against
+    their own papers; the paper's rows on ade20k, kitti360, scannetpp; its hosts' table; or all, without the parts whose
+    data are not there."""
     _: KW_ONLY
     data: Path | None = None
-    """Folder around ADEChallengeData2016, KITTI-360, scannetpp, dtd and eurosat, those that there are; docs/reproduce.md
-    says how to get each."""
+    """Folder around ADEChallengeData2016, KITTI-360, scannetpp, dtd and eurosat, those that there are;
+    docs/reproduce.md says how to get each."""
     output: Path
     """Folder for all that is made, reproduction.json and reproduction.md."""
     tier: Literal["quick", "full"] = "quick"
-    """quick: rows on ViT-B-16 with 16 shots a name, about an hour on a GPU; full: the paper's, ViT-L-14 on all segments.
-    Both anchor the crops on ViT-L-14 at 224 and 336 pixels."""
+    """quick: rows on ViT-B-16 with 16 shots a name; full: the paper's, ViT-L-14 on all segments. Both anchor the crops
+    on ViT-L-14 at 224 and 336 pixels."""
     rehearsal: bool = False
     """Everything on tiny data and random weights that are made here, offline, in minutes on a CPU; no figure means
     anything."""
@@ -93,7 +93,7 @@ class Reproduce(Run[Document]):
     proposals: Path | None = None
     """Folder of class-agnostic 3D masks of ScanNet++'s validation scenes, for hosts (OpenMask3D)."""
     openmask3d: Path | None = None
-    """Checkout of OpenMask3D, whose own script then computes the features; default: our extractor, with equal results."""
+    """Checkout of OpenMask3D, whose own script then computes the features; default: our extractor, which equals it."""
     sam: Path | None = None
     """Weight file of SAM ViT-H, for hosts (OpenMask3D); default: boxes stand in, and the row is not the paper's."""
     device: str = "auto"
@@ -133,7 +133,7 @@ class Reproduce(Run[Document]):
         """Does what is not done yet.
 
         Raises:
-            Unconfirmed: there is something to do, and `yes` is not given.
+            UnconfirmedError: there is something to do, and `yes` is not given.
             OpenDASError: a step cannot be done; what is done stays.
         """
         require_writable(self.output)
@@ -145,7 +145,7 @@ class Reproduce(Run[Document]):
             plan = make_plan(place, waiting)
             write_text(self.output / "plan.md", plan.markdown())
             if not self.yes:
-                raise Unconfirmed(plan)
+                raise UnconfirmedError(plan)
             plan.require_room(place)
         for name in names:
             try:
@@ -176,7 +176,7 @@ class Reproduce(Run[Document]):
         """A step, or what an earlier run has made of it."""
         read_inputs, work = STEPS[name]
         inputs, folder = read_inputs(place), place.folder(name)
-        done = store.open_step(folder, inputs)
+        done = store.open_step(folder, inputs, again=name == "check")
         if done is not None:
             logger.info("%s is done already", name)
             return done
@@ -197,4 +197,4 @@ class Reproduce(Run[Document]):
         write_page(self.output, document)
 
 
-reproduce = function_of(Reproduce, "reproduce")
+reproduce_paper = function_of(Reproduce, "reproduce_paper")

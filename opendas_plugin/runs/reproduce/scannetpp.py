@@ -25,8 +25,8 @@ def run(place: Place) -> Done:
     counts = {part: len(scenes.get(part, ())) for part in ("train", "val")}
     notes = [
         f"These rows cannot be the paper's exactly: {UNNAMED}, and so not its names either (156 in training, 233 in "
-        f"validation). Here {counts['train']} scenes train and {counts['val']} are judged by: of each official list those "
-        "with the most kinds of office things, or those of offices_train.txt and offices_val.txt beside the data.",
+        f"validation). Here {counts['train']} scenes train and {counts['val']} are judged by: of each official list "
+        "those with the most kinds of office things, or those of offices_train.txt and offices_val.txt by the data.",
         related_names(place, READER),
     ]
     return Done(trained.rows, notes, {"scenes": scenes})

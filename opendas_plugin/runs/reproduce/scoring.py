@@ -48,6 +48,8 @@ def joint_row(
     """
     summaries = {seed: read_json(folder / "summary.json") for seed, folder in folders.items()}
     ours = {metric: _mean([summary[metric] for summary in summaries.values()]) for metric in JOINT}
+    if ours["n_f1"] is None:  # the base names are all, and B-F1 is W-F1 again
+        del ours["b_f1"]
     ends = _ends(title, folders, segments, vocabulary, JOINT)
     first = next(iter(folders.values()))
     facts = {"seeds": len(folders), "segments": len(segments), **about}

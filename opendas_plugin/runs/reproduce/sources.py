@@ -47,8 +47,8 @@ class Source:
             )
         if folder.is_dir() and self.owner is None:
             raise DataError(
-                f"{folder} is not {self.title} as its owner lays it out: it has no {lacking}; {self.manual}, or move it "
-                "out of the way to leave it out"
+                f"{folder} is not {self.title} as its owner lays it out: it has no {lacking}; {self.manual}, or move "
+                "it away to leave it out"
             )
         return None
 

@@ -59,12 +59,13 @@ class Done:
             raise DataError(f"expected a step of a reproduction, got {content!r:.80}") from error
 
 
-def open_step(folder: Path, inputs: Inputs) -> Done | None:
+def open_step(folder: Path, inputs: Inputs, *, again: bool = False) -> Done | None:
     """What a step's folder holds; None: it is not finished, and is to be begun, or gone on with.
 
     Args:
         folder: of the step.
         inputs: what it is made from.
+        again: begin anew where it was made from something else.
 
     Raises:
         ConfigError: it was made from something else, or begun with it.
@@ -77,10 +78,15 @@ def open_step(folder: Path, inputs: Inputs) -> Done | None:
     content = read_json(path)
     if not isinstance(content, dict) or "inputs" not in content:
         raise DataError(f"{path} is damaged; remove it, and the step is done again")
-    if difference := inputs.difference(content["inputs"]):
+    difference = inputs.difference(content["inputs"])
+    if difference and again:
+        (folder / FILE).unlink(missing_ok=True)
+        write_json(folder / BEGUN, {"inputs": inputs.record()})
+        return None
+    if difference:
         raise ConfigError(
-            f"{folder} is of another configuration: {difference}; give another `output`, or remove {folder} to do this "
-            "step again"
+            f"{folder} is of another configuration: {difference}; give another `output`, or remove its {FILE} and "
+            f"{BEGUN} to do this step again, where trainings that still fit are kept"
         )
     if path.name == BEGUN:
         return None

@@ -29,6 +29,7 @@ class Tier:
         shots: training segments a name; None: all.
         rival_shots: training pictures a name in the base-to-new test; the published figures are of 16.
         seeds: training seeds of the paper's rows.
+        rival_depth: layers, from the first, in which MaPLe and PromptSRC have tokens there; nine, as published.
         rival_seeds: those of the base-to-new test; the published figures are means over three.
         sample: segments that a crop policy is judged by, in whole pictures; None: all.
         every: takes every n-th frame of KITTI-360's lists.
@@ -43,6 +44,7 @@ class Tier:
     methods: tuple[str, ...] = ("zero_shot", "vpt", "rpo", "maple", "opendas")
     shots: int | None = None
     rival_shots: int = 16
+    rival_depth: int = 9
     seeds: int = 1
     rival_seeds: int = 3
     sample: int | None = None
@@ -83,12 +85,13 @@ def rehearsal(anchors: tuple[Weights, ...]) -> Tier:
         methods=("zero_shot", "maple", "opendas"),
         shots=2,
         rival_shots=2,
+        rival_depth=2,
         rival_seeds=1,
         sample=12,
         every=1,
         changes={
             "visual": short, "text": short, "joint": short, "workers": 0,
-            "regulation": {"average_epoch": 1.0}, "prompts": {"visual_depth": None, "text_depth": None},
+            "regulation": {"average_epoch": 1.0},
         },
         reading={
             "ade20k": {"min_area": 10},

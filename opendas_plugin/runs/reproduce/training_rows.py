@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from opendas_plugin.runs.comparison import Compare
-from opendas_plugin.runs.comparison_runs import Job
 from opendas_plugin.runs.comparison_rows import rows_of, systems_of
+from opendas_plugin.runs.comparison_runs import Job
 from opendas_plugin.runs.reproduce.place import Place, title_of
 from opendas_plugin.runs.reproduce.published import Figures
 from opendas_plugin.runs.reproduce.results import Result

@@ -71,16 +71,15 @@ def look_up(weights: Weights, root: Path) -> WeightFile:
     stated, by, revision = _stated(path, tag)
     if stated and stated != found:
         raise BackboneError(
-            f"{path} has the SHA-256 {found[:12]}, but {by} states {stated[:12]}: a half or altered download; delete it "
-            "and run this again"
+            f"{path} has the SHA-256 {found[:12]}, but {by} states {stated[:12]}: a half or altered download; delete "
+            "it and run this again"
         )
     return WeightFile(path, found, PUBLISHED if stated else FIRST_USE, by, revision)
 
 
 def download_size(weights: Weights, root: Path) -> int | None:
     """Bytes that are still to be downloaded; 0 where the file is here, None where the server does not say."""
-    name, pretrained = weights
-    if pretrained is None or Path(given(weights, root)[1] or "").is_file():
+    if weights[1] is None or Path(given(weights, root)[1] or "").is_file():
         return 0
     tag = _entry(weights)
     if downloads.kept(tag) is not None:
@@ -91,7 +90,7 @@ def download_size(weights: Weights, root: Path) -> int | None:
     for file in (downloads.SAFE[downloads.HUB_FILE], downloads.HUB_FILE):
         try:
             return get_hf_file_metadata(hf_hub_url(repository, file)).size
-        except Exception:  # noqa: BLE001, S112  (no such file, or the hub's own kinds: then the size is not known)
+        except Exception:  # noqa: BLE001  (no such file, or the hub's own kinds: then the size is not known)
             continue
     return None
 
