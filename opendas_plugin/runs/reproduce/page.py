@@ -48,7 +48,7 @@ def markdown(document: Document) -> str:
         lines += [f"## {STEP_TITLES[step]}", "", *_step(step, done), ""]
     lines += [
         "Figures are in percent, in square brackets their 95% interval over pictures (rooms, drives), names and "
-        "training seeds. *Paper* is quoted and never measured here; *difference* is ours less the paper's, and in round "
+        "training seeds. *Paper* is quoted, never measured here; *difference* is ours less the paper's, and in round "
         "brackets where the row is not of the same kind as the paper's.",
         "",
     ]

@@ -122,15 +122,15 @@ class Place:
         """A backbone as the package takes it: its name, and its tag or file."""
         return given(weights, self.root)
 
-    @cached_property
+    @property
     def anchored(self) -> Anchored:
-        """The crops that the step anchor has chosen, or the defaults where it has not been done.
+        """The crops that the step anchor has chosen by now, or the defaults where it has not been done.
 
         Raises:
             ConfigError: it was done for another tier.
         """
         path = self.folder(ANCHOR) / store.FILE
-        if not path.exists():
+        if not path.exists():  # a plan asks before it is done, so the answer is not kept
             return Anchored(CropPolicy(), self.tier.anchors[0], "the default, since the step anchor was not done")
         content = read_json(path)
         try:

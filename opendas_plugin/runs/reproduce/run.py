@@ -139,7 +139,7 @@ class Reproduce(Run[Document]):
         require_writable(self.output)
         place = self.place()
         names = [name for name in STEPS if name not in self.skip] if self.step == "all" else [self.step]
-        document = Document.begin(place, record)
+        document = Document.begin(place, record, list(STEPS))
         waiting = [name for name in names if not (place.folder(name) / store.FILE).exists()]
         if waiting:
             plan = make_plan(place, waiting)
@@ -147,6 +147,11 @@ class Reproduce(Run[Document]):
             if not self.yes:
                 raise UnconfirmedError(plan)
             plan.require_room(place)
+        for name in STEPS:
+            if name not in names and name not in self.skip:  # of an earlier call
+                earlier = store.finished(place.folder(name), place.tier.name)
+                if earlier is not None:
+                    document.add(name, earlier)
         for name in names:
             try:
                 document.add(name, self.do(name, place))

@@ -96,6 +96,18 @@ def open_step(folder: Path, inputs: Inputs, *, again: bool = False) -> Done | No
         raise DataError(f"{path} is damaged ({error}); remove it, and the step is done again") from error
 
 
+def finished(folder: Path, tier: str) -> Done | None:
+    """A step that an earlier call has done for the same tier, whatever it was made from; None: it is not."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    content = read_json(path)
+    try:
+        return Done.from_json(content["done"]) if content["inputs"]["values"]["tier"] == tier else None
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged; remove it, and the step is done again") from error
+
+
 def write_step(folder: Path, inputs: Inputs, done: Done) -> None:
     """Keeps a finished step."""
     write_json(folder / FILE, {"inputs": inputs.record(), "done": done.to_json()})
