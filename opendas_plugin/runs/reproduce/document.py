@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from opendas_plugin.errors import DataError
+from opendas_plugin.files import read_json
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reproduce.place import Place
 from opendas_plugin.runs.reproduce.results import Result
@@ -29,24 +30,34 @@ class Document:
         made: versions, git commit, device, tier and so on; nothing that says who or where somebody is.
         steps: step -> what it has found.
         left_out: step -> why it was not done.
+        order: of the steps, for those that are added.
     """
 
     made: Mapping[str, Any]
     steps: dict[str, Done] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    order: Sequence[str] = ()
 
     @classmethod
-    def begin(cls, place: Place, record: RunRecord) -> Document:
-        """One of a run that begins, or goes on."""
-        facts = record.facts
-        made = {name: facts[name] for name in ("versions", "git", "started")}
-        return cls(
-            {**made, "tier": place.tier.name, "rehearsal": place.tier.is_rehearsal, **device_facts(place.device)}
-        )
+    def begin(cls, place: Place, record: RunRecord, order: Sequence[str]) -> Document:
+        """One of a run that begins; or goes on, and then has the time at which the first one began.
+
+        Args:
+            place: of the reproduction.
+            record: of this run.
+            order: of the steps.
+        """
+        made = {name: record.facts[name] for name in ("versions", "git", "started")}
+        made |= {"tier": place.tier.name, "rehearsal": place.tier.is_rehearsal, **device_facts(place.device)}
+        path = place.output / NAME
+        if path.exists():
+            made["started"] = cls.from_json(read_json(path), path).made.get("started")
+        return cls(made, order=order)
 
     def add(self, step: str, done: Done) -> None:
-        """Takes a step in."""
-        self.steps[step] = done
+        """Takes a step in, at its place."""
+        steps = {**self.steps, step: done}
+        self.steps = {name: steps[name] for name in (*self.order, *steps) if name in steps}
         self.left_out.pop(step, None)
 
     def leave_out(self, step: str, why: str) -> None:
