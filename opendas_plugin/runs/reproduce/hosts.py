@@ -30,7 +30,8 @@ from opendas_plugin.stamps import Inputs
 logger = logging.getLogger(__name__)
 
 STEP = "hosts"
-OVSEG_CONFIG = "configs/ovseg_swinB_vitL_bs32_120k.yaml"
+OVSEG_CONFIG = ("--config-file", "configs/ovseg_swinB_vitL_bs32_120k.yaml")
+"""The paper's, unless the user gives another."""
 OVSEG_SIZE = 224
 _LAST = 300  # characters of a host's own last words
 
@@ -102,7 +103,7 @@ def _ovseg(place: Place) -> tuple[list[Result], list[str]]:
             "anchor chose; skip the anchor in another output for this row"
         )
     output = place.folder(STEP) / "ovseg"
-    config = [] if "--config-file" in hosts.ovseg_arguments else ["--config-file", OVSEG_CONFIG]
+    config = () if "--config-file" in hosts.ovseg_arguments else OVSEG_CONFIG
     command = ["integrations.ovseg", "evaluate", "--opendas-adapter", adapter.resolve(), "--output", output.resolve(),
                "--ovseg-root", hosts.ovseg.resolve(), *config, *hosts.ovseg_arguments]  # fmt: skip
     environment = {"DETECTRON2_DATASETS": str(place.root.resolve())}
@@ -129,7 +130,7 @@ def _openmask3d(place: Place) -> tuple[list[Result], list[str]]:
     folder, truth = place.folder(STEP) / "openmask3d", place.prepared("scannetpp") / "ground_truth"
     scenes = place.domain("scannetpp").info["scenes"]["val"]
     write_text(folder / "scenes.txt", "\n".join(scenes) + "\n")
-    options = {"width": 64, "every": 1} if place.tier.is_rehearsal else {}
+    options: dict[str, Any] = {"width": 64, "every": 1} if place.tier.is_rehearsal else {}
     prepare_openmask3d(
         root=place.root / "scannetpp", output=folder / "scenes", scenes=folder / "scenes.txt",
         proposals=hosts.proposals, **options,

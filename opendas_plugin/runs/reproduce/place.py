@@ -97,7 +97,7 @@ class Place:
         if reader == "scannetpp":
             lists = {f"{part}_scenes": root / f"offices_{part}.txt" for part in ("train", "val")}
             options |= {name: path for name, path in lists.items() if path.is_file()}
-        kind = run_of(registry.get(reader))
+        kind: Any = run_of(registry.get(reader))
         run = kind(output=output, root=root, workers=self.workers, **options)
         if (output / "domain.json").exists():
             self._require_same(output, run)
