@@ -18,7 +18,7 @@ from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.naming import RANDOM, brings_weights
+from opendas_plugin.model.naming import RANDOM
 from opendas_plugin.runs.meters import Meter
 from opendas_plugin.runs.reproduce.tiers import Weights
 from opendas_plugin.train.config import TrainConfig
@@ -176,8 +176,8 @@ def _build(weights: Weights, device: torch.device) -> OpenDASCLIP:
 
 
 def _untrained(weights: Weights) -> Weights:
-    name, _ = weights
-    return (name, None) if brings_weights(name) else (name, RANDOM)
+    name, pretrained = weights
+    return (name, None) if pretrained is None else (name, RANDOM)
 
 
 def _wait(device: torch.device) -> None:

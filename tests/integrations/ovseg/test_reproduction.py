@@ -25,7 +25,10 @@ ROOT = Path(__file__).parents[3]
 def place(tmp_path, adapter, clip_file, monkeypatch):
     """A reproduction whose step ade20k has left an adapter, and a small ADE20K."""
     rng = np.random.default_rng(0)
-    for kind, suffix, shape, high in (("images", "jpg", (40, 48, 3), 256), ("annotations_detectron2", "png", (40, 48), 3)):
+    for kind, suffix, shape, high in (
+        ("images", "jpg", (40, 48, 3), 256),
+        ("annotations_detectron2", "png", (40, 48), 3),
+    ):
         folder = tmp_path / "data" / "ADEChallengeData2016" / kind / "validation"
         folder.mkdir(parents=True)
         for stem in ("a", "b"):
