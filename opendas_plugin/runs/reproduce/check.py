@@ -19,7 +19,7 @@ from opendas_plugin.model.towers.parts import OpenCLIP
 from opendas_plugin.model.weight_file import read_weights
 from opendas_plugin.readers import ade20k, kitti360, registry, scannetpp
 from opendas_plugin.readers.reader import Context
-from opendas_plugin.runs.reproduce.place import Place, title_of
+from opendas_plugin.runs.reproduce.place import Place, office_lists, title_of
 from opendas_plugin.runs.reproduce.sources import SOURCES
 from opendas_plugin.runs.reproduce.store import Done
 from opendas_plugin.runs.reproduce.tiers import Weights
@@ -144,7 +144,7 @@ def names_at_hand(place: Place) -> dict[str, tuple[str, ...]]:
             own = registry.get(reader)
             found[SOURCES[reader].title] = own.read(own.options(root=root), Context(root, root)).names
     if (root := SOURCES["scannetpp"].find(place.root)) is not None:
-        found[SOURCES["scannetpp"].title] = scannetpp.office_names(scannetpp.ScanNetPP(root=root))
+        found[SOURCES["scannetpp"].title] = scannetpp.office_names(scannetpp.ScanNetPP(root=root, **office_lists(root)))
     return found or {"ADE20K-150": ade20k.NAMES}
 
 

@@ -95,8 +95,7 @@ class Place:
         options = self.tier.options(reader)
         root = source.fetch(self.root)
         if reader == "scannetpp":
-            lists = {f"{part}_scenes": root / f"offices_{part}.txt" for part in ("train", "val")}
-            options |= {name: path for name, path in lists.items() if path.is_file()}
+            options |= office_lists(root)
         kind: Any = run_of(registry.get(reader))
         run = kind(output=output, root=root, workers=self.workers, **options)
         if (output / "domain.json").exists():
@@ -204,6 +203,12 @@ class Place:
         if given_names.is_file() and not (output / NEGATIVES).exists():
             NegativeDatabase.load(given_names)  # what it lacks is said now
             shutil.copyfile(given_names, output / NEGATIVES)
+
+
+def office_lists(root: Path) -> dict[str, Path]:
+    """The options of ScanNet++'s reader that take the user's own lists of scenes, where they lie in its folder."""
+    lists = {f"{part}_scenes": root / f"offices_{part}.txt" for part in ("train", "val")}
+    return {name: path for name, path in lists.items() if path.is_file()}
 
 
 def title_of(weights: Weights) -> str:
