@@ -104,7 +104,7 @@ def run(place: Place) -> Done:
                 evaluate_classification(labeller, segments, vocabulary, folder, figure=False)
     chosen = choose({key: {r: read_json(f / "summary.json") for r, f in of.items()} for key, of in folders.items()})
     rows = list(_rows(place, folders, samples, chosen))
-    return Done(rows, [*say(chosen, found)], facts_of(chosen, found))
+    return Done(rows, say(chosen, found), facts_of(chosen, found, place.tier.anchors))
 
 
 def choose(summaries: Mapping[tuple[Weights, CropPolicy], Mapping[str, Mapping[str, float | None]]]) -> Candidate:
@@ -127,12 +127,13 @@ def distance(summaries: Mapping[str, Mapping[str, float | None]]) -> float:
     return max(found)
 
 
-def facts_of(chosen: Candidate, found: Sequence[str]) -> dict[str, object]:
+def facts_of(chosen: Candidate, found: Sequence[str], anchors: Sequence[Weights]) -> dict[str, object]:
     """What later steps take."""
     crops = chosen.policy.to_dict()
     return {
         "crops": {name: crops[name] for name in ("background", "expand", "resize")},
-        "weights": list(chosen.weights),
+        "backbone": title_of(chosen.weights),
+        "anchor": anchors.index(chosen.weights),
         "fits": chosen.fits,
         "distance": round(chosen.distance, 3),
         "whence": (

@@ -102,12 +102,17 @@ def _ovseg(place: Place) -> tuple[list[Result], list[str]]:
             f"OVSeg cuts regions of {OVSEG_SIZE} pixels, and the adapter of the step ade20k is of {size}, which the "
             "anchor chose; skip the anchor in another output for this row"
         )
+    root = Path(os.environ.get("DETECTRON2_DATASETS", place.root))
+    if not (root / "ADEChallengeData2016" / "annotations_detectron2" / "validation").is_dir():
+        raise MissingFileError(
+            "OVSeg needs ADEChallengeData2016/annotations_detectron2: run its datasets/prepare_ade20k_sem_seg.py with "
+            "DETECTRON2_DATASETS set to the data's folder"
+        )
     output = place.folder(STEP) / "ovseg"
     config = () if "--config-file" in hosts.ovseg_arguments else OVSEG_CONFIG
     command = ["integrations.ovseg", "evaluate", "--opendas-adapter", adapter.resolve(), "--output", output.resolve(),
                "--ovseg-root", hosts.ovseg.resolve(), *config, *hosts.ovseg_arguments]  # fmt: skip
-    environment = {"DETECTRON2_DATASETS": str(place.root.resolve())}
-    call(command, "OVSeg", {key: value for key, value in environment.items() if key not in os.environ})
+    call(command, "OVSeg", {"DETECTRON2_DATASETS": str(root.resolve())})
     summaries = read_json(output / "summary.json")
     about = {"backbone": title_of(place.trained), "crops": str(place.anchored.crops)}
     rows = [

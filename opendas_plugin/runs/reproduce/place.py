@@ -134,12 +134,12 @@ class Place:
         content = read_json(path)
         try:
             facts, tier = content["done"]["facts"], content["inputs"]["values"]["tier"]
-            crops, weights = CropPolicy.from_dict(facts["crops"]), tuple(facts["weights"])
-            whence = str(facts["whence"])
-        except (KeyError, TypeError) as error:
+            crops, number, whence = CropPolicy.from_dict(facts["crops"]), int(facts["anchor"]), str(facts["whence"])
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path} is damaged; remove it, and the step is done again") from error
         if tier != self.tier.name:
             raise ConfigError(f"{path} is of the tier {tier}, now {self.tier.name}; give another `output`")
+        weights = self.tier.anchors[number]
         return Anchored(CropPolicy(crops.background, crops.expand, crops.resize), weights, whence)
 
     @property

@@ -159,7 +159,8 @@ class Reproduce(Run[Document]):
                 if self.step != "all":
                     raise
                 logger.warning("%s is left out: %s", name, error)
-                document.leave_out(name, str(error))
+                why = str(error).replace(str(place.root), "DATA").replace(str(self.output), "OUTPUT")
+                document.leave_out(name, why)
             self.write(document)
         record.write(self.output)
         return document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tempfile
 import time
@@ -94,10 +95,14 @@ def pace(weights: Weights, method: str, names: int, recipe: Path, device: torch.
     try:
         first, gib, values = _train(config, 1, names, device)
         second = first if first > LONG else _train(config, 3, names, device)[0]
+        fits = True
     except (RuntimeError, MemoryError) as error:
         if "out of memory" not in str(error) and not isinstance(error, MemoryError):
             raise
-        raise ConfigError(_too_large(config, method, names, device)) from error
+        fits = False  # the error's frames hold the memory that smaller batches are to be tried in
+    if not fits:
+        _free(device)
+        raise ConfigError(_too_large(config, method, names, device))
     seconds = first if second is first else max((second - first) / 2, 1e-4)
     return Pace(seconds, epochs, config.batch_size, gib, values)
 
@@ -127,6 +132,7 @@ def _too_large(config: TrainConfig, method: str, names: int, device: torch.devic
             fits = smaller
         except (RuntimeError, MemoryError):
             break
+        _free(device)
     if len(peaks) == 2 and device.type == "cuda":
         fits = max(fits, min(batch - 1, fitting_batch(peaks, torch.cuda.mem_get_info(device)[1] / 2**30 * 0.95)))
     name = Path(config.backbone).stem
@@ -178,6 +184,12 @@ def _build(weights: Weights, device: torch.device) -> OpenDASCLIP:
 def _untrained(weights: Weights) -> Weights:
     name, pretrained = weights
     return (name, None) if pretrained is None else (name, RANDOM)
+
+
+def _free(device: torch.device) -> None:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _wait(device: torch.device) -> None:

@@ -17,7 +17,7 @@ from opendas_plugin.runs.reproduce.place import Place
 from opendas_plugin.runs.reproduce.rehearsal import clip_state, make_rehearsal
 from opendas_plugin.runs.reproduce.results import Measured, Result
 from opendas_plugin.runs.reproduce.sources import SOURCES
-from opendas_plugin.runs.reproduce.tiers import VIT_L, Tier
+from opendas_plugin.runs.reproduce.tiers import VIT_L, VIT_L_336, Tier
 from opendas_plugin.runs.reproduce.weights import FIRST_USE, PUBLISHED, look_up
 from opendas_plugin.stamps import Inputs
 
@@ -159,11 +159,12 @@ def test_data_that_were_prepared_for_another_tier_are_refused(tmp_path):
 def test_crops_of_another_tiers_anchor_are_refused(tmp_path):
     place = Place(tmp_path, tmp_path, Tier("quick"), "cpu")
     assert place.anchored.whence.startswith("the default")
-    facts = {"crops": {"background": "mean", "expand": 0.1, "resize": "center"}, "weights": ["a", None], "whence": "x"}
+    facts = {"crops": {"background": "mean", "expand": 0.1, "resize": "center"}, "anchor": 1, "whence": "x"}
     store.write_step(tmp_path / "anchor", Inputs({}, {"tier": "full"}), store.Done(facts=facts))
     with pytest.raises(ConfigError, match="is of the tier full, now quick"):
         _ = Place(tmp_path, tmp_path, Tier("quick"), "cpu").anchored
-    assert str(Place(tmp_path, tmp_path, Tier("full"), "cpu").anchored.crops) == "mean 0.1 center"
+    found = Place(tmp_path, tmp_path, Tier("full"), "cpu")
+    assert (str(found.anchored.crops), found.trained) == ("mean 0.1 center", VIT_L_336)
 
 
 def test_the_batch_that_fits_is_said(tmp_path, monkeypatch):
