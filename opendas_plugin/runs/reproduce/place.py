@@ -205,7 +205,7 @@ class Place:
             shutil.copyfile(given_names, output / NEGATIVES)
 
 
-def office_lists(root: Path) -> dict[str, Path]:
+def office_lists(root: Path) -> dict[str, Any]:
     """The options of ScanNet++'s reader that take the user's own lists of scenes, where they lie in its folder."""
     lists = {f"{part}_scenes": root / f"offices_{part}.txt" for part in ("train", "val")}
     return {name: path for name, path in lists.items() if path.is_file()}

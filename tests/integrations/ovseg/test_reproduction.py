@@ -43,6 +43,7 @@ def place(tmp_path, adapter, clip_file, monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_both_rows_of_ovseg_stand_beside_table_3(place):
     done = hosts.run(place)
     summary = json.loads((place.folder("hosts") / "ovseg" / "summary.json").read_text())
