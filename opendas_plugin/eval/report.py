@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from opendas_plugin.eval.classification import (
     accuracy,
     confusion_matrix,
     f1_per_class,
+    harmonic_mean,
     summarise,
     weighted_f1,
 )
@@ -33,7 +35,11 @@ from opendas_plugin.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
+Protocol = Literal["joint", "coop"]
+"""joint: all names compete for every segment. coop: base names alone for the segments of base names, novel names alone
+for those of novel ones, which is the base-to-new protocol of CoCoOp (Zhou et al., CVPR 2022) and its successors."""
 COLUMNS = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1", "macro_f1": "macro F1", "harmonic_f1": "H"}
+COOP_COLUMNS = {"base_acc": "base Acc", "novel_acc": "novel Acc", "harmonic_acc": "H"}
 
 
 def evaluate_classification(
@@ -45,6 +51,7 @@ def evaluate_classification(
     split: str = "val",
     about: Mapping[str, Any] | None = None,
     figure: bool = True,
+    protocol: Protocol = "joint",
 ) -> dict[str, Any]:
     """Classifies labelled segments, scores the predictions and writes the report into ``output``.
 
@@ -56,18 +63,24 @@ def evaluate_classification(
         split: the segments' name in the summary.
         about: further facts for the summary, such as the adapter.
         figure: draw the confusion matrix, where matplotlib is installed; of many names it takes seconds.
+        protocol: which names compete; coop needs novel names.
 
     Returns:
         What ``summary.json`` holds.
 
     Raises:
-        DataError: no segments, or a label that is not in the vocabulary.
+        DataError: no segments, or a label that is not in the vocabulary; the protocol coop without novel names.
         OutputError: the report could not be written.
     """
+    if protocol == "coop" and not vocabulary.novel:
+        raise DataError(
+            f"the protocol coop scores base and novel names apart, and none of the {len(vocabulary.names)} names is "
+            "novel; prepare the data with novel names, or take the protocol joint"
+        )
     predictions = predict(labeller, segments, vocabulary)
     learnt = check_learnt(labeller.clip.config.training, {segment.image for segment in segments})
     facts = {"split": split, **labeller.facts(), **learnt, **(about or {})}
-    return write_report(output, segments, predictions, vocabulary, facts, figure=figure)
+    return write_report(output, segments, predictions, vocabulary, facts, figure=figure, protocol=protocol)
 
 
 def write_report(
@@ -78,18 +91,25 @@ def write_report(
     about: Mapping[str, Any],
     *,
     figure: bool = True,
+    protocol: Protocol = "joint",
 ) -> dict[str, Any]:
     """Scores predictions and writes the report's files, each whole or not at all, ``summary.json`` last.
 
     Returns:
         What ``summary.json`` holds: the scores of :func:`opendas_plugin.eval.classification.summarise`, the names of
-        the files that they were computed from, and ``about``.
+        the files that they were computed from, and ``about``. Under the protocol coop all of them are of names that
+        compete with those of their own kind, and ``base_acc``, ``novel_acc`` and ``harmonic_acc`` are added.
     """
     output = Path(output)
+    if protocol == "coop":
+        predictions = dataclasses.replace(predictions, predictions=predictions.own_kind(vocabulary))
     joint = confusion_matrix(predictions.labels, predictions.predictions, len(vocabulary.names))
     novel = _confusion_among(vocabulary.novel, predictions.novel_predictions, predictions, vocabulary)
     scores = {**summarise(joint, novel, vocabulary), **_apart(predictions, vocabulary)}
-    summary = {**scores, "protocol": "joint", "confusion_matrix": "confusion.csv", **about}
+    if protocol == "coop":
+        base, new = (scores[part]["acc"] if scores[part] else None for part in ("base_only", "novel_only"))
+        scores |= {"base_acc": base, "novel_acc": new, "harmonic_acc": harmonic_mean(base, new)}
+    summary = {**scores, "protocol": protocol, "confusion_matrix": "confusion.csv", **about}
 
     write_confusion(output / "confusion.csv", joint, vocabulary.names)
     (output / "confusion_novel.csv").unlink(missing_ok=True)
@@ -110,13 +130,14 @@ def format_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
 
     Above it are the backbone and the crops; where rows differ in their crops, each says its own.
     """
-    header = ["", *COLUMNS.values(), "segments"]
+    columns = COOP_COLUMNS if all(summary.get("protocol") == "coop" for summary in summaries.values()) else COLUMNS
+    header = ["", *columns.values(), "segments"]
     crops = {name: crops_of(summary) for name, summary in summaries.items()}
     differ = len(set(crops.values())) > 1
     rows = [
         [
             f"{name} ({crops[name]} crops)" if differ else name,
-            *(percent(summary[key]) for key in COLUMNS),
+            *(percent(summary[key]) for key in columns),
             str(summary["n_segments"]),
         ]
         for name, summary in summaries.items()

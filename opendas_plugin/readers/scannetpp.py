@@ -52,14 +52,8 @@ class ScanNetPP:
 
 def read(options: ScanNetPP, context: Context) -> Dataset:
     """Reads the scenes, one after the other; of each object the pictures that show most of it are taken."""
-    chosen = {
-        "train": _scenes(options.train_scenes) or choose_offices(options.root, "train", OFFICES["train"]),
-        "val": _scenes(options.val_scenes) or choose_offices(options.root, "val", OFFICES["val"]),
-    }
-    shared = set(chosen["train"]) & set(chosen["val"])
-    if shared:
-        raise DataError(f"the scene {sorted(shared)[0]} is in both lists; a scene trains or validates")
-    scenes = {split: [ScanNetPPScene(options.root, name) for name in names] for split, names in chosen.items()}
+    scenes = _chosen(options)
+    chosen = {split: [scene.name for scene in found] for split, found in scenes.items()}
     names, novel = split_names(scenes["train"], scenes["val"])
     limits = Limits(
         options.source, options.every, context.min_area, options.min_side, options.min_visible, options.views
@@ -84,6 +78,28 @@ def read(options: ScanNetPP, context: Context) -> Dataset:
         novel=novel,
         info={"scenes": chosen, "limits": asdict(limits)},
     )
+
+
+def office_names(options: ScanNetPP) -> tuple[str, ...]:
+    """The names of the scenes that would be read, from their annotation alone."""
+    scenes = _chosen(options)
+    return tuple(split_names(scenes["train"], scenes["val"])[0].values())
+
+
+def _chosen(options: ScanNetPP) -> dict[str, list[ScanNetPPScene]]:
+    """The scenes to learn from and to judge by.
+
+    Raises:
+        DataError: one is in both lists.
+    """
+    chosen = {
+        "train": _scenes(options.train_scenes) or choose_offices(options.root, "train", OFFICES["train"]),
+        "val": _scenes(options.val_scenes) or choose_offices(options.root, "val", OFFICES["val"]),
+    }
+    shared = set(chosen["train"]) & set(chosen["val"])
+    if shared:
+        raise DataError(f"the scene {sorted(shared)[0]} is in both lists; a scene trains or validates")
+    return {split: [ScanNetPPScene(options.root, name) for name in names] for split, names in chosen.items()}
 
 
 def _scenes(path: Path | None) -> list[str] | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.preparation import prepare
     from opendas_plugin.runs.proposals import prepare_proposals
     from opendas_plugin.runs.queries import query
+    from opendas_plugin.runs.reproduce.run import reproduce_paper
     from opendas_plugin.runs.segmentation import segment
     from opendas_plugin.runs.semantic import evaluate_semantic
 
@@ -50,6 +51,7 @@ __all__ = [
     "prepare_openmask3d",
     "prepare_proposals",
     "query",
+    "reproduce_paper",
     "segment",
 ]
 
@@ -74,6 +76,7 @@ _HOMES = {
     "prepare_openmask3d": "openmask3d_scenes",
     "prepare_proposals": "proposals",
     "query": "queries",
+    "reproduce_paper": "reproduce.run",
     "segment": "segmentation",
 }
 

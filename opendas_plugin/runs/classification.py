@@ -15,6 +15,7 @@ from opendas_plugin.data.manifest import read_manifest
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.data.subsets import few_shots
 from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.eval.report import Protocol
 from opendas_plugin.eval.report import evaluate_classification as report
 from opendas_plugin.files import require_writable
 from opendas_plugin.labeller import Labeller
@@ -48,6 +49,9 @@ class Classification(ModelRun[dict[str, Any]]):
     """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
     split: Literal["val", "train"] = "val"
     """Which of the domain's segments to score."""
+    protocol: Protocol = "joint"
+    """Which names compete for a segment: all (joint), or those of its own kind, base or novel, alone (coop), as in the
+    base-to-new tables of CoCoOp, MaPLe and PromptSRC."""
     ensemble: bool = False
     """Take the mean of the text features over the 80 templates that CLIP was published with, without an adapter."""
     calibrate: bool = False
@@ -102,7 +106,9 @@ class Classification(ModelRun[dict[str, Any]]):
         knowing = share_cosines(labeller, self.source(labeller.clip), segments, self.output, world)
         if knowing is None:
             return {}
-        summary = report(knowing, segments, vocabulary, self.output, split=self.split, about=about)
+        summary = report(
+            knowing, segments, vocabulary, self.output, split=self.split, about=about, protocol=self.protocol
+        )
         discard_parts(self.output)
         record.write(self.output, config=self.resolved(labeller))
         return summary

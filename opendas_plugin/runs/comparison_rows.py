@@ -80,7 +80,7 @@ def evidence_of(jobs: Sequence[Job], domain: Domain) -> Evidence:
     """
     vocabulary, labels = domain.vocabulary, [segment.label for segment in domain.val]
     answers = {
-        row.title: {seed: _answers(folder, labels, vocabulary) for seed, folder in row.folders.items()}
+        row.title: {seed: answers_of(folder, labels, vocabulary) for seed, folder in row.folders.items()}
         for row in rows_of(jobs)
     }
     places = np.array([vocabulary.index[label] for label in labels], dtype=np.int64)
@@ -92,7 +92,12 @@ def predictions_of(job: Job) -> tuple[str, ...]:
     return read_predictions(job.folder / list(score_folders(job.method).values())[-1] / "predictions.jsonl").predictions
 
 
-def _answers(folder: Path, labels: Sequence[str], vocabulary: Vocabulary) -> FoldPredictions:
+def answers_of(folder: Path, labels: Sequence[str], vocabulary: Vocabulary) -> FoldPredictions:
+    """What a report says of segments with these labels, in this order.
+
+    Raises:
+        DataError: it is of other segments or names.
+    """
     path = folder / "predictions.jsonl"
     found = read_predictions(path)
     if list(found.labels) != list(labels) or not {*found.predictions, *(found.own_kind or ())} <= {*vocabulary.names}:

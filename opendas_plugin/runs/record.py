@@ -40,6 +40,11 @@ class RunRecord:
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What :meth:`write` writes, but for the wall time."""
+        return self._facts
+
     def write(self, folder: str | Path, name: str = "run.json", *, config: Any = None) -> None:
         """Writes ``folder/run.json`` with the wall time, in seconds, since this record was made.
 

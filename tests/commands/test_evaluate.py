@@ -202,3 +202,35 @@ def test_the_door_from_a_shell(domain, tmp_path):
     assert result.stdout == ""
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
+
+
+def test_coops_protocol_scores_base_and_novel_names_apart(call, domain, tmp_path):
+    """By hand from what the joint protocol stores: the best name among those of the segment's own kind."""
+    assert call(output=tmp_path / "joint")[0] == 0
+    code, out, _, folder = call("--protocol", "coop")
+    assert code == 0
+    summary, joint = summary_of(folder), summary_of(tmp_path / "joint")
+    lines = [json.loads(line) for line in (tmp_path / "joint" / "predictions.jsonl").read_text().splitlines()]
+    novel = set(load_domain(domain).vocabulary.novel)
+    for field, kind in (("base_acc", False), ("novel_acc", True)):
+        right = [line["own_kind"] == line["label"] for line in lines if (line["label"] in novel) == kind]
+        assert summary[field] == pytest.approx(100 * sum(right) / len(right))
+    assert (summary["base_acc"], summary["novel_acc"]) == (joint["base_only"]["acc"], joint["novel_only"]["acc"])
+    base, new = summary["base_acc"], summary["novel_acc"]
+    assert summary["harmonic_acc"] == pytest.approx(2 * base * new / (base + new) if base and new else 0)
+    assert (summary["protocol"], joint["protocol"]) == ("coop", "joint")
+    assert out.splitlines()[1].split() == ["base", "Acc", "novel", "Acc", "H", "segments"]
+    given = [json.loads(line)["prediction"] for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    assert given == [line["own_kind"] for line in lines]
+
+
+def test_coops_protocol_without_novel_names_is_refused(call, domain, tmp_path):
+    shutil.copytree(domain, tmp_path / "closed")
+    lines = (tmp_path / "closed" / "val.jsonl").read_text().splitlines()
+    names = load_domain(domain).vocabulary
+    kept = [line for line in lines if json.loads(line)["label"] in names.base]
+    (tmp_path / "closed" / "val.jsonl").write_text("\n".join(kept) + "\n")
+    Vocabulary(names.base).save(tmp_path / "closed" / "vocabulary.json")
+    code, _, err, folder = call("--protocol", "coop", data=tmp_path / "closed")
+    assert code == 1 and one_line(err)
+    assert "none of the 3 names is novel" in err and not (folder / "summary.json").exists()

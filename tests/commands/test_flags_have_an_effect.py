@@ -18,6 +18,8 @@ from opendas_plugin.runs.segmentation import Segmentation
 ALWAYS = {"device", "workers", "debug", "images_root"}
 MODEL = {"template", "background", "expand", "resize", "batch_size"}
 """What a model that crops looks at, however it is named."""
+SCORED = {"protocol", "split", "base_from", "support"}
+"""What every classification heeds."""
 COMPARED = {
     "seeds",
     "recipe",
@@ -40,7 +42,8 @@ VALUES = {
     "num_classes": ["3"], "seeds": ["3"], "against": ["vpt"], "pictures": ["4"],
     "jobs": ["1"], "ablate": ["stages"], "recipe": ["office"], "calibration_folds": ["0"], "best": ["5"],
     "depth_scale": ["1000"], "every": ["1"], "intrinsics": ["correct"], "names": ["a", "b"], "to": ["classifier"],
-    "protocol": ["detectron2"], "source": ["offline"], "timeout": ["60"], "retries": ["4"], "prices": ["1", "2"],
+    "protocol": ["detectron2"], "classification protocol": ["coop"],
+    "source": ["offline"], "timeout": ["60"], "retries": ["4"], "prices": ["1", "2"],
     "domain": ["rooms"], "base_url": ["http://localhost"], "methods": ["vpt"], "hosts": [], "text": ["a door"],
     "submitit": ["local"], "submitit_options": ["timeout_min=9"],
     "superpixels": ["9"], "exif": ["turned"], "unknown": ["0.5"], "limit": ["5"],
@@ -67,17 +70,18 @@ CALLS = {
     "classification, zero-shot": (
         evaluate,
         words("classification --data d --output o"),
-        MODEL | {"adapter", "backbone", "pretrained", "tokenizer", "split", "ensemble", "base_from", "support"},
+        MODEL
+        | {"adapter", "backbone", "pretrained", "tokenizer", "protocol", "split", "ensemble", "base_from", "support"},
     ),
     "classification, random weights": (
         evaluate,
         words("classification --data d --output o --backbone ViT-B-16 --pretrained random"),
-        MODEL | {"backbone_seed", "tokenizer", "split", "ensemble", "base_from", "support"},
+        MODEL | SCORED | {"backbone_seed", "tokenizer", "ensemble"},
     ),
     "classification, adapter": (
         evaluate,
         words("classification --data d --output o --adapter a"),
-        MODEL | {"pretrained", "tokenizer", "split", "calibrate", "base_from", "zero_shot", "support"},
+        MODEL | SCORED | {"pretrained", "tokenizer", "calibrate", "zero_shot"},
     ),
     "semantic, predictions": (
         evaluate,
@@ -211,7 +215,7 @@ def test_every_flag_is_used_or_refused(call):
     assert used <= set(flags_of(run)), "a flag that is gone"
     for name in sorted(set(flags_of(run)) - given - ALWAYS):
         kind = next(field for field in dataclasses.fields(run) if field.name == name)
-        values = [] if kind.default is False else VALUES.get(name, ["path"])
+        values = [] if kind.default is False else VALUES.get(f"{argv[0]} {name}", VALUES.get(name, ["path"]))
         flag = [*argv, f"--{name.replace('_', '-')}", *values]
         if name in used:
             read(flag)

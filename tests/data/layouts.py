@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,19 @@ def make_kitti360(root: Path, train: int = 4, val: int = 2) -> Path:
         lists[part].append(f"{image} {folder}/semantic/{frame}\n")
     for part, lines in lists.items():
         (root / "data_2d_semantics" / "train" / f"2013_05_28_drive_{part}_frames.txt").write_text("".join(lines))
+    return root
+
+
+def make_dtd(root: Path, textures: tuple[str, ...] = ("banded", "dotted", "woven"), pictures: int = 3) -> Path:
+    """DTD with CoOp's split file: the first pictures of each texture train, the last one is judged by."""
+    rng = np.random.default_rng(0)
+    entries = {"train": [], "val": [], "test": []}
+    for label, texture in enumerate(textures):
+        for number in range(pictures):
+            name = f"{texture}/{texture}_{number:04d}.png"
+            save(root / "images" / name, picture(rng, 24, 32, 40 * label))
+            entries["test" if number == pictures - 1 else "train"].append([name, label, texture])
+    (root / "split_zhou_DescribableTextures.json").write_text(json.dumps(entries))
     return root
 
 

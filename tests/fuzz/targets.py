@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.conftest import RANDOM
-from tests.data.layouts import make_ade20k, make_kitti360
+from tests.data.layouts import make_ade20k, make_dtd, make_kitti360
 from tests.fuzz import oracles, oracles3d
 from tests.fuzz.inputs import (
     MODEL,
@@ -64,6 +64,7 @@ TARGETS = {
     "ade20k": Target(
         make_ade20k, "prepare", ("ade20k", "--root", "in", *PREPARE), segments_of, oracles.ade20k, 0.5
     ),
+    "dtd": Target(make_dtd, "prepare", ("dtd", "--root", "in", *PREPARE), segments_of, None, 0.5),
     "kitti360": Target(make_kitti360, "prepare", ("kitti360", "--root", "in", *PREPARE), segments_of, None, 0.6),
     "scannetpp": Target(
         make_scannetpp, "prepare",

@@ -161,7 +161,7 @@ def test_our_own_names_are_not_taken_over(site, caplog):
 def test_a_name_that_nobody_has_is_refused(capsys):
     assert main(["mapillary", "--output", "out"]) == 2
     assert "kitti360" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match=r"no reader 'mapillary'; choose one of .*coco, cvat, folders, "):
+    with pytest.raises(ConfigError, match=r"no reader 'mapillary'; choose one of .*coco, .*eurosat, "):
         opendas.runs.prepare("mapillary", output="out")
 
 
