@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from opendas_plugin.errors import OpenDASError, OtherProcessError
+
 T = TypeVar("T")
 
 PATIENCE = timedelta(hours=12)
@@ -51,11 +53,36 @@ class World:
         return value
 
     def broadcast(self, make: Callable[[], T]) -> T:
-        """What ``make`` returns in the writing process, which alone calls it."""
-        values: list[Any] = [make() if self.writes else None]
+        """What ``make`` returns in the writing process, which alone calls it.
+
+        Raises:
+            OpenDASError: see :meth:`together`.
+        """
+        values: list[Any] = [self.together(lambda: make() if self.writes else None)]
         if self.size > 1:
             distributed.broadcast_object_list(values)
         return values[0]
+
+    def together(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns here, once all processes have done theirs.
+
+        Raises:
+            OpenDASError: what ``work`` raises in the first process in which it does; in all others an
+                OtherProcessError, so that a user reads one sentence.
+        """
+        if self.size == 1:
+            return work()
+        result, failure = None, None
+        try:
+            result = work()
+        except OpenDASError as error:
+            failure = error
+        failed = [rank for rank, has_failed in enumerate(self.gather(failure is not None)) if has_failed]
+        if failure is not None and failed[0] == self.rank:
+            raise failure
+        if failed:
+            raise OtherProcessError(f"the process of rank {failed[0]} cannot go on, and says why")
+        return result  # type: ignore[return-value]
 
     def gather(self, value: T) -> Sequence[T]:
         """What every process has, by rank."""
