@@ -26,7 +26,7 @@ def segment(argv: Sequence[str]) -> None:
 
 
 def describe(found: Segmented) -> str:
-    """The names that were given, the most frequent first, with masks, share of the pixels, and photos."""
+    """The crops, and the names that were given, the most frequent first, with masks, share of pixels, and photos."""
     every = max(1, sum(found.pixels))
     rows = zip([*found.names, "(no name)"], found.masks, found.pixels, found.pictures, strict=True)
     used = sorted((row for row in rows if row[1] or row[2]), key=lambda row: -row[2])
@@ -34,6 +34,7 @@ def describe(found: Segmented) -> str:
     lacking = f", {found.without_masks} of them without a mask" if found.without_masks else ""
     return "\n".join(
         [
+            f"crops {found.crops}",
             align([["name", "masks", "% of pixels", "photos"], *cells]),
             f"photos: {found.photos}{lacking}; see {found.output / 'overlays'}",
         ]

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from opendas_plugin.classifier import Names
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.images import IMAGE_SUFFIXES, Exif, read_image
 from opendas_plugin.data.sam import SamSettings
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
@@ -22,7 +23,7 @@ from opendas_plugin.runs.mask_sources import SAM, SUPERPIXELS, MaskSource, open_
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
-from opendas_plugin.runs.segmentation_files import NamedPhoto, part_path, write_all, write_photo
+from opendas_plugin.runs.segmentation_files import COLOURS, NamedPhoto, part_path, write_all, write_photo
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.version import __version__
@@ -45,6 +46,7 @@ class Segmented:
             the pixels of no named mask.
         photos: how many there are.
         without_masks: how many of them have no mask at all.
+        crops: how a mask became CLIP's input.
     """
 
     output: Path
@@ -54,6 +56,7 @@ class Segmented:
     pictures: tuple[int, ...]
     photos: int
     without_masks: int
+    crops: CropPolicy
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ class Segmentation(ModelRun[Segmented | None]):
                 device=str(device),
             )
             labeller = here.labeller(names)
+            say_names_of_tables(labeller.classes)
             todo = world.broadcast(lambda: here.begin(labeller, source, photos))
             own = {stem: photos[stem] for stem in todo[world.share(len(todo))]}
             failed = list(chain.from_iterable(world.gather(here.name_photos(labeller, source, own, world))))
@@ -239,13 +243,24 @@ class Segmentation(ModelRun[Segmented | None]):
         if without:
             logger.warning("%d of %d photos have no mask", without, len(stems))
         masks, pixels, pictures = zip(*counts, strict=True)
-        return Segmented(self.output, labeller.classes, masks, pixels, pictures, len(stems), without)
+        return Segmented(self.output, labeller.classes, masks, pixels, pictures, len(stems), without, labeller.crops)
 
 
 def photo_inputs(source: MaskSource, stem: str, photo: Path) -> Inputs:
     """The files that a photo's results are made from."""
     masks = source.file(stem)
     return Inputs({"the photo": photo, **({} if masks is None else {"the file of its masks": masks})})
+
+
+def say_names_of_tables(names: Sequence[str]) -> None:
+    """Says which names the file of colours holds in a way that CVAT, which wants no colon there, does not read."""
+    if odd := [name for name in names if ":" in name]:
+        logger.warning(
+            "%d names have a colon, %r first: opendas-prepare reads %s, CVAT, which parts its lines there, does not",
+            len(odd),
+            odd[0],
+            COLOURS,
+        )
 
 
 def read_any_names(given: Sequence[str]) -> Names:
