@@ -35,7 +35,7 @@ def undated(files):
 
 
 def classification(domain, output):
-    given = ("--data", domain, "--backbone", "office-tiny", "--batch-size", 2, "--device", "cpu", "--output", output)
+    given = ("--data", domain, "--backbone", "office-tiny", "--batch-size", 1, "--device", "cpu", "--output", output)
     return ["classification", *map(str, given)]
 
 
