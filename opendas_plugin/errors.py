@@ -44,3 +44,7 @@ class OutputError(OpenDASError, OSError):
 
 class OtherProcessError(OpenDASError):
     """Another process of this run cannot go on, and it is that one which says why; commands print nothing of it."""
+
+
+class LostProcessError(OpenDASError, RuntimeError):
+    """Another process of this run is gone."""

@@ -19,7 +19,7 @@ from opendas_plugin.data.building import build_domain
 from opendas_plugin.data.domain import PREVIEW, Domain, domain_folder, load_domain, require_replaceable, write_domain
 from opendas_plugin.data.images import Exif
 from opendas_plugin.data.reading import ImageReading, Journal, Reading, read_images
-from opendas_plugin.errors import ConfigError, OpenDASError
+from opendas_plugin.errors import ConfigError, LostProcessError
 from opendas_plugin.eval.contact_sheet import write_contact_sheet
 from opendas_plugin.files import names_file, read_json, write_json
 from opendas_plugin.readers import registry
@@ -220,10 +220,8 @@ class PrepareImages(Prepare):
         try:
             yield folder
             kept = False
-        except OpenDASError:
-            raise
-        except Exception:
-            kept = kept or world.size > 1
+        except LostProcessError:
+            kept = True
             raise
         finally:
             if world.writes and not kept:

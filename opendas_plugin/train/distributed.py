@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from opendas_plugin.errors import OpenDASError, OtherProcessError
+from opendas_plugin.errors import LostProcessError, OpenDASError, OtherProcessError
 
 T = TypeVar("T")
 
@@ -60,7 +60,8 @@ class World:
         """
         values: list[Any] = [self.together(lambda: make() if self.writes else None)]
         if self.size > 1:
-            distributed.broadcast_object_list(values)
+            with _peers():
+                distributed.broadcast_object_list(values)
         return values[0]
 
     def together(self, work: Callable[[], T]) -> T:
@@ -88,13 +89,24 @@ class World:
         """What every process has, by rank."""
         values: list[Any] = [value] * self.size
         if self.size > 1:
-            distributed.all_gather_object(values, value)
+            with _peers():
+                distributed.all_gather_object(values, value)
         return values
 
     def wait(self) -> None:
         """Returns when all processes are here."""
         if self.size > 1:
-            distributed.barrier()
+            with _peers():
+                distributed.barrier()
+
+
+@contextlib.contextmanager
+def _peers() -> Iterator[None]:
+    """Says in a sentence that another process is gone, of which gloo and NCCL say where a connection ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostProcessError("a process of this run was lost; give the same command again to go on") from error
 
 
 def started_by_torchrun() -> bool:

@@ -40,11 +40,11 @@ def work(job, rank, port):
 def killing(write):
     calls = []
 
-    def wrapped(*arguments):
+    def wrapped(*arguments, **named):
         calls.append(arguments)
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-        return write(*arguments)
+        return write(*arguments, **named)
 
     return wrapped
 
