@@ -1,9 +1,9 @@
 """A second device on a machine that has none: its tensors are computed on the CPU, say otherwise, and refuse to mix.
 
 ``with pretend() as device:`` makes the device, which is called ``lazy``: a type that torch knows, builds without code
-for, and whose backward passes it runs in the calling thread. A tensor of it is a wrapper around one of the CPU. The rules
-are CUDA's: an operation takes tensors of one device, but for scalars (tensors without dimensions) of the CPU and for
-indices of the CPU into tensors of the device; numpy, and a generator of the CPU, are refused.
+for, and whose backward passes it runs in the calling thread. A tensor of it is a wrapper around one of the CPU. The
+rules are CUDA's: an operation takes tensors of one device, but for scalars (tensors without dimensions) of the CPU and
+for indices of the CPU into tensors of the device; numpy, and a generator of the CPU, are refused.
 """
 
 from __future__ import annotations

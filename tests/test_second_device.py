@@ -1,5 +1,7 @@
-"""What a GPU would run, run on a second device that is pretended (:mod:`tests.pretend`): the figures of the CPU, and no tensor
-in a wrong place. Hosts: their own folders' ``test_second_device.py``."""
+"""What a GPU would run, on a second device that is pretended (:mod:`tests.pretend`): the figures of the CPU.
+
+The hosts have a ``test_second_device.py`` in their own folders.
+"""
 
 from __future__ import annotations
 
@@ -147,12 +149,12 @@ def test_statistics_left_on_the_cpu_are_caught(device, domain, block_names, adap
 
 
 def test_labels_left_on_the_cpu_are_caught(device, domain, tiny_backbone, tmp_path, monkeypatch):
-    own = Objective.__call__
+    own = Objective.forward
 
-    def call(self, image, batch, *more):
-        return own(self, image, dataclasses.replace(batch, labels=batch.labels.cpu()), *more)
+    def forward(self, batch, weight):
+        return own(self, dataclasses.replace(batch, labels=batch.labels.cpu()), weight)
 
-    monkeypatch.setattr(Objective, "__call__", call)
+    monkeypatch.setattr(Objective, "forward", forward)
     learn(domain, tmp_path / "cpu", "cpu")
     with pytest.raises(MixedDevicesError, match="same device"):
         learn(domain, tmp_path / "there", device)
@@ -267,8 +269,9 @@ def test_evaluations(run, domain, adapters, tiny_backbone, tmp_path):
     )
     (tmp_path / "scenes").mkdir()
     make_features(tmp_path / "scenes")
-    argv = ("--predictions", "predictions", "--ground-truth", "gt", "--classes", "classes.txt", "--features", "features",
-            "--vocabulary", "vocabulary.json", "--instance-classes", "scored.txt")  # fmt: skip
+    argv = ("--predictions", "predictions", "--ground-truth", "gt", "--classes", "classes.txt",
+            "--features", "features", "--vocabulary", "vocabulary.json",
+            "--instance-classes", "scored.txt")  # fmt: skip
     argv = [word if word.startswith("--") else tmp_path / "scenes" / word for word in argv]
     run(evaluate, "instance3d", *argv, "--protocol", "scannet", *model, output=tmp_path / "3d", figures=("ap", "ap50"))
 
@@ -330,8 +333,8 @@ def test_training_goes_on_is_calibrated_and_compared(device, tmp_path, tiny_back
             "--batch-size", "4", "--workers", "0", "--visual.epochs", "1", "--text.epochs", "1")  # fmt: skip
     assert train_prompts.main([*map(str, (*argv, "--output-dir", tmp_path / "clip"))]) == 0
     if pytest.importorskip("submitit"):
-        argv = ("--data", tmp_path / "blocks", "--recipe", tmp_path / "quick.yaml", "--device", device, "--seeds", "1",
-                "--methods", "zero_shot", "opendas", "--submitit", "debug", "--output", tmp_path / "compare")  # fmt: skip
+        argv = ("--data", tmp_path / "blocks", "--recipe", tmp_path / "quick.yaml", "--device", device, "--seeds", "1")
+        argv = (*argv, "--methods", "zero_shot", "opendas", "--submitit", "debug", "--output", tmp_path / "compare")
         assert compare.main([*map(str, argv)]) == 0
 
 

@@ -93,6 +93,9 @@ def outcome(domain, tmp_path_factory):
     shutil.copytree(folder / "labels", folder / "broken labels")
     Image.new("L", (5, 5)).save(folder / "broken labels" / "5.png")
     jobs.append({"module": f"{COMMANDS}.prepare_data", "argv": argv, "workers": 2, "kill": False})
+    names.append("office")
+    argv = ["office", "--output", str(folder / "office")]
+    jobs.append({"module": f"{COMMANDS}.prepare_data", "argv": argv, "workers": 2, "kill": False})
     path = folder / "jobs.json"
     path.write_text(json.dumps(jobs))
     done = subprocess.run(
@@ -135,8 +138,14 @@ def test_an_error_of_one_process_is_one_sentence(outcome):
     folder, codes, done = outcome
     assert 1 in codes["prepare broken"] and 0 not in codes["prepare broken"]
     said = [line for line in done.stderr.splitlines() if line.startswith("error: ") and "was lost" not in line]
-    assert len(said) == 1 and "broken labels/5.png is 5x5, but its image" in said[0]
+    assert len(said) == 2 and "broken labels/5.png is 5x5, but its image" in said[0]
     assert not [*(folder / "broken").rglob("*.jsonl")]
+
+
+def test_what_one_process_makes_is_refused(outcome):
+    folder, codes, done = outcome
+    assert 1 in codes["office"] and 0 not in codes["office"] and not (folder / "office").exists()
+    assert done.stderr.count("error: office is prepared by one process, of which --workers share what takes long;") == 1
 
 
 def test_parts_of_another_evaluation_are_refused(outcome, domain, capsys):
