@@ -6,36 +6,37 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
-from integrations.openmask3d.features import Crop, Extraction, FeatureSettings, LevelCrops, PolicyCrops
 from integrations.openmask3d.predictors import Kind, load_predictor
-from integrations.openmask3d.sharing import Sharing
+from integrations.openmask3d.settings import FeatureSettings
 from opendas_plugin.commands.common import command_line, parse, say_once
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.eval.learnt import check_learnt
 from opendas_plugin.files import atomic_folder
+from opendas_plugin.model.config import PREFIX
 from opendas_plugin.model.devices import pick_device
-from opendas_plugin.model.loading import clip_name, load
 from opendas_plugin.runs.parts import Parts
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.agreement import require_agreement
-from opendas_plugin.scenes.feature_records import describe, scene_inputs
-from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
+from opendas_plugin.scenes.feature_source import FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, find_pictures, open_scene, read_intrinsic
-from opendas_plugin.scenes.mask_arrays import read_masks, save_masks, sparse_masks
-from opendas_plugin.scenes.mask_features import finished_features, save_features
 from opendas_plugin.scenes.pointcloud import fuse, geometric_masks, read_ply, write_ply
 from opendas_plugin.scenes.views import Intrinsics, Projector, Views
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.version import __version__
+
+if TYPE_CHECKING:
+    import torch
+
+    from integrations.openmask3d.features import Crop
+
 
 PROGRAM = "opendas-openmask3d"
 
@@ -84,6 +85,8 @@ class Features(Run[str]):
 
     def check(self) -> None:
         """See :meth:`Run.check`."""
+        from opendas_plugin.model.loading import clip_name
+
         if self.output.suffix != ".npy":
             raise ConfigError(f"`output` should be a .npy file, got {self.output}")
         if self.crops == "adapter" and not clip_name(self.clip).startswith(PREFIX):
@@ -99,6 +102,13 @@ class Features(Run[str]):
             return self._compute(record, world, device)
 
     def _compute(self, record: RunRecord, world: World, device: torch.device) -> str:
+        from integrations.openmask3d.features import Extraction, LevelCrops, PolicyCrops
+        from integrations.openmask3d.sharing import Sharing
+        from opendas_plugin.model.loading import clip_name, load
+        from opendas_plugin.scenes.feature_records import describe, scene_inputs
+        from opendas_plugin.scenes.mask_arrays import read_masks
+        from opendas_plugin.scenes.mask_features import finished_features, save_features
+
         views = open_scene(self.scene, self.depth_scale, every=self.every, scaling=self.intrinsics)
         points, _ = read_ply(find_cloud(self.scene))
         extraction = Extraction(views, points, read_masks(self.masks), self.how, force=self.force)
@@ -165,6 +175,8 @@ class MakeScene(Run[str]):
 
     def work(self, record: RunRecord) -> str:
         """Makes the scene; returns what was written."""
+        from opendas_plugin.scenes.mask_arrays import save_masks, sparse_masks
+
         stems = sorted(path.name.removesuffix(self.pose_suffix) for path in self.frames.glob(f"*{self.pose_suffix}"))
         if not stems:
             raise MissingFileError(f"{self.frames} holds no poses *{self.pose_suffix}; check `frames`, `pose_suffix`")

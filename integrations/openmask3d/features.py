@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,8 +23,9 @@ from tqdm import tqdm
 
 from integrations.openmask3d.predictors import Predictor
 from integrations.openmask3d.regions import Draws, Region, draw_points, find_regions, grown_box
+from integrations.openmask3d.settings import FeatureSettings
 from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, PixelFormat, crop
-from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.errors import DataError
 from opendas_plugin.scenes.agreement import require_agreement
 from opendas_plugin.scenes.mask_arrays import sparse_masks
 from opendas_plugin.scenes.views import Projector, Views, best_views
@@ -42,36 +42,6 @@ class Crop(Protocol):
 
     def __call__(self, image: NDArray[np.uint8], region: Region) -> Sequence[torch.Tensor]:
         """Cuts them."""
-
-
-@dataclass(frozen=True)
-class FeatureSettings:
-    """How features are made; the defaults are those of OpenMask3D's configuration.
-
-    Attributes:
-        top_k: pictures a mask.
-        levels: crops a picture, from the tight box outwards.
-        expansion: how much further each level moves the box's sides, as a fraction of its width and height.
-        threshold: how far, in metres, a visible point may lie from the depth map's surface.
-        rounds: how often SAM is asked for a mask in a picture.
-        points: points that it is given each time.
-        batch_size: crops in one batch of CLIP.
-    """
-
-    top_k: int = 5
-    levels: int = 3
-    expansion: float = 0.1
-    threshold: float = 0.2
-    rounds: int = 10
-    points: int = 5
-    batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        for name in ("top_k", "levels", "rounds", "points", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be 1 or more, got {getattr(self, name)}")
-        if self.expansion < 0 or self.threshold < 0:
-            raise ConfigError(f"expansion and threshold must be 0 or more, got {self.expansion}, {self.threshold}")
 
 
 class Extraction:

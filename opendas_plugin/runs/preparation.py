@@ -13,8 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
-
 from opendas_plugin.data.building import build_domain
 from opendas_plugin.data.domain import PREVIEW, Domain, domain_folder, load_domain, require_replaceable, write_domain
 from opendas_plugin.data.images import Exif
@@ -109,6 +107,8 @@ class Prepare(Run[Domain | None]):
         Returns:
             The domain; None in all but the first of several processes.
         """
+        import torch
+
         with join(torch.device("cpu")) as (world, _):
             world.broadcast(lambda: self._require_possible(world))
             place: AbstractContextManager[str | Path] = (

@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
-
-import torch
-from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opendas_plugin.errors import LostProcessError, OpenDASError, OtherProcessError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
 
 T = TypeVar("T")
 
@@ -44,10 +45,14 @@ class World:
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """The module in a DistributedDataParallel, which averages gradients over the processes."""
+        from torch.nn.parallel import DistributedDataParallel
+
         return module if self.size == 1 else DistributedDataParallel(module)
 
     def sum(self, value: Tensor) -> Tensor:
         """The sum of a tensor over the processes."""
+        from torch import distributed
+
         if self.size > 1:
             distributed.all_reduce(value)
         return value
@@ -58,6 +63,8 @@ class World:
         Raises:
             OpenDASError: see :meth:`together`.
         """
+        from torch import distributed
+
         values: list[Any] = [self.together(lambda: make() if self.writes else None)]
         if self.size > 1:
             with _peers():
@@ -87,6 +94,8 @@ class World:
 
     def gather(self, value: T) -> Sequence[T]:
         """What every process has, by rank."""
+        from torch import distributed
+
         values: list[Any] = [value] * self.size
         if self.size > 1:
             with _peers():
@@ -95,6 +104,8 @@ class World:
 
     def wait(self) -> None:
         """Returns when all processes are here."""
+        from torch import distributed
+
         if self.size > 1:
             with _peers():
                 distributed.barrier()
@@ -121,6 +132,9 @@ def join(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     Yields:
         The place of this process, and its own device: on a machine with several GPUs, the one of its local rank.
     """
+    import torch
+    from torch import distributed
+
     if not started_by_torchrun():
         yield World(), device
         return

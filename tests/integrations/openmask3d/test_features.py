@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from integrations.openmask3d import sharing
-from integrations.openmask3d.features import Extraction, FeatureSettings, LevelCrops, PolicyCrops
+from integrations.openmask3d.features import Extraction, LevelCrops, PolicyCrops
+from integrations.openmask3d.settings import FeatureSettings
 from opendas_plugin.crops import CropPolicy, crop, mask_box
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.runs.parts import Parts
