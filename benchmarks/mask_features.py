@@ -25,7 +25,8 @@ from instance_memory import resident
 from PIL import Image
 from torchvision import transforms
 
-from integrations.openmask3d.features import Extraction, FeatureSettings, LevelCrops
+from integrations.openmask3d.features import Extraction, LevelCrops
+from integrations.openmask3d.settings import FeatureSettings
 from opendas_plugin.scenes.folder import open_scene
 from opendas_plugin.scenes.mask_arrays import save_masks
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from PIL import Image
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as transforms
 
 from opendas_plugin.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import torch
+
 
 # OpenAI CLIP's pixel statistics, RGB in 0..1 (open_clip: constants.py).
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -46,6 +47,8 @@ class PixelFormat:
 
     def normalise(self, crops: torch.Tensor) -> torch.Tensor:
         """uint8 (B, S, S, 3) RGB -> float32 (B, 3, S, S), by mean and std as ToTensor and Normalize do."""
+        import torch
+
         mean, std = (torch.tensor(values, device=crops.device).view(1, 3, 1, 1) for values in (self.mean, self.std))
         pixels = crops.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
         return pixels.div_(255).sub_(mean).div_(std)
@@ -178,6 +181,9 @@ def cut(
 
 def resize(region: np.ndarray, policy: CropPolicy, pixels: PixelFormat = OPENAI_PIXELS) -> np.ndarray:
     """Scales uint8 (h, w, 3) to uint8 (S, S, 3) by Pillow; "center" is open_clip's ``image_transform``."""
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms import functional as transforms
+
     picture, size = Image.fromarray(np.ascontiguousarray(region)), policy.size
     if policy.resize == "squash":
         return np.array(picture.resize((size, size), Image.Resampling[pixels.interpolation.upper()]))

@@ -40,3 +40,11 @@ class TrainingError(OpenDASError, RuntimeError):
 
 class OutputError(OpenDASError, OSError):
     """An output that could not be written; what was there before is untouched."""
+
+
+class OtherProcessError(OpenDASError):
+    """Another process of this run cannot go on, and it is that one which says why; commands print nothing of it."""
+
+
+class LostProcessError(OpenDASError, RuntimeError):
+    """Another process of this run is gone."""

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
-from torch.nn.functional import normalize as unit
+from typing import TYPE_CHECKING
 
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.names import NameTable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 DEFAULT_WEIGHT = 0.2
 
@@ -67,6 +68,9 @@ class Support:
 
     def mix(self, text: Tensor, classes: Sequence[str]) -> Tensor:
         """The class features (N, D), of unit length, of text features (N, D) of unit length."""
+        import torch
+        from torch.nn.functional import normalize as unit
+
         names, features = self.among(classes), self.features.to(text.device)
         centre = text.mean(dim=0)
         reach = (text - centre).norm(dim=1).mean()

@@ -9,16 +9,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from integrations.openmask3d.features import FeatureSettings
+from integrations.openmask3d.settings import FeatureSettings
 from opendas_plugin.commands.common import command_line, parse
 from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.eval.fits import draw_fit, fit_table
 from opendas_plugin.files import atomic_file
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.agreement import find_fault
 from opendas_plugin.scenes.folder import find_cloud, open_scene
-from opendas_plugin.scenes.mask_arrays import read_masks, sparse_masks
 from opendas_plugin.scenes.pointcloud import read_ply
 from opendas_plugin.scenes.views import Intrinsics, Projector
 
@@ -64,6 +62,9 @@ class Check(Run[Checked]):
 
     def work(self, record: RunRecord) -> Checked:
         """Looks, and draws the worst picture."""
+        from opendas_plugin.eval.fits import draw_fit, fit_table
+        from opendas_plugin.scenes.mask_arrays import read_masks, sparse_masks
+
         views = open_scene(self.scene, self.depth_scale, every=self.every, scaling=self.intrinsics)
         points, _ = read_ply(find_cloud(self.scene))
         masks = self.masks or next(iter(sorted(self.scene.glob("*_masks.pt"))), None)

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from opendas_plugin.model.config import PREFIX
 from opendas_plugin.model.loading import clip_name
 from opendas_plugin.model.weight_file import is_torchscript, read_weights
-from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
+from opendas_plugin.scenes.feature_source import FeatureSource
 
 logger = logging.getLogger(__name__)
 

@@ -6,37 +6,47 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from tqdm import tqdm
 
-from integrations.openmask3d.features import Crop, Extraction, FeatureSettings, LevelCrops, PolicyCrops
 from integrations.openmask3d.predictors import Kind, load_predictor
-from opendas_plugin.commands.common import command_line, parse
+from integrations.openmask3d.settings import FeatureSettings
+from opendas_plugin.commands.common import command_line, parse, say_once
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.eval.learnt import check_learnt
 from opendas_plugin.files import atomic_folder
+from opendas_plugin.model.config import PREFIX
 from opendas_plugin.model.devices import pick_device
-from opendas_plugin.model.loading import clip_name, load
+from opendas_plugin.runs.parts import Parts
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
 from opendas_plugin.scenes.agreement import require_agreement
-from opendas_plugin.scenes.feature_records import describe, scene_inputs
-from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
+from opendas_plugin.scenes.feature_source import FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, find_pictures, open_scene, read_intrinsic
-from opendas_plugin.scenes.mask_arrays import read_masks, save_masks, sparse_masks
-from opendas_plugin.scenes.mask_features import finished_features, save_features
 from opendas_plugin.scenes.pointcloud import fuse, geometric_masks, read_ply, write_ply
 from opendas_plugin.scenes.views import Intrinsics, Projector, Views
+from opendas_plugin.stamps import Inputs
+from opendas_plugin.train.distributed import World, join
+from opendas_plugin.version import __version__
+
+if TYPE_CHECKING:
+    import torch
+
+    from integrations.openmask3d.features import Crop
+
 
 PROGRAM = "opendas-openmask3d"
 
 
 @dataclass(frozen=True)
 class Features(Run[str]):
-    """Computes a CLIP feature for each 3D mask of a scene, as OpenMask3D does, without a checkout of it."""
+    """Computes a CLIP feature for each 3D mask of a scene, as OpenMask3D does, without a checkout of it.
+
+    Under torchrun several processes share the pictures and the crops.
+    """
 
     _: KW_ONLY
     scene: Path
@@ -75,6 +85,8 @@ class Features(Run[str]):
 
     def check(self) -> None:
         """See :meth:`Run.check`."""
+        from opendas_plugin.model.loading import clip_name
+
         if self.output.suffix != ".npy":
             raise ConfigError(f"`output` should be a .npy file, got {self.output}")
         if self.crops == "adapter" and not clip_name(self.clip).startswith(PREFIX):
@@ -85,11 +97,21 @@ class Features(Run[str]):
         return dict.fromkeys(("sam_type", "sam_checkpoint"), "without SAM") if self.predictor == "boxes" else {}
 
     def work(self, record: RunRecord) -> str:
-        """Computes the features; returns what was written."""
+        """Computes the features; returns what was written, in all but the first of several processes nothing."""
+        with join(pick_device(self.device)) as (world, device):
+            return self._compute(record, world, device)
+
+    def _compute(self, record: RunRecord, world: World, device: torch.device) -> str:
+        from integrations.openmask3d.features import Extraction, LevelCrops, PolicyCrops
+        from integrations.openmask3d.sharing import Sharing
+        from opendas_plugin.model.loading import clip_name, load
+        from opendas_plugin.scenes.feature_records import describe, scene_inputs
+        from opendas_plugin.scenes.mask_arrays import read_masks
+        from opendas_plugin.scenes.mask_features import finished_features, save_features
+
         views = open_scene(self.scene, self.depth_scale, every=self.every, scaling=self.intrinsics)
         points, _ = read_ply(find_cloud(self.scene))
         extraction = Extraction(views, points, read_masks(self.masks), self.how, force=self.force)
-        device = pick_device(self.device)
         model, preprocess = load(self.clip, device)
         check_learnt(model.config.training, views.colour)
         source = FeatureSource(clip_name(self.clip), model)
@@ -97,18 +119,29 @@ class Features(Run[str]):
         settings = asdict(self.how) | {name: getattr(self, name) for name in names}
         described = describe(source, extraction.projector.masks, settings)
         inputs = scene_inputs(views, points, sam=self.sam_checkpoint)
-        if self.resume and finished_features(self.output, described, inputs) is not None:
-            return f"{self.output} is complete and stays"
+        if self.resume and world.broadcast(lambda: finished_features(self.output, described, inputs)) is not None:
+            return f"{self.output} is complete and stays" if world.writes else ""
         described["inputs"] = inputs.record()
         predictor = load_predictor(self.predictor, self.sam_type, self.sam_checkpoint, device)
         crop: Crop = LevelCrops(preprocess, self.how)
         if self.crops == "adapter":
             policy = (source.crops or CropPolicy()).at(model.image_size)
             crop = PolicyCrops(policy, model.pixels)
-        regions = extraction.regions(predictor, np.random.RandomState(self.seed))
-        found = extraction.features(regions, crop, lambda pixels: model.encode_image(pixels.to(device)))
+        rng = np.random.RandomState(self.seed)
+        values = {**inputs.values, **described, "version": __version__}
+        del values["inputs"]
+        parts = Parts(self.output.with_suffix(".parts"), Inputs(inputs.files, values), "computation")
+        how = (predictor, rng, crop, lambda pixels: model.encode_image(pixels.to(device)))
+        if world.size == 1 and not parts.are_there:
+            regions = extraction.regions(predictor, rng)
+            found = extraction.features(regions, *how[2:])
+        elif (shared := Sharing(world, parts).features(extraction, *how)) is None:
+            return ""
+        else:
+            found = shared
         save_features(self.output, found, described)
         record.write(self.output.parent, f"{self.output.stem}.run.json")
+        parts.discard()
         return f"wrote {self.output}: {len(found)} masks, {int((~found.any(axis=1)).sum())} of them in no picture"
 
 
@@ -142,6 +175,8 @@ class MakeScene(Run[str]):
 
     def work(self, record: RunRecord) -> str:
         """Makes the scene; returns what was written."""
+        from opendas_plugin.scenes.mask_arrays import save_masks, sparse_masks
+
         stems = sorted(path.name.removesuffix(self.pose_suffix) for path in self.frames.glob(f"*{self.pose_suffix}"))
         if not stems:
             raise MissingFileError(f"{self.frames} holds no poses *{self.pose_suffix}; check `frames`, `pose_suffix`")
@@ -166,7 +201,10 @@ class MakeScene(Run[str]):
 def features(argv: Sequence[str]) -> None:
     """Computes features as the flags say."""
     prog = f"{PROGRAM} features"
-    print(parse(Features, argv, prog=prog)(command_line(prog, argv)))
+    run = parse(Features, argv, prog=prog)
+    say_once()
+    if said := run(command_line(prog, argv)):
+        print(said)
 
 
 def scene(argv: Sequence[str]) -> None:

@@ -11,37 +11,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from integrations.openmask3d.features import Extraction, FeatureSettings, PolicyCrops
-from integrations.openmask3d.surfaces import fill_regions
+from integrations.openmask3d.settings import FeatureSettings
 from opendas_plugin.commands.common import command_line, parse
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError, OpenDASError
 from opendas_plugin.eval.instance_files import Classes, read_classes, read_names, read_truth
-from opendas_plugin.eval.instance_report import ScoredScene, evaluate_instances
-from opendas_plugin.eval.mask_names import FEATURES, MASKS, NamedScenes
-from opendas_plugin.eval.oracle import OracleScores
-from opendas_plugin.eval.report import align
 from opendas_plugin.files import require_writable, write_json, write_text
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.adapter import find_folder, read_config
+from opendas_plugin.model.config import PREFIX
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run
-from opendas_plugin.scenes.feature_records import describe, scene_inputs
-from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
+from opendas_plugin.scenes.feature_source import FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene
-from opendas_plugin.scenes.mask_arrays import read_masks
-from opendas_plugin.scenes.mask_features import finished_features, save_features
 from opendas_plugin.scenes.pointcloud import read_ply
-from opendas_plugin.scenes.proposals3d import check_scene
 from opendas_plugin.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import torch
+
+    from opendas_plugin.eval.instance_report import ScoredScene
+    from opendas_plugin.eval.mask_names import NamedScenes
+    from opendas_plugin.eval.oracle import OracleScores
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
 
 PROGRAM = "opendas-openmask3d"
 SURFACES = ("wall", "floor", "ceiling")
@@ -141,6 +139,8 @@ def load_contestants(options: Experiment) -> tuple[list[Contestant], CropPolicy]
     Raises:
         ConfigError: adapters of several backbones, crop policies or templates.
     """
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
     device = pick_device(options.device)
     first = OpenDASCLIP.from_pretrained(options.adapters[0], device=device)
     clips = [first]
@@ -162,6 +162,8 @@ def require_comparable(adapter: str, other: str, clip: OpenDASCLIP) -> None:
     Raises:
         ConfigError: it has not.
     """
+    from opendas_plugin.model.adapter import find_folder, read_config
+
     config = read_config(find_folder(adapter))
     for what in ("backbone_sha256", "crop_policy", "template"):
         if getattr(config, what) != getattr(clip.config, what):
@@ -172,6 +174,14 @@ def compute_features(
     options: Experiment, scene: str, kind: str, contestants: Sequence[Contestant], policy: CropPolicy
 ) -> None:
     """Computes the features of a scene's masks for all CLIPs that lack them; their regions are found once."""
+    from integrations.openmask3d.features import Extraction, PolicyCrops
+    from integrations.openmask3d.surfaces import fill_regions
+    from opendas_plugin.eval.mask_names import FEATURES, MASKS
+    from opendas_plugin.scenes.feature_records import describe, scene_inputs
+    from opendas_plugin.scenes.mask_arrays import read_masks
+    from opendas_plugin.scenes.mask_features import finished_features, save_features
+    from opendas_plugin.scenes.proposals3d import check_scene
+
     settings = FeatureSettings()
     folder = options.data / "scenes" / scene
     check_scene(options.data, scene, options.masks)
@@ -204,6 +214,10 @@ def compute_features(
 
 def score(options: Experiment, scenes: Sequence[str], kind: str, contestant: Contestant) -> dict[str, Any]:
     """Scores one CLIP's masks: ScanNet's AP of all classes but walls, floors and ceilings, and oracle names."""
+    from opendas_plugin.eval.instance_report import evaluate_instances
+    from opendas_plugin.eval.mask_names import NamedScenes
+    from opendas_plugin.eval.oracle import OracleScores
+
     classes = read_classes(options.data / "classes.txt", "scannet")
     scored = classes.only([name for name in classes.names if name not in SURFACES])
     novel = Vocabulary.load(options.data / "vocabulary.json").novel
@@ -231,6 +245,8 @@ def format_summaries(summaries: Mapping[str, Mapping[str, Mapping[str, Any]]]) -
     Args:
         summaries: CLIP -> kind of masks -> summary.
     """
+    from opendas_plugin.eval.report import align
+
     header = ["", *(f"{kind} {title}" for kind in KINDS for title in COLUMNS.values()), *ORACLE_COLUMNS.values()]
     values = {title: _figures(summary) for title, summary in summaries.items()}
     rows = [[title, *(f"{value:.1f}" for value in found)] for title, found in values.items()]
@@ -250,6 +266,8 @@ def _figures(summary: Mapping[str, Mapping[str, Any]]) -> NDArray[np.float64]:
 def _scenes(
     options: Experiment, scenes: Sequence[str], names: NamedScenes, classes: Classes, oracle: OracleScores | None
 ) -> Iterator[ScoredScene]:
+    from opendas_plugin.eval.instance_report import ScoredScene
+
     for scene in scenes:
         with named(f"{names.source}, {scene}"):
             truth = read_truth(options.data / "ground_truth" / f"{scene}.txt")

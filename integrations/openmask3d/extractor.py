@@ -14,14 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from integrations.openmask3d.clips import ClipLoader
-from integrations.openmask3d.features import Crop, Extraction, FeatureSettings, LevelCrops, PolicyCrops
+from integrations.openmask3d.features import Crop, Extraction, LevelCrops, PolicyCrops
 from integrations.openmask3d.predictors import Predictor
+from integrations.openmask3d.settings import FeatureSettings
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import ConfigError, MissingFileError, OpenDASError
 from opendas_plugin.files import read_json
+from opendas_plugin.model.config import PREFIX
 from opendas_plugin.model.loading import clip_name
 from opendas_plugin.scenes.feature_records import describe, record_path, scene_inputs
-from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
+from opendas_plugin.scenes.feature_source import FeatureSource
 from opendas_plugin.scenes.folder import check_numbering, find_views
 from opendas_plugin.scenes.mask_arrays import sparse_masks
 from opendas_plugin.scenes.mask_features import finished_features

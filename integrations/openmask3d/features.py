@@ -7,11 +7,11 @@ picture instead of once a mask and picture, crops of all masks share CLIP's batc
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,47 +22,26 @@ from torch.nn.functional import normalize as unit
 from tqdm import tqdm
 
 from integrations.openmask3d.predictors import Predictor
-from integrations.openmask3d.regions import Region, draw_points, find_regions, grown_box
+from integrations.openmask3d.regions import Draws, Region, draw_points, find_regions, grown_box
+from integrations.openmask3d.settings import FeatureSettings
 from opendas_plugin.crops import OPENAI_PIXELS, CropPolicy, PixelFormat, crop
-from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.errors import DataError
 from opendas_plugin.scenes.agreement import require_agreement
 from opendas_plugin.scenes.mask_arrays import sparse_masks
 from opendas_plugin.scenes.views import Projector, Views, best_views
 
 logger = logging.getLogger(__name__)
 
-Crop = Callable[[NDArray[np.uint8], Region], Sequence[torch.Tensor]]
-"""Turns a picture (H, W, 3) and a region of it into pixels (3, S, S) for CLIP."""
 
+class Crop(Protocol):
+    """Turns a picture (H, W, 3) and a region of it into pixels (3, S, S) for CLIP, :attr:`count` crops a region."""
 
-@dataclass(frozen=True)
-class FeatureSettings:
-    """How features are made; the defaults are those of OpenMask3D's configuration.
+    @property
+    def count(self) -> int:
+        """How many."""
 
-    Attributes:
-        top_k: pictures a mask.
-        levels: crops a picture, from the tight box outwards.
-        expansion: how much further each level moves the box's sides, as a fraction of its width and height.
-        threshold: how far, in metres, a visible point may lie from the depth map's surface.
-        rounds: how often SAM is asked for a mask in a picture.
-        points: points that it is given each time.
-        batch_size: crops in one batch of CLIP.
-    """
-
-    top_k: int = 5
-    levels: int = 3
-    expansion: float = 0.1
-    threshold: float = 0.2
-    rounds: int = 10
-    points: int = 5
-    batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        for name in ("top_k", "levels", "rounds", "points", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be 1 or more, got {getattr(self, name)}")
-        if self.expansion < 0 or self.threshold < 0:
-            raise ConfigError(f"expansion and threshold must be 0 or more, got {self.expansion}, {self.threshold}")
+    def __call__(self, image: NDArray[np.uint8], region: Region) -> Sequence[torch.Tensor]:
+        """Cuts them."""
 
 
 class Extraction:
@@ -112,8 +91,15 @@ class Extraction:
         Raises:
             DataError: no mask is seen, or the points do not fit the depth maps.
         """
-        views = len(self.projector.views)
-        counts = self.projector.counts(tqdm(range(views), desc="visible points", unit="picture", disable=None))
+        draws = self.draws(self.counts(range(len(self.projector.views))), rng)
+        return list(self.find(draws, predictor, [*draws]))
+
+    def counts(self, views: Sequence[int], *, bar: bool = True) -> NDArray[np.int64]:
+        """How many pixels of each mask pictures show, (V, M); ``views``: those that are looked at, others stay 0."""
+        return self.projector.counts(tqdm(views, desc="visible points", unit="picture", disable=None if bar else True))
+
+    def draws(self, counts: NDArray[np.int64], rng: np.random.RandomState) -> Draws:
+        """Chooses each mask's pictures, and draws points of it in each; arguments and errors: see :meth:`regions`."""
         require_agreement(self.projector, force=self.force, flag=self.flag)
         unseen = int((counts.max(axis=0) == 0).sum())
         if unseen == counts.shape[1]:
@@ -128,9 +114,15 @@ class Extraction:
                 self.projector.views.colour[0].parent,
             )
         best = best_views(counts, self.settings.top_k)
-        draws = draw_points(best, counts, self.settings.rounds, self.settings.points, rng)
-        order = tqdm(draws, desc="boxes" if predictor is None else "SAM", unit="picture", disable=None)
-        return list(find_regions(self.projector, draws, predictor, order))
+        return draw_points(best, counts, self.settings.rounds, self.settings.points, rng)
+
+    def find(
+        self, draws: Draws, predictor: Predictor | None, views: Sequence[int], *, bar: bool = True
+    ) -> Iterator[Region]:
+        """Finds the masks in some of the pictures of ``draws``."""
+        what = "boxes" if predictor is None else "SAM"
+        order = tqdm(views, desc=what, unit="picture", disable=None if bar else True)
+        return find_regions(self.projector, draws, predictor, order)
 
     def features(
         self, regions: Sequence[Region], crop: Crop, encode: Callable[[torch.Tensor], torch.Tensor]
@@ -142,31 +134,62 @@ class Extraction:
             crop: what of a picture CLIP gets to see.
             encode: pixels (B, 3, S, S) on the CPU -> features (B, D).
         """
-        pieces = self._pixels(regions, crop)
-        found: dict[tuple[int, int, int], torch.Tensor] = {}
-        for batch in _batches(pieces, self.settings.batch_size):
+        return self.mean(*self.crop_features(regions, crop, encode))
+
+    def crop_features(
+        self,
+        regions: Sequence[Region],
+        crop: Crop,
+        encode: Callable[[torch.Tensor], torch.Tensor],
+        pieces: range | None = None,
+        *,
+        bar: bool = True,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Mask, rank and level of crops (C, 3), and their unit features (C, D); for arguments see :meth:`features`.
+
+        Args:
+            pieces: which of the crops, in the order of the regions' pictures; None: all.
+            bar: whether a terminal sees one.
+        """
+        pieces = range(len(regions) * crop.count) if pieces is None else pieces
+        places, found = list[tuple[int, int, int]](), list[torch.Tensor]()
+        for batch in _batches(self._pixels(regions, crop, pieces, bar), self.settings.batch_size):
             with torch.no_grad():
-                features = unit(encode(torch.stack([pixels for _, pixels in batch])).float(), dim=-1).cpu()
-            found.update(zip((place for place, _ in batch), features, strict=True))
-        width = len(next(iter(found.values())))
-        result = np.zeros((self.projector.masks.shape[1], width))
-        places: dict[int, list[tuple[int, int, int]]] = {}
-        for place in sorted(found):
-            places.setdefault(place[0], []).append(place)
-        for mask, own in places.items():
-            result[mask] = torch.stack([found[place] for place in own]).mean(dim=0).numpy()
+                pixels = torch.stack([pixels for _, pixels in batch])
+                found.append(unit(encode(pixels).float(), dim=-1).cpu())
+            places += [place for place, _ in batch]
+        return np.array(places), torch.cat(found).numpy()
+
+    def mean(self, places: NDArray[np.int64], features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The mean of each mask's features, (M, D), of what :meth:`crop_features` gives."""
+        result = np.zeros((self.projector.masks.shape[1], features.shape[1]))
+        order = np.lexsort(places.T[::-1])
+        masks, starts = np.unique(places[order, 0], return_index=True)
+        for mask, rows in zip(masks.tolist(), np.split(order, starts[1:]), strict=True):
+            result[mask] = torch.from_numpy(features[rows]).mean(dim=0).numpy()
         return result
 
-    def _pixels(self, regions: Sequence[Region], crop: Crop) -> Iterator[tuple[tuple[int, int, int], torch.Tensor]]:
+    def _pixels(
+        self, regions: Sequence[Region], crop: Crop, pieces: range, bar: bool
+    ) -> Iterator[tuple[tuple[int, int, int], torch.Tensor]]:
         """Mask, rank and level of each crop, and its pixels."""
         by_view: dict[int, list[Region]] = {}
         for region in regions:
             by_view.setdefault(region.view, []).append(region)
-        for view, own in tqdm(by_view.items(), desc="CLIP", unit="picture", disable=None):
-            image = self.projector.views.read_colour(view)
-            for region in own:
-                for level, pixels in enumerate(crop(image, region)):
-                    yield (region.mask, region.rank, level), pixels
+        ordered = [region for own in by_view.values() for region in own]
+        wanted = ordered[pieces.start // crop.count : -(-pieces.stop // crop.count)]
+        number = pieces.start // crop.count * crop.count
+        with tqdm(
+            total=len({region.view for region in wanted}), desc="CLIP", unit="picture", disable=None if bar else True
+        ) as progress:
+            for view, own in itertools.groupby(wanted, lambda region: region.view):
+                image = self.projector.views.read_colour(view)
+                for region in own:
+                    for level, pixels in enumerate(crop(image, region)):
+                        if number in pieces:
+                            yield (region.mask, region.rank, level), pixels
+                        number += 1
+                progress.update()
 
 
 class LevelCrops:
@@ -177,6 +200,7 @@ class LevelCrops:
     ):
         """Prepares; ``save``, a folder, keeps each crop as ``crop<mask>_<view>_<level>.png``, as upstream does."""
         self.preprocess, self.settings, self.save = preprocess, settings, save
+        self.count = settings.levels
 
     def __call__(self, image: NDArray[np.uint8], region: Region) -> Sequence[torch.Tensor]:
         """One crop a level."""
@@ -191,6 +215,8 @@ class LevelCrops:
 
 class PolicyCrops:
     """One crop a region, as the adapter's crop policy cuts them: what the adapter saw when it was trained."""
+
+    count = 1
 
     def __init__(self, policy: CropPolicy, pixels: PixelFormat = OPENAI_PIXELS) -> None:
         self.policy, self.pixels = policy, pixels

@@ -101,7 +101,8 @@ def find_root(script: Path) -> Path:
 
 def _with_template(path: Path, arguments: Sequence[str], clip_model: str | None) -> list[str]:
     """The evaluation's arguments with the adapter's text template, unless one is given."""
-    from opendas_plugin.model.adapter import PREFIX, find_folder, read_config
+    from opendas_plugin.model.adapter import find_folder, read_config
+    from opendas_plugin.model.config import PREFIX
     from opendas_plugin.model.loading import clip_name
 
     given = any(argument.split("=")[0] == "--sentence_structure" for argument in arguments)

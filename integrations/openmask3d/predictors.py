@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from opendas_plugin.errors import ConfigError, MissingDependencyError, MissingFileError
+
+if TYPE_CHECKING:
+    import torch
+
 
 Kind = Literal["sam", "sam2", "boxes"]
 _INSTALL = {"segment_anything": "segment-anything", "sam2": "sam2"}

@@ -20,19 +20,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from integrations.ovseg import datasets, hook
-from integrations.ovseg.adapter import FILES, read_adapter
 from integrations.ovseg.errors import OVSegError
 from integrations.ovseg.finding import find_adapter, find_root
 from integrations.ovseg.flags import add_adapter_flags
-from integrations.ovseg.inputs import run_inputs
 from integrations.ovseg.install import Installation, install
 from opendas_plugin.commands.common import command_line, run_command
 from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError
 from opendas_plugin.eval.label_maps import Labelling, check_label_maps
 from opendas_plugin.eval.learnt import check_learnt
-from opendas_plugin.eval.report import align
 from opendas_plugin.eval.semantic import Protocol
-from opendas_plugin.eval.semantic_report import COLUMNS, evaluate_semantic
 from opendas_plugin.files import atomic_file, read_json, require_writable, write_json, write_text
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import NameTable
@@ -72,6 +68,9 @@ def evaluate(argv: Sequence[str]) -> None:
     Raises:
         OpenDASError: there is no checkout, dataset or adapter, or a run of OVSeg failed.
     """
+    from integrations.ovseg.adapter import FILES
+    from integrations.ovseg.inputs import run_inputs
+
     options, adapter_flags, rest = _parse(argv)
     record = RunRecord(vars(options), command=command_line(PROGRAM, argv))
     output = options.output.resolve()
@@ -151,6 +150,9 @@ def _outputs(output: Path) -> Inputs:
 
 def score(output: Path, dataset: Dataset, adapter: Path, protocol: Protocol) -> dict[str, Mapping[str, Any]]:
     """Scores the predictions of both runs and writes the report of each into its folder; returns the summaries."""
+    from integrations.ovseg.adapter import read_adapter
+    from opendas_plugin.eval.semantic_report import evaluate_semantic
+
     about = {"dataset": dataset.name, "adapter": str(adapter)}
     learnt = check_learnt(read_adapter(adapter).config["training"], dataset.pictures)
     more = {"stock": {}, "adapted": learnt}
@@ -208,6 +210,8 @@ def _labelling(name: str, metadata: Any, count: int) -> Labelling:
 
 def untrained(names: Sequence[str], adapter: Path) -> tuple[str, ...]:
     """Those of ``names`` that the adapter was not trained on; none where it was trained on none of them."""
+    from integrations.ovseg.adapter import read_adapter
+
     trained = NameTable(read_adapter(adapter).config["base_names"])
     novel = tuple(name for name in names if name not in trained)
     return () if len(novel) == len(names) else novel
@@ -215,6 +219,9 @@ def untrained(names: Sequence[str], adapter: Path) -> tuple[str, ...]:
 
 def format_comparison(summaries: Mapping[str, Mapping[str, Any]]) -> str:
     """Lays the scores of both runs out as a text table, with a row of differences (adapted minus stock)."""
+    from opendas_plugin.eval.report import align
+    from opendas_plugin.eval.semantic_report import COLUMNS
+
     stock, adapted = summaries["stock"], summaries["adapted"]
     columns = [key for key in COLUMNS if stock[key] is not None and adapted[key] is not None]
     rows = [[ROWS[name], *(f"{summaries[name][key]:.2f}" for key in columns)] for name in ROWS]

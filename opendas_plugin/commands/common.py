@@ -25,9 +25,10 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
 
-from opendas_plugin.errors import ConfigError, OpenDASError
+from opendas_plugin.errors import ConfigError, OpenDASError, OtherProcessError
 from opendas_plugin.runs.run import INLINE, POSITIONAL, Run
 
+OURS = ("opendas_plugin", "integrations")
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _LONGEST = 800  # characters of a sentence
@@ -53,7 +54,7 @@ def run_command(command: Callable[[list[str]], None], argv: Sequence[str] | None
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for ours in ("opendas_plugin", "integrations"):  # open_clip's own remarks are no concern of a user
+    for ours in OURS:  # open_clip's own remarks are no concern of a user
         logging.getLogger(ours).setLevel(logging.INFO)
     try:
         command(arguments)
@@ -69,6 +70,8 @@ def run_command(command: Callable[[list[str]], None], argv: Sequence[str] | None
     except UsageError as error:
         _report(str(error), arguments)
         return BAD_USAGE
+    except OtherProcessError:
+        return FAILED
     except OpenDASError as error:
         _report(str(error), arguments)
         return FAILED
@@ -115,7 +118,8 @@ def command_line(prog: str, argv: Sequence[str]) -> str:
 def say_once() -> None:
     """Of several processes that torchrun started, lets the first one alone log."""
     if os.environ.get("RANK", "0") != "0":
-        logging.getLogger("opendas_plugin").setLevel(logging.ERROR)
+        for ours in OURS:
+            logging.getLogger(ours).setLevel(logging.ERROR)
 
 
 def as_flags(message: str) -> str:

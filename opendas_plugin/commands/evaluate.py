@@ -6,10 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opendas_plugin.commands.common import command_line, parse_subcommand, run_command, say_once
-from opendas_plugin.eval.instance_report import format_instance_table
-from opendas_plugin.eval.oracle import format_oracle
-from opendas_plugin.eval.report import align, format_table, percent
-from opendas_plugin.eval.semantic_report import format_semantic_table
 from opendas_plugin.runs.classification import Classification
 from opendas_plugin.runs.instance3d import Instance3d
 from opendas_plugin.runs.interpolation import METRICS, Shares
@@ -44,6 +40,11 @@ def evaluate(argv: Sequence[str]) -> None:
 
 def describe(run: Run[Any], result: Any) -> str:
     """The scores as a table."""
+    from opendas_plugin.eval.instance_report import format_instance_table
+    from opendas_plugin.eval.oracle import format_oracle
+    from opendas_plugin.eval.report import align, format_table, percent
+    from opendas_plugin.eval.semantic_report import format_semantic_table
+
     if isinstance(run, Classification):
         return format_table({row_of(run) + (", support" if run.support else ""): result})
     if isinstance(run, Semantic):

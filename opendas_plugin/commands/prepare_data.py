@@ -48,7 +48,9 @@ def prepare(argv: Sequence[str]) -> None:
 
 
 def _said(run: Run[Any], result: Any) -> str:
-    """The result in words."""
+    """The result in words; empty in processes that share the work of the first."""
+    if result is None:
+        return ""
     if isinstance(result, Proposed):
         images = [] if result.images is None else [f"--images {result.images}"]
         return "\n".join([*_qualities(result.quality), *images])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opendas_plugin.commands.common import command_line, parse, run_command, say_once
-from opendas_plugin.eval.report import align
 from opendas_plugin.runs.segmentation import Segmentation, Segmented
 
 PROGRAM = "opendas-segment"
@@ -26,7 +25,9 @@ def segment(argv: Sequence[str]) -> None:
 
 
 def describe(found: Segmented) -> str:
-    """The names that were given, the most frequent first, with masks, share of the pixels, and photos."""
+    """The crops, and the names that were given, the most frequent first, with masks, share of pixels, and photos."""
+    from opendas_plugin.eval.report import align
+
     every = max(1, sum(found.pixels))
     rows = zip([*found.names, "(no name)"], found.masks, found.pixels, found.pictures, strict=True)
     used = sorted((row for row in rows if row[1] or row[2]), key=lambda row: -row[2])
@@ -34,6 +35,7 @@ def describe(found: Segmented) -> str:
     lacking = f", {found.without_masks} of them without a mask" if found.without_masks else ""
     return "\n".join(
         [
+            f"crops {found.crops}",
             align([["name", "masks", "% of pixels", "photos"], *cells]),
             f"photos: {found.photos}{lacking}; see {found.output / 'overlays'}",
         ]

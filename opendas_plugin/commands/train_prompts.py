@@ -9,7 +9,6 @@ import tyro
 
 from opendas_plugin.commands.common import UsageError, command_line, parse, run_command, say_once
 from opendas_plugin.errors import ConfigError, MissingFileError
-from opendas_plugin.eval.report import format_table
 from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.train.recipe import default_recipe, read_recipe
 
@@ -27,6 +26,8 @@ def train_prompts(argv: Sequence[str]) -> None:
     say_once()
     result = run(command_line(PROGRAM, argv))
     if result.scores:
+        from opendas_plugin.eval.report import format_table
+
         print(format_table(result.scores))
         last = result.folder / [*result.scores][-1]
         print(f"adapter: {result.adapter}   log: {result.folder / 'log.jsonl'}   scores: {last}")

@@ -15,7 +15,8 @@ BACKGROUND = "background"
 
 _NUMBERS = r"(?P<r>\d{1,3})[\s,;]+(?P<g>\d{1,3})[\s,;]+(?P<b>\d{1,3})"
 _HAS_NUMBER = re.compile(r"^\d+([\s,;]|$)|[\s,;]\d+$")
-_CVAT = re.compile(rf"(?P<name>.*\S)\s*:\s*{_NUMBERS}\s*(:[^:]*:[^:]*)?")
+_WHOLE = re.compile(rf"(?P<name>.*\S)\s*:\s*{_NUMBERS}\s*:[^:]*:[^:]*")  # where the colour is, nothing else can be
+_CVAT = re.compile(rf"(?P<name>.*\S)\s*:\s*{_NUMBERS}")
 _NAME_FIRST = re.compile(rf"(?P<name>.*\S)[\s,;]+{_NUMBERS}")
 _NAME_LAST = re.compile(rf"{_NUMBERS}[\s,;]+(?P<name>.*\S)")
 
@@ -47,7 +48,8 @@ def read_colour_table(path: str | Path) -> ColourTable | None:
     names, numbers = [], []
     for number, line, match in found:
         colour = [int(match[one]) for one in "rgb"] if match else []
-        if match is None or max(colour) > 255 or _HAS_NUMBER.search(match["name"]):
+        doubtful = match is not None and match.re is not _WHOLE and _HAS_NUMBER.search(match["name"])
+        if match is None or max(colour) > 255 or doubtful:
             raise DataError(
                 f"{path}, line {number}: expected a name and its colour, three numbers up to 255, got {line!r:.80}; "
                 "no further number may stand before or behind them"
@@ -65,4 +67,4 @@ def describe_colour(number: int) -> str:
 
 
 def _match(line: str) -> re.Match[str] | None:
-    return next((found for kind in (_CVAT, _NAME_FIRST, _NAME_LAST) if (found := kind.fullmatch(line))), None)
+    return next((found for kind in (_WHOLE, _CVAT, _NAME_FIRST, _NAME_LAST) if (found := kind.fullmatch(line))), None)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from opendas_plugin.crops import Box, mask_box
 from opendas_plugin.data.segments import EMPTY, Region, Segment, check_rle, from_runs
 from opendas_plugin.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
 
 IMAGE = Path("image")
 """What stands for the picture's file."""
@@ -84,6 +87,8 @@ def read_masks(masks: Any, height: int, width: int) -> list[Region]:
     Raises:
         DataError: something else, or masks of another size than the image.
     """
+    import torch
+
     if hasattr(masks, "mask") and not isinstance(masks, np.ma.MaskedArray):
         if masks.mask is None:
             return read_boxes(masks.xyxy, height, width)
@@ -112,6 +117,8 @@ def read_boxes(boxes: Any, height: int, width: int) -> list[Region]:
     Raises:
         DataError: boxes of another shape, or that are no finite numbers.
     """
+    import torch
+
     try:
         values = boxes.detach().cpu().numpy() if isinstance(boxes, torch.Tensor) else np.asarray(boxes)
     except ValueError as error:
@@ -133,6 +140,8 @@ _TOOLS = "what SamAutomaticMaskGenerator, transformers or supervision give"
 
 
 def _stack(masks: torch.Tensor | np.ndarray) -> torch.Tensor | np.ndarray:
+    import torch
+
     if masks.ndim == 2 and masks.dtype in (torch.bool, np.bool_):
         return masks[None]
     if masks.ndim == 4 and masks.shape[1] == 1:
@@ -144,6 +153,8 @@ def _stack(masks: torch.Tensor | np.ndarray) -> torch.Tensor | np.ndarray:
 
 
 def _array(mask: Any, place: int) -> torch.Tensor | NDArray:
+    import torch
+
     try:
         array = mask if isinstance(mask, torch.Tensor) else np.asarray(mask)
     except ValueError as error:
@@ -155,6 +166,8 @@ def _array(mask: Any, place: int) -> torch.Tensor | NDArray:
 
 
 def _from_array(mask: torch.Tensor | NDArray, place: int, height: int, width: int) -> Region:
+    import torch
+
     if tuple(mask.shape) != (height, width):
         rows, columns = mask.shape
         raise DataError(f"mask {place} is {columns}x{rows}, but its image is {width}x{height}")
@@ -171,6 +184,8 @@ def _from_array(mask: torch.Tensor | NDArray, place: int, height: int, width: in
 
 
 def _from_dict(mask: Mapping[str, Any], place: int, height: int, width: int) -> Region:
+    import torch
+
     if "segmentation" in mask:
         inside = mask["segmentation"]
         if isinstance(inside, Mapping):

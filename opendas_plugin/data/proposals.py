@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 from tqdm import tqdm
 
 from opendas_plugin.crops import mask_box
@@ -171,6 +170,8 @@ def split(mask: Mask, rng: np.random.Generator) -> list[Mask]:
 
 def merge(mask: Mask, instances: NDArray[np.int64], rng: np.random.Generator) -> Mask:
     """Joins a mask with one of the instances that touch it; alone it stays as it is."""
+    from scipy import ndimage
+
     neighbours = np.unique(instances[ndimage.binary_dilation(mask, iterations=_TOUCH) & ~mask])
     neighbours = neighbours[neighbours > 0]
     return mask | (instances == rng.choice(neighbours)) if len(neighbours) else mask
@@ -178,6 +179,8 @@ def merge(mask: Mask, instances: NDArray[np.int64], rng: np.random.Generator) ->
 
 def erode(mask: Mask, share: float) -> Mask:
     """Takes the ``share`` of the mask's pixels away that lie nearest to its border."""
+    from scipy import ndimage
+
     x0, y0, x1, y1 = mask_box(mask)
     window = mask[y0:y1, x0:x1]
     inside = ndimage.distance_transform_edt(np.pad(window, 1))[1:-1, 1:-1]
@@ -198,6 +201,8 @@ def oversegment(colour: NDArray[np.uint8], depth: NDArray[np.float64] | None) ->
     Returns:
         The regions, the largest first.
     """
+    from scipy import ndimage
+
     smooth = ndimage.gaussian_filter(colour.astype(np.float64), (_BLUR, _BLUR, 0))
     steps = np.sqrt(sum(ndimage.sobel(smooth, axis=axis) ** 2 for axis in (0, 1)).sum(axis=-1)) / 8
     even = steps < _COLOUR_STEP

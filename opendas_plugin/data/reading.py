@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from opendas_plugin.data.segments import Segment
-from opendas_plugin.errors import ConfigError, DataError, OutputError
+from opendas_plugin.errors import ConfigError, DataError, OpenDASError, OutputError
 from opendas_plugin.stamps import is_same, note, watching
 from opendas_plugin.version import __version__
 
@@ -73,133 +73,152 @@ def too_small(min_area: int) -> str:
 
 def read_images(
     read: Callable[[Item], ImageReading],
-    items: Iterable[Item],
+    items: Sequence[Item],
+    journal: Journal,
     *,
     workers: int,
-    progress: str,
-    journal: Path | None = None,
-) -> list[ImageReading]:
-    """Applies ``read`` to every item in ``workers`` threads, in order; the first error ends it and is raised.
+    progress: str | None,
+) -> None:
+    """Applies ``read`` to items in ``workers`` threads, in order; the first error ends it and is raised.
 
     A terminal sees a progress bar.
 
     Args:
         read: reads one item.
-        items: the same in every run, for the journal's sake.
+        items: all there are; those of the journal's :attr:`Journal.todo` are read.
+        journal: gets what was read, and the stamps of the files that it was read from.
         workers: threads.
-        progress: what the bar says.
-        journal: file that keeps what was read so far, and the stamps of the files that it was read from; what it holds
-            of an earlier run is not read again.
+        progress: what the bar says; None: no bar.
 
     Raises:
-        ConfigError, DataError, OutputError: see :class:`Journal`.
+        OutputError: the journal cannot be written.
     """
-    items = list(items)
-    record = Journal(journal, items)
-    done = record.done
 
-    def read_watched(item: Item) -> tuple[ImageReading, dict[str, str]]:
-        if journal is None:
-            return read(item), {}
+    def read_watched(place: int) -> tuple[int, ImageReading, dict[str, str]]:
+        if not journal.is_kept:
+            return place, read(items[place]), {}
         with watching() as seen:
-            found = read(item)
+            found = read(items[place])
             for segment in found.segments:
                 note(segment.image)
-        return found, seen
+        return place, found, seen
 
-    bar = tqdm(total=len(items), initial=len(done), desc=progress, unit="image", disable=None)
+    done, total = len(journal.done), len(journal.done) + len(journal.todo)
+    bar = tqdm(total=total, initial=done, desc=progress, unit="image", disable=True if progress is None else None)
     pool = ThreadPoolExecutor(max(1, workers))
     try:
-        for found, seen in _in_order(pool, read_watched, iter(items[len(done) :]), max(1, workers) * _AHEAD):
-            record.keep(found, seen)
-            done.append(found)
+        for found in _in_order(pool, read_watched, iter(journal.todo), max(1, workers) * _AHEAD):
+            journal.keep(*found)
             bar.update()
     finally:
         pool.shutdown(cancel_futures=True)
-        record.close()
+        journal.close()
         bar.close()
-    return done
 
 
 class Journal:
-    """What was read so far, one JSON line an image in the order of the items, so that a killed run can go on.
+    """What was read of a list of items, and, in a folder, one JSON line an image, so that a killed run can go on.
+
+    Several processes keep a file each in one folder.
 
     Args:
-        path: the file; None keeps nothing.
+        folder: of the files; None: nothing is kept but in memory.
+        part: what the files of these items are called.
         items: what is read, by which a journal is known to be of the same images.
+        writer: the number of this process, whose own file it writes.
 
     Attributes:
-        done: what an earlier run read, less a line that was cut off by a kill.
-
-    Raises:
-        ConfigError: the file is of other items, or a picture or label map has changed since it was read.
-        DataError: it is no journal.
-        OutputError: it cannot be written.
+        done: place among the items -> what was read.
+        todo: the places that are left to read, in order.
     """
 
-    def __init__(self, path: Path | None, items: Sequence[object]) -> None:
-        self.done: list[ImageReading] = []
+    def __init__(self, folder: Path | None, part: str, items: Sequence[object], writer: int = 0) -> None:
+        self.done: dict[int, ImageReading] = {}
+        self.todo: Sequence[int] = range(len(items))
+        self.is_kept = folder is not None
+        self._folder, self._part = folder or Path(), part
+        self._path = self._folder / f"{part}.{writer}.jsonl"
         self._file: IO[bytes] | None = None
-        if path is None:
-            return
-        self._path = path
-        header = {"version": __version__, "items": hashlib.sha256("\n".join(map(str, items)).encode()).hexdigest()}
-        with self._writing():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "a+b")  # noqa: SIM115 - closed by close()
-            self._load(self._file, header)
+        self._header = {
+            "version": __version__,
+            "items": hashlib.sha256("\n".join(map(str, items)).encode()).hexdigest(),
+        }
 
-    def keep(self, found: ImageReading, files: Mapping[str, str]) -> None:
-        """Adds the next image, with the stamps of the files that it was read from by their paths."""
-        if self._file is None:
+    def load(self) -> Journal:
+        """Reads the files of all writers, less lines that were cut off by a kill; returns this journal.
+
+        Raises:
+            ConfigError: a file is of other items, or a picture or label map has changed since it was read.
+            DataError: it is no journal.
+            OutputError: it cannot be written.
+        """
+        for path in sorted(self._folder.glob(f"{self._part}.*.jsonl")) if self.is_kept else []:
+            self._load(path)
+        self.todo = [place for place in self.todo if place not in self.done]
+        return self
+
+    def images(self) -> list[ImageReading]:
+        """What was read, in the order of the items."""
+        return [self.done[place] for place in sorted(self.done)]
+
+    def keep(self, place: int, found: ImageReading, files: Mapping[str, str]) -> None:
+        """Adds an image by its place, with the stamps of the files that it was read from by their paths."""
+        self.done[place] = found
+        if not self.is_kept:
             return
         segments = [(str(segment.image), dict(segment.rle), segment.label) for segment in found.segments]
-        line = {"group": found.group, "segments": segments, "dropped": dict(found.dropped), "files": dict(files)}
-        with self._writing():
-            self._file.write(json.dumps(line).encode() + b"\n")
+        line = {"place": place, "group": found.group, "segments": segments, "dropped": dict(found.dropped)}
+        with _writing(self._path):
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = open(self._path, "ab")  # noqa: SIM115 - closed by close()
+                if not self._file.tell():
+                    self._file.write(json.dumps(self._header).encode() + b"\n")
+            self._file.write(json.dumps({**line, "files": dict(files)}).encode() + b"\n")
+            self._file.flush()  # so that a kill costs nothing that was read
 
     def close(self) -> None:
         """Closes the file."""
         if self._file is not None:
-            with self._writing():
+            with _writing(self._path):
                 self._file.close()
+            self._file = None
 
-    def _load(self, file: IO[bytes], header: dict[str, str]) -> None:
-        file.seek(0)
-        first = file.readline()
-        if not first.endswith(b"\n"):
-            file.truncate(0)
-            file.write(json.dumps(header).encode() + b"\n")
-            return
-        end = len(first)
-        try:
-            if json.loads(first) != header:
-                raise ConfigError(
-                    f"{self._path} is of other images than there are now, or of another version of this package; run "
-                    "again without `resume`"
-                )
-            for line in file:
-                if line.endswith(b"\n"):
-                    self._check_files(json.loads(line)["files"])
-                    self.done.append(_from_line(line))
-                    end += len(line)
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{self._path} is damaged; run again without `resume`") from error
-        file.truncate(end)
+    def _load(self, path: Path) -> None:
+        with _writing(path), open(path, "r+b") as file:
+            first = file.readline()
+            end = len(first) if first.endswith(b"\n") else 0
+            try:
+                if end and json.loads(first) != self._header:
+                    raise ConfigError(
+                        f"{path} is of other images than there are now, or of another version of this package; run "
+                        "again without `resume`"
+                    )
+                for line in file:
+                    if line.endswith(b"\n"):
+                        content = json.loads(line)
+                        _check_files(content["files"], path)
+                        self.done[int(content["place"])] = _reading(content)
+                        end += len(line)
+            except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+                raise DataError(f"{path} is damaged; run again without `resume`") from error
+            file.truncate(end)
 
-    def _check_files(self, files: Mapping[str, str]) -> None:
-        for path, known in files.items():
-            if not is_same(path, known):
-                raise ConfigError(f"{path} has changed since {self._path} was read from it; run again without `resume`")
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(
-                f"could not write {self._path}: {error.strerror}; free space or choose another output"
-            ) from error
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, OpenDASError):
+            raise
+        raise OutputError(f"could not write {path}: {error.strerror}; free space or choose another output") from error
+
+
+def _check_files(files: Mapping[str, str], journal: Path) -> None:
+    for path, known in files.items():
+        if not is_same(path, known):
+            raise ConfigError(f"{path} has changed since {journal} was read from it; run again without `resume`")
 
 
 def _in_order(
@@ -211,8 +230,7 @@ def _in_order(
         futures += [pool.submit(read, item) for item in islice(items, 1)]
 
 
-def _from_line(line: bytes) -> ImageReading:
-    content = json.loads(line)
+def _reading(content: Mapping[str, Any]) -> ImageReading:
     group = content["group"]
     segments = [Segment(Path(image), rle, label, group) for image, rle, label in content["segments"]]
     return ImageReading(group, segments, Counter(content["dropped"]))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from opendas_plugin.errors import DataError, MissingDependencyError, MissingFileError
+
+if TYPE_CHECKING:
+    import torch
+
 
 CONFIG = "config.json"
 
@@ -79,6 +82,8 @@ class Sam:
 
     def __call__(self, picture: NDArray[np.uint8]) -> list[NDArray[np.bool_]]:
         """The masks (H, W) of a picture (H, W, 3), RGB, best first; empty ones are left out."""
+        import torch
+
         found = self._pipeline(
             Image.fromarray(picture),
             points_per_crop=self.settings.points_per_side,

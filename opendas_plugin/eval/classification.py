@@ -7,13 +7,17 @@ Every score is in percent. A score over no segments at all is None, never a made
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.vocabulary import Vocabulary
+
+Protocol = Literal["joint", "coop"]
+"""joint: all names compete for every segment. coop: base names alone for the segments of base names, novel names alone
+for those of novel ones, which is the base-to-new protocol of CoCoOp (Zhou et al., CVPR 2022) and its successors."""
 
 Confusion = NDArray[np.int64]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from opendas_plugin.crops import mask_box
 from opendas_plugin.data.images import read_image
@@ -105,6 +104,8 @@ def name_notes(masks: Sequence[NDArray[np.bool_]], names: Sequence[str], right: 
         names: of the masks.
         right: which names are right.
     """
+    from scipy.ndimage import distance_transform_edt
+
     notes = []
     for mask, name, is_right in zip(masks, names, right, strict=True):
         if mask.mean() >= NAMED:

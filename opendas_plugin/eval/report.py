@@ -7,7 +7,7 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.eval import plots
 from opendas_plugin.eval.classification import (
     Confusion,
+    Protocol,
     accuracy,
     confusion_matrix,
     f1_per_class,
@@ -35,9 +36,6 @@ from opendas_plugin.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
-Protocol = Literal["joint", "coop"]
-"""joint: all names compete for every segment. coop: base names alone for the segments of base names, novel names alone
-for those of novel ones, which is the base-to-new protocol of CoCoOp (Zhou et al., CVPR 2022) and its successors."""
 COLUMNS = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1", "macro_f1": "macro F1", "harmonic_f1": "H"}
 COOP_COLUMNS = {"base_acc": "base Acc", "novel_acc": "novel Acc", "harmonic_acc": "H"}
 

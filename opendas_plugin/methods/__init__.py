@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from opendas_plugin.errors import BackboneError
 from opendas_plugin.methods.registry import get, names
 from opendas_plugin.methods.stages import Method, Stage
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
+if TYPE_CHECKING:
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
 
 __all__ = ["Learnt", "Method", "Stage", "get", "learnt_values", "names", "parameter_count"]
 
@@ -26,6 +30,8 @@ def parameter_count(method: str, backbone: str) -> int:
     Raises:
         ConfigError, BackboneError: there is no such method, or no such model that can carry it.
     """
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
     found = learnt_values(method, OpenDASCLIP.from_backbone(backbone, device="meta"))
     return found.visual + found.text
 
@@ -40,6 +46,8 @@ def learnt_values(method: str, clip: OpenDASCLIP) -> Learnt:
     Raises:
         ConfigError, BackboneError: there is no such method, or the model cannot carry it.
     """
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
     found = get(method)
     adapted = OpenDASCLIP(clip.model, clip.backbone, found.prompts, found.weights)
     visual, text = (

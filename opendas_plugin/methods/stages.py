@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from opendas_plugin.errors import DataError
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.cache import FeatureCache
 from opendas_plugin.model.config import PromptConfig, WeightConfig
-from opendas_plugin.model.tower import TowerName
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+    from opendas_plugin.model.cache import FeatureCache
+    from opendas_plugin.model.tower import TowerName
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,6 @@ class Method:
         """The learnt weights that the method is published with."""
         return WeightConfig(**self.recipe.get("weights", {}))
 
-    @torch.no_grad()
     def store(self, clip: OpenDASCLIP, features: Tensor, labels: Tensor, texts: Sequence[str]) -> None:
         """Puts the method's cache, if it has one, into ``clip``, from where it is saved with the adapter.
 
@@ -99,10 +99,13 @@ class Method:
         Raises:
             DataError: features and labels of unequal number, or a label that is no place of a text.
         """
+        import torch
+
         if self.cache is None:
             return
         if len(features) != len(labels):
             raise DataError(f"expected a label for each of {len(features)} features, got {len(labels)}")
         if not ((labels >= 0) & (labels < len(texts))).all():
             raise DataError(f"expected labels from 0 to {len(texts) - 1}, the places of the texts, got others")
-        clip.keep(self.cache(clip, features.float(), labels.to(features.device), texts))
+        with torch.no_grad():
+            clip.keep(self.cache(clip, features.float(), labels.to(features.device), texts))

@@ -17,11 +17,10 @@ from opendas_plugin.errors import AdapterError, DataError, MissingFileError, Out
 from opendas_plugin.files import atomic_file, atomic_folder, read_json, write_json
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.bounds import shortened
+from opendas_plugin.model.config import PREFIX
 from opendas_plugin.model.downloads import unreachable
 from opendas_plugin.model.naming import CONFIG_FILE, no_adapter
 
-PREFIX = "opendas:"
-"""What the name of an adapter begins with where names of plain CLIPs are expected, and may begin with elsewhere."""
 WEIGHTS_FILE = "adapter.safetensors"
 MAX_CONFIG = 32 << 20
 

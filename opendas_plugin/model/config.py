@@ -17,6 +17,10 @@ from opendas_plugin.model.bounds import (
     shortened,
 )
 
+PREFIX = "opendas:"
+"""What the name of an adapter begins with where names of plain CLIPs are expected, and may begin with elsewhere."""
+Precision = Literal["fp32", "fp16"]
+"""Of the numbers in exported graphs."""
 PromptForm = Literal["independent", "coupled", "read_only", "conditional", "factored"]
 WeightKind = Literal[
     "frozen",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from opendas_plugin.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pick_device(name: str | torch.device) -> torch.device:
@@ -13,6 +16,8 @@ def pick_device(name: str | torch.device) -> torch.device:
     Raises:
         ConfigError: torch knows no such device, or CUDA is asked for and not there.
     """
+    import torch
+
     available = torch.cuda.is_available()
     if name == "auto":
         return torch.device("cuda" if available else "cpu")

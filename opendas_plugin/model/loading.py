@@ -10,7 +10,7 @@ import torch
 
 from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.adapter import PREFIX
+from opendas_plugin.model.config import PREFIX
 from opendas_plugin.model.interfaces import OpenAIView
 from opendas_plugin.model.naming import CONFIG_FILE, RANDOM, brings_weights, is_backbone_folder, is_model, similar, tags
 from opendas_plugin.model.tiny_clips import TINY_CLIPS

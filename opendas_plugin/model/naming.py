@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-import open_clip
-
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.tiny_clips import OFFICE_TINY, TINY_CLIPS
 
@@ -100,11 +98,15 @@ def no_adapter(name: str) -> str | None:
 
 def is_model(name: str) -> bool:
     """Whether open_clip has a model of this name, with a slash for a hyphen or without."""
+    import open_clip
+
     return name.replace("/", "-") in open_clip.list_models()
 
 
 def tags(name: str) -> str:
     """The tags of open_clip's weights for a model of it, in words."""
+    import open_clip
+
     found = open_clip.list_pretrained_tags_by_model(name.replace("/", "-"))
     shown = found if len(found) <= _SHOWN else [*found[:_SHOWN], "..."]
     return ", ".join(shown) or "it has none"
@@ -112,6 +114,8 @@ def tags(name: str) -> str:
 
 def similar(name: str) -> str:
     """Names of models like one that is none, in words for the end of a sentence; empty where there are none."""
+    import open_clip
+
     known = [*TINY_CLIPS, *open_clip.list_models()]
     found = difflib.get_close_matches(name.replace("/", "-"), known, 3, 0.8)
     return f" (is it {' or '.join(found)}?)" if found else ""

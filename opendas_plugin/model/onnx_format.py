@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,10 +13,9 @@ from torch import nn
 from opendas_plugin.errors import BackboneError, MissingDependencyError
 from opendas_plugin.files import atomic_folder, write_json
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.config import Precision
 from opendas_plugin.model.construct import first_line
 from opendas_plugin.model.graphs import ImageGraph, NamesGraph, TextGraph, baked
-
-Precision: TypeAlias = Literal["fp32", "fp16"]
 
 IMAGE, TEXT, NAMES = "image.onnx", "text.onnx", "names.onnx"
 ABOUT = "onnx.json"

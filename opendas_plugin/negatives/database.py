@@ -7,12 +7,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import read_json, write_json
 from opendas_plugin.names import NameTable, check_names, fold_name
 from opendas_plugin.vocabulary import Vocabulary
+
+Mining = Literal["hardest", "semi_hard", "pool", "training", "random"]
+"""Which of a class's related names a training step takes; see :mod:`~opendas_plugin.negatives.mining`."""
 
 NAMES_PER_CLASS = 5
 OFFLINE = "offline"

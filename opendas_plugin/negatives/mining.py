@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize as unit
 
-Mining = Literal["hardest", "semi_hard", "pool", "training", "random"]
+from opendas_plugin.negatives.database import Mining
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from open_clip import IMAGENET_CLASSNAMES
-
 from opendas_plugin.names import fold_name
 
 SCENE_NAMES = """
@@ -36,5 +34,7 @@ bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe
 
 def word_list() -> tuple[str, ...]:
     """ImageNet's and the scene datasets' names, each once (after case, plural and article folding)."""
+    from open_clip import IMAGENET_CLASSNAMES
+
     names = [name.strip() for name in SCENE_NAMES.split(",")]
     return tuple({fold_name(name): name for name in [*names, *IMAGENET_CLASSNAMES]}.values())

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
 
 from opendas_plugin.data.colour_tables import BACKGROUND, describe_colour, read_colour_table
 from opendas_plugin.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, Exif, label_frame, read_colours, read_labels
@@ -224,6 +223,8 @@ def _folder(stem: str) -> str:
 
 def _numbered(region: np.ndarray, regions: Regions) -> np.ndarray:
     """Int (H, W): 0 outside ``region``, 1 in its first segment, 2 in the next."""
+    from scipy import ndimage
+
     if regions == "class":
         return region.astype(np.intp)
     return ndimage.label(region, structure=np.ones((3, 3)))[0]

@@ -7,26 +7,21 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.eval.calibration import choose_constant
-from opendas_plugin.eval.report import evaluate_classification
-from opendas_plugin.labeller import Labeller
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.adapter import find_folder
 from opendas_plugin.model.devices import pick_device
-from opendas_plugin.model.loading import ADAPTER
-from opendas_plugin.runs.calibration import fold_domains, judge
 from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.runs.training import Training
 from opendas_plugin.runs.training_run import TrainingRun
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import join
 from opendas_plugin.train.recipe import default_recipe, describe, read_recipe
+
+if TYPE_CHECKING:
+    import torch
+
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +53,11 @@ class Adapt(TrainingRun[Adapted]):
 
     def work(self, record: RunRecord) -> Adapted:
         """Trains, evaluates and saves the adapter."""
+        from opendas_plugin.model.adapter import find_folder
+        from opendas_plugin.model.loading import ADAPTER
+        from opendas_plugin.runs.calibration import fold_domains
+        from opendas_plugin.runs.training import Training
+
         config, output = self.config, self.folder
         with join(pick_device(self.device)) as (world, device):
             about = f"recipe {describe(self.recipe)}, method {config.method}"
@@ -81,6 +81,12 @@ class Adapt(TrainingRun[Adapted]):
         Returns:
             The summary of the validation segments scored with it, which lies in ``after_calibrated``.
         """
+        from opendas_plugin.eval.report import evaluate_classification
+        from opendas_plugin.labeller import Labeller
+        from opendas_plugin.model.adapted_clip import OpenDASCLIP
+        from opendas_plugin.runs.calibration import fold_domains, judge
+        from opendas_plugin.runs.training import Training
+
         output, held_out = self.folder, []
         for number, fold in enumerate(fold_domains(domain, self.calibration_folds, self.seed)):
             folder, names = output / "folds" / str(number), ", ".join(fold.vocabulary.novel)

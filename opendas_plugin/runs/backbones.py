@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import open_clip
-from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from tqdm import tqdm
 
 from opendas_plugin import methods
@@ -17,10 +15,6 @@ from opendas_plugin.errors import BackboneError
 from opendas_plugin.eval.tables import Cell, Table
 from opendas_plugin.files import write_json
 from opendas_plugin.methods import Learnt
-from opendas_plugin.model import stated
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.construct import missing_text
-from opendas_plugin.model.towers.facts import OWN_TOKENIZER, tokenizer_name
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 
@@ -67,6 +61,8 @@ class Backbones(Run[tuple[Backbone, ...]]):
 
     def work(self, record: RunRecord) -> tuple[Backbone, ...]:
         """Looks at the backbones; writes them where there is an output."""
+        import open_clip
+
         chosen = methods.names() if "all" in self.methods else self.methods
         for name in chosen:
             methods.get(name)  # a wrong name is said before anything is built
@@ -96,6 +92,12 @@ def describe(name: str, chosen: Sequence[str]) -> Backbone:
         BackboneError: there is none of this name.
         ConfigError: there is no such method.
     """
+    import open_clip
+
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+    from opendas_plugin.model.construct import missing_text
+    from opendas_plugin.model.towers.facts import tokenizer_name
+
     key = name.replace("/", "-")
     tags = {tag: _pixels(key, tag) for tag in open_clip.list_pretrained_tags_by_model(key)}
     config = open_clip.get_model_config(key)
@@ -131,12 +133,19 @@ def tables(found: Sequence[Backbone]) -> dict[str, Table]:
 
 
 def _pixels(name: str, tag: str) -> dict[str, Any]:
+    import open_clip
+    from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+
+    from opendas_plugin.model import stated
+
     said = stated.of_tag(open_clip.get_pretrained_cfg(name, tag))
     merged = merge_preprocess_dict(PreprocessCfg(), dict(said.pixels))
     return {key: merged[key] for key in _PIXELS} | ({} if said.quick_gelu is None else {"quick_gelu": said.quick_gelu})
 
 
 def _row(one: Backbone) -> tuple[Cell, ...]:
+    from opendas_plugin.model.towers.facts import OWN_TOKENIZER
+
     cells = (None if isinstance(takes, str) else f"{takes.visual:,} + {takes.text:,}" for takes in one.takes.values())
     size = "x".join(map(str, one.image_size)) or None
     context = None if one.context_length is None else str(one.context_length)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -15,15 +15,15 @@ from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.classification import harmonic_mean
 from opendas_plugin.eval.tables import Table
 from opendas_plugin.files import read_json, require_writable, write_json
-from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 from opendas_plugin.office.bench import V2, checksum
 from opendas_plugin.office.bench_folds import CHOOSING, OfficeFold, folds
-from opendas_plugin.runs.bench_again import read_again
 from opendas_plugin.runs.bench_rows import Block, Place, Row, Scored, rows_of
-from opendas_plugin.runs.bench_tables import write_tables
-from opendas_plugin.runs.comparison_runs import Job, folder_name, run_all
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
+
+if TYPE_CHECKING:
+    from opendas_plugin.runs.comparison_runs import Job
+
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +85,9 @@ class OfficeBenchTables(Run[dict[str, Table]]):
 
     def work(self, record: RunRecord) -> dict[str, Table]:
         """Makes the rows that are not there yet, and returns the tables of all that are."""
+        from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
+        from opendas_plugin.runs.bench_tables import write_tables
+
         for folder in (self.output, self.results):
             require_writable(folder)
         place = Place(self.data, self.output, self.backbone, self.device)
@@ -132,6 +135,9 @@ class OfficeBenchTables(Run[dict[str, Table]]):
         Returns:
             The runs, and the folder of the report for each where the adapters of another row were read again.
         """
+        from opendas_plugin.runs.bench_again import read_again
+        from opendas_plugin.runs.comparison_runs import run_all
+
         if row.of is None:
             jobs = place.jobs(row, _of(partitions), seeds, setting)
             run_all(jobs, self.jobs, self.plain(row, place, partitions))
@@ -146,6 +152,8 @@ class OfficeBenchTables(Run[dict[str, Table]]):
 
     def choose(self, row: Row, place: Place) -> str:
         """The setting with the best harmonic mean of B-F1 and N-F1 on the fold to choose on, over its seeds."""
+        from opendas_plugin.runs.comparison_runs import folder_name
+
         path, asked = self.results / self.block / f"{folder_name(row.title)}.{CHOICE}", self.asked(row)
         if path.exists() and (known := read_json(path)).get("asked") == asked:
             return str(known["chosen"])

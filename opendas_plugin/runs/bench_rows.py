@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import yaml
@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 from opendas_plugin import methods
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.eval.pooling import FoldPredictions
-from opendas_plugin.eval.prediction_file import read_predictions
 from opendas_plugin.files import read_json, write_json, write_text
 from opendas_plugin.office.bench_folds import OfficeFold, folds, scored_names
 from opendas_plugin.runs.adaptation import Adapt
-from opendas_plugin.runs.comparison_runs import COST, Job, folder_name, learnt_by
-from opendas_plugin.runs.training import BEFORE, score_folders
 from opendas_plugin.train.recipe import merge, read_recipe
 from opendas_plugin.version import __version__
+
+if TYPE_CHECKING:
+    from opendas_plugin.runs.comparison_runs import Job
+
 
 Block: TypeAlias = Literal["published", "tuned", "quick"]
 QUICK = ("zero_shot", "opendas, own names", "vpt", "maple", "wise_ft_image")
@@ -65,6 +66,8 @@ class Row:
 
     def file(self, folder: Path) -> Path:
         """Where a block's folder keeps it."""
+        from opendas_plugin.runs.comparison_runs import folder_name
+
         return folder / f"{folder_name(self.title)}.json"
 
     @property
@@ -96,6 +99,8 @@ class Place:
         return [self._job(row, title, fold, seed, more) for fold in folds for seed in range(seeds if row.learns else 1)]
 
     def _job(self, row: Row, title: str, fold: OfficeFold, seed: int, more: Mapping[str, Any]) -> Job:
+        from opendas_plugin.runs.comparison_runs import Job, folder_name
+
         recipe = self.output / "recipes" / f"{folder_name(title)}.yaml"
         write_text(recipe, yaml.safe_dump({"base": None, **merge(row.fields, more)}, sort_keys=False))
         config = read_recipe(recipe, row.method, {"seed": seed, "backbone": self.backbone})
@@ -164,6 +169,9 @@ class Scored:
             facts: of the row's file.
             reports: the folder of the report for each job, where the adapters were read again; None: the jobs' own.
         """
+        from opendas_plugin.runs.comparison_runs import COST, learnt_by
+        from opendas_plugin.runs.training import BEFORE, score_folders
+
         stages = [folder for folder in score_folders(row.method).values() if folder != BEFORE or not row.learns]
         counts = [learnt_by(jobs[0], number) for number in range(len(stages))] if row.learns else [0]
         scored = {stage: [job.folder / stage for job in jobs] for stage in stages}
@@ -199,6 +207,8 @@ class Scored:
         Raises:
             DataError: it is none.
         """
+        from opendas_plugin.runs.training import score_folders
+
         content = read_json(path)
         try:
             stages = content.pop("found")
@@ -219,6 +229,8 @@ class Scored:
 
 def _read(folders: Sequence[Path], novel: frozenset[str]) -> FoldPredictions:
     """What the runs of a fold, one a seed, say of its segments."""
+    from opendas_plugin.eval.prediction_file import read_predictions
+
     places = {name: place for place, name in enumerate(scored_names())}
     found = [read_predictions(folder / "predictions.jsonl") for folder in folders]
     predictions = np.array([[places[name] for name in one.predictions] for one in found])

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.learnt_pictures import learnt_pictures, picture_digests
@@ -15,19 +15,20 @@ from opendas_plugin.data.manifest import read_manifest
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.data.subsets import few_shots
 from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.eval.report import Protocol
-from opendas_plugin.eval.report import evaluate_classification as report
+from opendas_plugin.eval.classification import Protocol
 from opendas_plugin.files import require_writable
-from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.names import NameTable
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
-from opendas_plugin.runs.shared_cosines import discard_parts, share_cosines
 from opendas_plugin.support import DEFAULT_WEIGHT
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from opendas_plugin.labeller import Labeller
+
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +94,9 @@ class Classification(ModelRun[dict[str, Any]]):
 
     def evaluate(self, record: RunRecord, world: World) -> dict[str, Any]:
         """The part of one process."""
+        from opendas_plugin.eval.report import evaluate_classification as report
+        from opendas_plugin.runs.shared_cosines import discard_parts, share_cosines
+
         self.say(self.backbone_seed)
         domain = load_domain(self.data, self.images_root)
         vocabulary = mark_base(domain.vocabulary, self.base_from)

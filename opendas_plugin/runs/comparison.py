@@ -9,12 +9,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opendas_plugin import methods
 from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.errors import ConfigError, MissingFileError, OpenDASError
-from opendas_plugin.eval import comparison, plots
+from opendas_plugin.eval import plots
 from opendas_plugin.eval.overlays import overlay_figure
 from opendas_plugin.eval.tables import Figure, Table
 from opendas_plugin.files import atomic_file, read_json, require_writable, write_text
@@ -23,16 +23,18 @@ from opendas_plugin.model.naming import require_weights
 from opendas_plugin.runs.ablations import ABLATIONS, Variant
 from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.runs.cluster import Cluster, Kind
-from opendas_plugin.runs.comparison_rows import evidence_of, predictions_of, systems_of
-from opendas_plugin.runs.comparison_runs import Job, folder_name, run_all, with_crops
 from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.negatives import GenerateNegatives, inputs_file
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
-from opendas_plugin.runs.training import CHOICE
 from opendas_plugin.stamps import changes
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import default_recipe, describe, read_recipe
+
+if TYPE_CHECKING:
+    from opendas_plugin.eval import comparison
+    from opendas_plugin.runs.comparison_runs import Job
+
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +129,9 @@ class Compare(Run[dict[str, Table]]):
 
     def work(self, record: RunRecord) -> dict[str, Table]:
         """Trains what is not trained yet, writes tables and figures, and returns the tables."""
+        from opendas_plugin.runs.comparison_runs import run_all, with_crops
+        from opendas_plugin.runs.training import CHOICE
+
         if (cluster := self.cluster) is not None:
             cluster.check()
         domain = load_domain(self.data, self.images_root)
@@ -165,6 +170,8 @@ class Compare(Run[dict[str, Table]]):
         Raises:
             ConfigError: no such method, recipe or row.
         """
+        from opendas_plugin.runs.comparison_runs import folder_name
+
         variants = [] if self.ablate is None else ABLATIONS[self.ablate]
         rows = [self.variant_jobs(variant) for variant in variants]
         if self.ablate is None:
@@ -184,6 +191,8 @@ class Compare(Run[dict[str, Table]]):
 
     def seed_jobs(self, variant: Variant, recipe: str, negatives: Path | None = None) -> list[Job]:
         """A row's runs, one for each seed; one alone where nothing is learnt."""
+        from opendas_plugin.runs.comparison_runs import Job, folder_name
+
         backbone = {"backbone": self.backbone, "pretrained": self.pretrained, "tokenizer": self.tokenizer}
         changes = {**variant.changes, **{name: value for name, value in backbone.items() if value is not None}}
         seeds = range(self.seeds if methods.get(variant.method).stages else 1)
@@ -235,6 +244,9 @@ class Compare(Run[dict[str, Table]]):
 
     def write_results(self, domain: Domain, jobs: Sequence[Job]) -> dict[str, Table]:
         """Writes tables and figures of finished runs."""
+        from opendas_plugin.eval import comparison
+        from opendas_plugin.runs.comparison_rows import evidence_of, systems_of
+
         systems = systems_of(jobs)
         segments, name = len(domain.val), domain.info.get("name", self.data.resolve().name)
         seeds = f"{self.seeds} seeds, mean ± standard deviation" if self.seeds > 1 else "1 seed"
@@ -260,6 +272,9 @@ class Compare(Run[dict[str, Table]]):
 
     def write_figures(self, domain: Domain, jobs: Sequence[Job], systems: Sequence[comparison.System]) -> None:
         """Draws the scores as bars, and the masks of a few images coloured by each row's names, where matplotlib is."""
+        from opendas_plugin.eval import comparison
+        from opendas_plugin.runs.comparison_rows import predictions_of
+
         if not plots.available():
             logger.info("no figures: matplotlib is not installed; pip install 'opendas-plugin[reports]'")
             return
@@ -323,6 +338,8 @@ def _judged(summary: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, A
 
 def write_runs(path: Path, systems: Sequence[comparison.System]) -> None:
     """Writes every run's scores as CSV."""
+    from opendas_plugin.eval import comparison
+
     with atomic_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["method", "parameters", "seed", *comparison.METRICS, "macro_f1", "seconds", "peak_memory_mb"])

@@ -6,23 +6,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from safetensors.torch import save_file
-
-from opendas_plugin.classifier import TextClassifier
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import atomic_file, write_json
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.config import Precision
 from opendas_plugin.model.exported import require_replaceable
-from opendas_plugin.model.onnx_format import Precision, save_onnx
-from opendas_plugin.model.open_clip_export import save_open_clip
-from opendas_plugin.model.openai_format import save_openai_clip
-from opendas_plugin.model.transformers_export import save_transformers
 from opendas_plugin.runs.models import DEFAULT_BACKBONE, ClipRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.version import __version__
+
+if TYPE_CHECKING:
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
 
 Form: TypeAlias = Literal["classifier", "onnx", "transformers", "open-clip", "openai-clip"]
 _WITH_NAMES = ("classifier", "onnx")
@@ -86,6 +83,9 @@ class Export(ClipRun[Path]):
             BackboneError: a model that it cannot hold.
             OutputError: a folder with other files than an export of this form has written.
         """
+        from opendas_plugin.model.open_clip_export import save_open_clip
+        from opendas_plugin.model.transformers_export import save_transformers
+
         require_replaceable(self.output)
         clip = replace(self, device="cpu").clip()
         if self.to == "transformers":
@@ -97,6 +97,9 @@ class Export(ClipRun[Path]):
 
     def onnx(self, clip: OpenDASCLIP) -> None:
         """Writes graphs, and ``onnx.json`` with what their user has to know."""
+        from opendas_plugin.classifier import TextClassifier
+        from opendas_plugin.model.onnx_format import save_onnx
+
         text = TextClassifier(clip, self.names, self.template) if self.names else None
         facts, scale, bias = clip.config.backbone_facts, clip.logit_scale.exp().item(), clip.model.logit_bias
         about = {
@@ -127,6 +130,10 @@ class Export(ClipRun[Path]):
         Raises:
             DataError: names that are empty, equal, or too long.
         """
+        from safetensors.torch import save_file
+
+        from opendas_plugin.classifier import TextClassifier
+
         text = TextClassifier(self.clip(), self.names, self.template)
         with atomic_file(self.output) as temporary:
             save_file({"text_features": text.features.cpu().contiguous()}, temporary)
@@ -144,6 +151,8 @@ class Export(ClipRun[Path]):
         Raises:
             AdapterError: an adapter that is not weights alone, which no set of weights of plain CLIP can hold.
         """
+        from opendas_plugin.model.openai_format import save_openai_clip
+
         if self.adapter is None:
             save_openai_clip(self.backbone or DEFAULT_BACKBONE, self.output, self.pretrained)
             return

@@ -6,11 +6,10 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from opendas_plugin.classifier import TextClassifier
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
 from opendas_plugin.eval.instance_files import (
     Classes,
@@ -22,15 +21,19 @@ from opendas_plugin.eval.instance_files import (
     read_predictions,
     read_truth,
 )
-from opendas_plugin.eval.instance_report import ScoredScene, evaluate_instances
-from opendas_plugin.eval.mask_names import MASKS, NamedScenes
-from opendas_plugin.eval.oracle import OracleScores
 from opendas_plugin.files import require_writable
 from opendas_plugin.names import NameTable
 from opendas_plugin.runs.models import CROPS, ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from opendas_plugin.classifier import TextClassifier
+    from opendas_plugin.eval.instance_report import ScoredScene
+    from opendas_plugin.eval.mask_names import NamedScenes
+    from opendas_plugin.eval.oracle import OracleScores
+
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +93,10 @@ class Instance3d(ModelRun[dict[str, Any]]):
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
+        from opendas_plugin.classifier import TextClassifier
+        from opendas_plugin.eval.instance_report import evaluate_instances
+        from opendas_plugin.eval.oracle import OracleScores
+
         if self.features is not None:
             self.say(self.backbone_seed)
         classes = read_classes(self.classes, self.protocol)
@@ -149,6 +156,8 @@ class Instance3d(ModelRun[dict[str, Any]]):
 
     def named_scenes(self, text: TextClassifier, features: Path, classes: Classes) -> NamedScenes:
         """What names the scenes' masks by their features."""
+        from opendas_plugin.eval.mask_names import NamedScenes
+
         return NamedScenes(self.predictions, features, self.source(text.clip), text.cosines, classes)
 
     def scene_names(self) -> tuple[str, ...]:
@@ -157,6 +166,8 @@ class Instance3d(ModelRun[dict[str, Any]]):
         Raises:
             MissingFileError: there is no ground truth, or a scene lacks its file on one side.
         """
+        from opendas_plugin.eval.mask_names import MASKS
+
         if self.scenes is not None:
             scenes = read_names(self.scenes)
         else:
@@ -177,6 +188,8 @@ class Instance3d(ModelRun[dict[str, Any]]):
         self, names: Sequence[str], classes: Classes, named: NamedScenes | None, oracle: OracleScores | None
     ) -> Iterator[ScoredScene]:
         """Reads the scenes, one when its turn comes."""
+        from opendas_plugin.eval.instance_report import ScoredScene
+
         for name in tqdm(names, desc="score", unit="scene", disable=None):
             truth = read_truth(self.ground_truth / f"{name}.txt")
             check_truth(self.ground_truth / f"{name}.txt", truth, {*classes.ids, *self.void})

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.eval.interpolation import sweep_features, sweep_weights
 from opendas_plugin.eval.learnt import check_learnt
 from opendas_plugin.files import atomic_file, require_writable, write_json
 from opendas_plugin.runs.models import ModelRun
@@ -53,6 +52,8 @@ class Shares(ModelRun[list[dict[str, Any]]]):
 
     def work(self, record: RunRecord) -> list[dict[str, Any]]:
         """Scores all shares, writes them and returns them."""
+        from opendas_plugin.eval.interpolation import sweep_features, sweep_weights
+
         self.say(self.backbone_seed)
         domain = load_domain(self.data, self.images_root)
         labeller, segments = self.labeller(domain.vocabulary), getattr(domain, self.split)

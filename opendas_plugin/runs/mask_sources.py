@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from opendas_plugin.data.images import LABEL_SUFFIXES, Exif, label_frame, read_labels
@@ -20,7 +19,6 @@ from opendas_plugin.data.sam import Sam, SamSettings
 from opendas_plugin.data.segments import Region
 from opendas_plugin.data.superpixels import WEAKNESS, require_superpixels, superpixels
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.eval.masks import read_proposals
 from opendas_plugin.files import find_files, read_json
 from opendas_plugin.stamps import Inputs, stamp
 
@@ -102,6 +100,8 @@ class FileMasks:
 
     def __init__(self, path: Path, images: Path) -> None:
         """Reads the file; see :func:`~opendas_plugin.eval.masks.read_proposals` for what it raises."""
+        from opendas_plugin.eval.masks import read_proposals
+
         self._path, self._masks = path, defaultdict[str, list[Region]](list)
         for mask in read_proposals(path, images):
             self._masks[_plain(mask.image)].append(mask)
@@ -228,6 +228,8 @@ def open_source(
         DataError: it holds no masks.
         MissingDependencyError: a package of the extra ``segment`` is not installed.
     """
+    import torch
+
     if text == SUPERPIXELS:
         return Superpixels(count)
     if text.startswith(SAM):

@@ -6,19 +6,21 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from opendas_plugin.classifier import Names, TextClassifier
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.labeller import Labeller
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.adapter import find_folder, read_config
-from opendas_plugin.model.config import BackboneConfig
+from opendas_plugin.model.config import PREFIX, BackboneConfig
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.naming import RANDOM, is_model, require_weights
 from opendas_plugin.model.tiny_clips import OFFICE_TINY
 from opendas_plugin.runs.run import Result, Run
-from opendas_plugin.scenes.feature_source import PREFIX, FeatureSource
+from opendas_plugin.scenes.feature_source import FeatureSource
+
+if TYPE_CHECKING:
+    from opendas_plugin.classifier import Names, TextClassifier
+    from opendas_plugin.labeller import Labeller
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
 
 DEFAULT_BACKBONE = OFFICE_TINY
 CROPS = ("background", "expand", "resize")
@@ -60,6 +62,8 @@ class ClipRun(Run[Result]):
         Raises:
             MissingFileError: there is no such adapter.
         """
+        from opendas_plugin.model.adapter import find_folder, read_config
+
         device = pick_device(self.device)
         if self.adapter is None:
             say_model(device, self.backbone or DEFAULT_BACKBONE, self.pretrained, seed)
@@ -69,6 +73,8 @@ class ClipRun(Run[Result]):
 
     def clip(self, seed: int = 0) -> OpenDASCLIP:
         """Loads the model; ``seed`` is that of random weights."""
+        from opendas_plugin.model.adapted_clip import OpenDASCLIP
+
         device = pick_device(self.device)
         if self.adapter is not None:
             return OpenDASCLIP.from_pretrained(self.adapter, self.pretrained, device, tokenizer=self.tokenizer)
@@ -122,6 +128,8 @@ class ModelRun(ClipRun[Result]):
 
     def labeller(self, names: Names, **settings: Any) -> Labeller:
         """Loads the model and encodes the names; ``settings`` are further keywords of :class:`Labeller`."""
+        from opendas_plugin.labeller import Labeller
+
         crops = {name: getattr(self, name) for name in CROPS if getattr(self, name) is not None}
         clip, template = self.clip(self.backbone_seed), self.template
         if self.zero_shot:

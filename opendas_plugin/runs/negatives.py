@@ -7,15 +7,13 @@ import logging
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import require_writable, write_json
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.naming import require_weights
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, NegativeDatabase
-from opendas_plugin.negatives.generate import offline
 from opendas_plugin.negatives.language_model import KEY, Chat, LanguageModelError, Sampling, Usage, ask, filled_up
 from opendas_plugin.negatives.questions import AnswerFile, batches, estimate_tokens, messages
 from opendas_plugin.negatives.words import word_list
@@ -24,6 +22,10 @@ from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.run import INLINE, Run, function_of
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    pass
+
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +135,9 @@ class GenerateNegatives(Run[NegativeDatabase]):
 
     def from_words(self, vocabulary: Vocabulary, count: int = NAMES_PER_CLASS) -> NegativeDatabase:
         """The nearest words by the frozen text tower."""
+        from opendas_plugin.model.adapted_clip import OpenDASCLIP
+        from opendas_plugin.negatives.generate import offline
+
         device = pick_device(self.device)
         say_model(device, self.backbone, self.pretrained, self.backbone_seed)
         clip = OpenDASCLIP.from_backbone(

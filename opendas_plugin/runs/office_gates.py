@@ -6,28 +6,26 @@ import dataclasses
 import logging
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval.classification import confusion_matrix, weighted_f1
-from opendas_plugin.eval.predict import predict
 from opendas_plugin.files import write_json
-from opendas_plugin.labeller import Labeller
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.office.corpus import pictures
-from opendas_plugin.office.gates import Gate, measure, require
-from opendas_plugin.office.pretrain import Pretraining
-from opendas_plugin.office.relearn_text import Relearning
-from opendas_plugin.office.sentences import withheld_pairs
 from opendas_plugin.runs.models import DEFAULT_BACKBONE
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 from opendas_plugin.train.recipe import read_recipe
 
+if TYPE_CHECKING:
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+    from opendas_plugin.office.gates import Gate
+
+
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class OfficeGates(Run[list[Gate]]):
+class OfficeGates(Run["list[Gate]"]):
     """Measures the gates of a tiny CLIP, and fails where one is missed.
 
     The result is the gates; they are also in gates.json, whether they hold or not.
@@ -51,6 +49,13 @@ class OfficeGates(Run[list[Gate]]):
         Raises:
             DataError: a gate is missed.
         """
+        from opendas_plugin.model.adapted_clip import OpenDASCLIP
+        from opendas_plugin.office.corpus import pictures
+        from opendas_plugin.office.gates import measure, require
+        from opendas_plugin.office.pretrain import Pretraining
+        from opendas_plugin.office.relearn_text import Relearning
+        from opendas_plugin.office.sentences import withheld_pairs
+
         clip, corpus = OpenDASCLIP.from_backbone(self.backbone), Pretraining()
         _, seen = pictures(self.cache, 112, corpus.images, corpus.seed, self.threads)
         images, colours = pictures(self.cache, 224, corpus.held_out, corpus.seed + 1, self.threads)
@@ -66,6 +71,9 @@ class OfficeGates(Run[list[Gate]]):
 
     def _office_w_f1(self, clip: OpenDASCLIP) -> float:
         """Zero-shot W-F1 in percent over all names of the domain, with the crops of the office's recipe."""
+        from opendas_plugin.eval.predict import predict
+        from opendas_plugin.labeller import Labeller
+
         domain = load_domain(self.data)
         labeller = Labeller(clip, domain.vocabulary, crops=read_recipe("office").crops, workers=self.threads)
         found = predict(labeller, domain.val, domain.vocabulary)

@@ -10,14 +10,9 @@ from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-import torch
-
 from opendas_plugin.errors import BackboneError, ConfigError, DataError, MissingFileError
 from opendas_plugin.files import atomic_folder, cache_home
-from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 from opendas_plugin.model.tiny_clips import OFFICE_TINY_V1, TINY_CLIPS, home_of
-from opendas_plugin.office.relearn import make
-from opendas_plugin.office.relearn_text import Relearning
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 
@@ -62,6 +57,10 @@ class OfficeTower(Run[str]):
         Raises:
             DataError: it came out with other weights; it is kept, by its path.
         """
+        from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
+        from opendas_plugin.office.relearn import make
+        from opendas_plugin.office.relearn_text import Relearning
+
         known, home = TINY_CLIPS[self.name], home_of(self.name)
         what = f"SHA-256 {known.sha256}, made by: {known.made_by}"
         if known.files:
@@ -88,6 +87,8 @@ class OfficeTower(Run[str]):
         return f"{self.name} is made, in {home} ({what})"
 
     def _is_there(self) -> bool:
+        from opendas_plugin.model.checkpoint import build_backbone
+
         try:
             build_backbone(self.name)
         except MissingFileError:
@@ -100,6 +101,8 @@ class OfficeTower(Run[str]):
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -6,14 +6,11 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import atomic_folder, read_json, write_json
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 from opendas_plugin.scenes.colmap import read_views
-from opendas_plugin.scenes.openmask3d_layout import export_masks, export_scene
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, read_scene_list
 from opendas_plugin.scenes.scannetpp_views import source_files
 from opendas_plugin.stamps import Inputs
@@ -67,6 +64,8 @@ class OpenMask3D(Run[dict[Path, int | None]]):
         Raises:
             ConfigError: a folder that is there was made from other files, or with other settings.
         """
+        import torch
+
         scenes = [ScanNetPPScene(self.root, name) for name in read_scene_list(self.scenes)]
         with join(torch.device("cpu")) as (world, _):
             there = world.broadcast(lambda: {scene.name: self._is_there(scene) for scene in scenes})
@@ -97,6 +96,8 @@ class OpenMask3D(Run[dict[Path, int | None]]):
         return Inputs({**source_files(scene, self.source), **pictures}, {**settings, "version": __version__})
 
     def _write(self, scene: ScanNetPPScene, is_there: bool) -> int | None:
+        from opendas_plugin.scenes.openmask3d_layout import export_masks, export_scene
+
         if self.proposals is not None:
             files = [self.proposals / f"{scene.name}{ending}" for ending in (".npy", ".npz", "_masks.pt")]
             found = next((file for file in files if file.is_file()), self.proposals)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from opendas_plugin.data.building import build_domain
-from opendas_plugin.data.domain import PREVIEW, Domain, domain_folder, load_domain, write_domain
+from opendas_plugin.data.domain import PREVIEW, Domain, domain_folder, load_domain, require_replaceable, write_domain
 from opendas_plugin.data.images import Exif
-from opendas_plugin.data.reading import ImageReading, Reading, read_images
-from opendas_plugin.errors import ConfigError
+from opendas_plugin.data.reading import ImageReading, Journal, Reading, read_images
+from opendas_plugin.errors import ConfigError, LostProcessError
 from opendas_plugin.eval.contact_sheet import write_contact_sheet
 from opendas_plugin.files import names_file, read_json, write_json
 from opendas_plugin.readers import registry
@@ -24,6 +25,7 @@ from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.run import Run
 from opendas_plugin.stamps import Inputs
+from opendas_plugin.train.distributed import World, join
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, read_names
 
 VAL_FRACTION = 0.2
@@ -31,7 +33,7 @@ FLAGS = "flags.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepare(Run[Domain]):
+class Prepare(Run[Domain | None]):
     """The settings of every reader; :func:`run_of` joins a reader's own to them.
 
     Where a reader has an option of the same name, that one counts and the reader alone heeds it.
@@ -99,38 +101,65 @@ class Prepare(Run[Domain]):
                 reasons["seed"] = "where neither validation images nor novel names are drawn"
         return {name: reason for name, reason in reasons.items() if name not in self._taken()}
 
-    def work(self, record: RunRecord) -> Domain:
-        """Reads the dataset and writes the domain, all of it or nothing."""
+    def work(self, record: RunRecord) -> Domain | None:
+        """Reads the dataset and writes the domain, all of it or nothing.
+
+        Returns:
+            The domain; None in all but the first of several processes.
+        """
+        import torch
+
+        with join(torch.device("cpu")) as (world, _):
+            world.broadcast(lambda: self._require_possible(world))
+            place: AbstractContextManager[str | Path] = (
+                domain_folder(self.output, self.reader.extras, overwrite=self.overwrite)
+                if world.writes
+                else tempfile.TemporaryDirectory()
+            )
+            with place as folder, self.journals(world) as journals:
+                found = self._read_all(Path(folder), journals, world)
+                if world.writes:
+                    self._write(Path(folder), *found)
+                    record.write(folder)
+        return load_domain(self.output) if world.writes else None
+
+    def _require_possible(self, world: World) -> None:
+        require_replaceable(self.output, self.reader.extras, overwrite=self.overwrite)
+        if world.size > 1 and not self.reader.resumable:
+            raise ConfigError(
+                f"{self.reader.name} is prepared by one process, of which `workers` share what takes long; start it "
+                "without torchrun"
+            )
+
+    def _read_all(self, folder: Path, journals: Path | None, world: World) -> tuple[Dataset, Reading, Reading | None]:
+        """The dataset and its parts, which the first process alone has whole; see :class:`Context` for ``folder``."""
+        cache = self.output.with_name(f"{self.output.name}.cache")
+        context = Context(folder, cache, self.min_area, self.workers, self.label_frame())
+        dataset = world.together(lambda: self.reader.read(self.options(), context))
+        train = self._read(dataset, dataset.train, "train", journals, world)
+        val = None if dataset.val is None else self._read(dataset, dataset.val, "val", journals, world)
+        return dataset, train, val
+
+    def _write(self, folder: Path, dataset: Dataset, train: Reading, val: Reading | None) -> None:
         novel = self._given("novel")
         names = None if novel is None else read_names(novel)
-        with (
-            domain_folder(self.output, self.reader.extras, overwrite=self.overwrite) as folder,
-            self.journals() as journals,
-        ):
-            cache_folder = self.output.with_name(f"{self.output.name}.cache")
-            context = Context(folder, cache_folder, self.min_area, self.workers, self.label_frame())
-            dataset = self.reader.read(self.options(), context)
-            train = self._read(dataset, dataset.train, "train", journals)
-            val = None if dataset.val is None else self._read(dataset, dataset.val, "val", journals)
-            fraction = self._given("novel_fraction")
-            domain = build_domain(
-                dataset.title or self.output.name,
-                train,
-                val,
-                val_fraction=self._given("val_fraction") or VAL_FRACTION,
-                novel=dataset.novel if names is None and fraction is None else names,
-                novel_fraction=fraction,
-                seed=self.seed,
-                template=self.template,
-                values=dataset.values,
-            )
-            domain.info.update(dataset.info)
-            write_domain(folder, domain)
-            write_contact_sheet(folder / PREVIEW, [*domain.train, *domain.val], domain.vocabulary.names)
-            record.write(folder)
-        return load_domain(self.output)
+        fraction = self._given("novel_fraction")
+        domain = build_domain(
+            dataset.title or self.output.name,
+            train,
+            val,
+            val_fraction=self._given("val_fraction") or VAL_FRACTION,
+            novel=dataset.novel if names is None and fraction is None else names,
+            novel_fraction=fraction,
+            seed=self.seed,
+            template=self.template,
+            values=dataset.values,
+        )
+        domain.info.update(dataset.info)
+        write_domain(folder, domain)
+        write_contact_sheet(folder / PREVIEW, [*domain.train, *domain.val], domain.vocabulary.names)
 
-    def journals(self) -> AbstractContextManager[Path | None]:
+    def journals(self, world: World) -> AbstractContextManager[Path | None]:
         """The folder that keeps what was read so far; None: nothing is kept."""
         return nullcontext()
 
@@ -145,13 +174,18 @@ class Prepare(Run[Domain]):
     def _given(self, name: str) -> Any:
         return None if name in self._taken() else getattr(self, name)
 
-    def _read(self, dataset: Dataset, split: Split[Any], part: str, journals: Path | None) -> Reading:
-        images: list[ImageReading] = list(split.items)
-        if split.read is not None:
-            journal = None if journals is None else journals / f"{part}.jsonl"
-            images = read_images(
-                split.read, split.items, workers=self.workers, progress=f"reading {part}", journal=journal
-            )
+    def _read(self, dataset: Dataset, split: Split[Any], part: str, journals: Path | None, world: World) -> Reading:
+        """Reads a part, in several processes each its share of what no earlier run has read."""
+        items, read, images = list(split.items), split.read, list[ImageReading]()
+        if read is None:
+            images = items
+        else:
+            journal = Journal(journals, part, items, world.rank)
+            todo = world.broadcast(lambda: journal.load().todo)
+            journal.todo, progress = todo[world.share(len(todo))], f"reading {part}" if world.writes else None
+            world.together(lambda: read_images(read, items, journal, workers=self.workers, progress=progress))
+            if world.writes:
+                images = (journal if world.size == 1 else Journal(journals, part, items).load()).images()
         return Reading(dataset.names, images, dict(dataset.raw_names), split.unlabelled)
 
 
@@ -179,19 +213,24 @@ class PrepareImages(Prepare):
             )
 
     @contextmanager
-    def journals(self) -> Iterator[Path | None]:
-        """A folder beside the output: a kill leaves it, and with ``resume`` an error does too."""
-        folder = self._partial()
+    def journals(self, world: World) -> Iterator[Path | None]:
+        """A folder beside the output: a kill leaves it, also of another process, and with ``resume`` an error."""
+        folder, kept = self._partial(), self.resume
+        world.broadcast(lambda: self._begin(folder))
+        try:
+            yield folder
+            kept = False
+        except LostProcessError:
+            kept = True
+            raise
+        finally:
+            if world.writes and not kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _begin(self, folder: Path) -> None:
         if not self.resume:
             shutil.rmtree(folder, ignore_errors=True)
-        done = False
-        try:
-            write_json(folder / FLAGS, self._inputs().record())
-            yield folder
-            done = True
-        finally:
-            if done or not self.resume:
-                shutil.rmtree(folder, ignore_errors=True)
+        write_json(folder / FLAGS, self._inputs().record())
 
     def _partial(self) -> Path:
         return self.output.with_name(f".{self.output.name}.partial")
@@ -218,7 +257,7 @@ def run_of(reader: Reader[Any]) -> type[Prepare]:
     return dataclass(frozen=True, kw_only=True)(kind)
 
 
-def prepare(reader: str | Reader[Any], /, **settings: Any) -> Domain:
+def prepare(reader: str | Reader[Any], /, **settings: Any) -> Domain | None:
     """Turns a labelled dataset into a domain folder, as ``opendas-prepare`` does.
 
     Args:
@@ -227,7 +266,7 @@ def prepare(reader: str | Reader[Any], /, **settings: Any) -> Domain:
             ``opendas-prepare NAME --help``. Names may also be given as lists.
 
     Returns:
-        The domain as it lies in ``output``.
+        The domain as it lies in ``output``; None in all but the first of several processes.
 
     Raises:
         ConfigError: no such reader, or settings that do not go together.

@@ -15,7 +15,6 @@ from opendas_plugin.errors import DataError
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 from opendas_plugin.scenes.pictures import scene_pictures
-from opendas_plugin.scenes.proposals3d import write_proposals_3d
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,8 @@ class Proposals(Run[Proposed]):
 
     def work(self, record: RunRecord) -> Proposed:
         """Makes the masks and measures how good they are."""
+        from opendas_plugin.scenes.proposals3d import write_proposals_3d
+
         domain = load_domain(self.data, self.images_root)
         segments = domain.val if self.part == "val" else domain.train
         scenes = sorted({segment.group for segment in segments})

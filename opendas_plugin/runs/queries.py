@@ -6,32 +6,30 @@ import logging
 import re
 from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from opendas_plugin.classifier import TextClassifier
 from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.eval.queries import Answer, answer, colour_masks, heat
-from opendas_plugin.eval.query_pictures import draw_answer
 from opendas_plugin.files import atomic_file, write_json
 from opendas_plugin.runs.models import ClipRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.scenes.agreement import require_agreement
-from opendas_plugin.scenes.feature_records import check_pair, scene_inputs
 from opendas_plugin.scenes.folder import find_cloud, open_scene
-from opendas_plugin.scenes.mask_arrays import read_masks, sparse_masks
-from opendas_plugin.scenes.mask_features import read_features
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from opendas_plugin.scenes.views import Intrinsics, Projector
+
+if TYPE_CHECKING:
+    from opendas_plugin.eval.queries import Answer
+
 
 logger = logging.getLogger(__name__)
 _THRESHOLD = 0.2  # metres between a visible point and the depth map's surface, as OpenMask3D has it
 
 
 @dataclass(frozen=True)
-class Query(ClipRun[list[Answer]]):
+class Query(ClipRun["list[Answer]"]):
     """Finds the masks of a scene that fit a text, and writes coloured clouds, a picture and their scores.
 
     Several texts are asked at once, each with a folder of its own in the output. The result is an answer a text.
@@ -78,6 +76,13 @@ class Query(ClipRun[list[Answer]]):
 
     def work(self, record: RunRecord) -> list[Answer]:
         """Looks, writes what was found and returns it."""
+        from opendas_plugin.classifier import TextClassifier
+        from opendas_plugin.eval.queries import answer, colour_masks, heat
+        from opendas_plugin.eval.query_pictures import draw_answer
+        from opendas_plugin.scenes.feature_records import check_pair, scene_inputs
+        from opendas_plugin.scenes.mask_arrays import read_masks, sparse_masks
+        from opendas_plugin.scenes.mask_features import read_features
+
         self.say()
         views = open_scene(self.scene, self.depth_scale, every=self.every, scaling=self.intrinsics)
         points, colours = read_ply(find_cloud(self.scene))

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from opendas_plugin.files import write_json
 from opendas_plugin.version import __version__
 
@@ -69,6 +67,8 @@ def plain(value: Any) -> Any:
 
 
 def _versions() -> dict[str, str]:
+    import torch
+
     return {
         "python": platform.python_version(),
         "opendas-plugin": __version__,

@@ -7,26 +7,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
-from opendas_plugin.classifier import Names
+from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.images import IMAGE_SUFFIXES, Exif, read_image
 from opendas_plugin.data.sam import SamSettings
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
 from opendas_plugin.files import find_files, read_json, require_writable, write_json
-from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.mask_sources import SAM, SUPERPIXELS, MaskSource, open_source
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
-from opendas_plugin.runs.segmentation_files import NamedPhoto, part_path, write_all, write_photo
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.version import __version__
 from opendas_plugin.vocabulary import Vocabulary, read_names
+
+if TYPE_CHECKING:
+    from opendas_plugin.classifier import Names
+    from opendas_plugin.labeller import Labeller
+    from opendas_plugin.runs.segmentation_files import NamedPhoto
+
 
 INPUTS = "inputs.json"
 """What the masks of a folder were made and named by."""
@@ -45,6 +50,7 @@ class Segmented:
             the pixels of no named mask.
         photos: how many there are.
         without_masks: how many of them have no mask at all.
+        crops: how a mask became CLIP's input.
     """
 
     output: Path
@@ -54,6 +60,7 @@ class Segmented:
     pictures: tuple[int, ...]
     photos: int
     without_masks: int
+    crops: CropPolicy
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,7 @@ class Segmentation(ModelRun[Segmented | None]):
                 device=str(device),
             )
             labeller = here.labeller(names)
+            say_names_of_tables(labeller.classes)
             todo = world.broadcast(lambda: here.begin(labeller, source, photos))
             own = {stem: photos[stem] for stem in todo[world.share(len(todo))]}
             failed = list(chain.from_iterable(world.gather(here.name_photos(labeller, source, own, world))))
@@ -159,6 +167,8 @@ class Segmentation(ModelRun[Segmented | None]):
 
     def begin(self, labeller: Labeller, source: MaskSource, photos: Mapping[str, Path]) -> list[str]:
         """Looks whether the output goes on with these settings; returns the photos that are not done yet."""
+        from opendas_plugin.runs.segmentation_files import part_path
+
         require_writable(self.output)
         path, now = self.output / INPUTS, self.inputs(labeller, source)
         done = [stem for stem in photos if part_path(self.output, stem).is_file()]
@@ -201,6 +211,8 @@ class Segmentation(ModelRun[Segmented | None]):
         self, labeller: Labeller, source: MaskSource, photos: Mapping[str, Path], world: World
     ) -> list[str]:
         """Names the masks of each photo and writes its files; returns a sentence for each that cannot be read."""
+        from opendas_plugin.runs.segmentation_files import write_photo
+
         failed = []
         bar = tqdm(photos.items(), desc="name masks", unit="photo", disable=None if world.writes else True)
         for stem, photo in bar:
@@ -216,6 +228,8 @@ class Segmentation(ModelRun[Segmented | None]):
 
     def name_photo(self, labeller: Labeller, source: MaskSource, stem: str, photo: Path) -> NamedPhoto:
         """Reads a photo, finds its masks and names them."""
+        from opendas_plugin.runs.segmentation_files import NamedPhoto
+
         picture = read_image(photo)
         masks = [region.mask() for region in source.masks(stem, photo, picture)]
         labels = labeller(picture, masks)
@@ -233,19 +247,34 @@ class Segmentation(ModelRun[Segmented | None]):
 
     def finish(self, labeller: Labeller, stems: Sequence[str]) -> Segmented:
         """Writes the files of all photos and counts; what a killed process had begun to write is removed."""
+        from opendas_plugin.runs.segmentation_files import write_all
+
         for path in self.output.rglob(".*.tmp"):
             path.unlink(missing_ok=True)
         counts, without = write_all(self.output, stems, labeller.classes)
         if without:
             logger.warning("%d of %d photos have no mask", without, len(stems))
         masks, pixels, pictures = zip(*counts, strict=True)
-        return Segmented(self.output, labeller.classes, masks, pixels, pictures, len(stems), without)
+        return Segmented(self.output, labeller.classes, masks, pixels, pictures, len(stems), without, labeller.crops)
 
 
 def photo_inputs(source: MaskSource, stem: str, photo: Path) -> Inputs:
     """The files that a photo's results are made from."""
     masks = source.file(stem)
     return Inputs({"the photo": photo, **({} if masks is None else {"the file of its masks": masks})})
+
+
+def say_names_of_tables(names: Sequence[str]) -> None:
+    """Says which names the file of colours holds in a way that CVAT, which wants no colon there, does not read."""
+    from opendas_plugin.runs.segmentation_files import COLOURS
+
+    if odd := [name for name in names if ":" in name]:
+        logger.warning(
+            "%d names have a colon, %r first: opendas-prepare reads %s, CVAT, which parts its lines there, does not",
+            len(odd),
+            odd[0],
+            COLOURS,
+        )
 
 
 def read_any_names(given: Sequence[str]) -> Names:

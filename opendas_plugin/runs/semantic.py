@@ -6,36 +6,28 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.label_maps import Labelling, check_label_maps
 from opendas_plugin.eval.learnt import check_learnt
-from opendas_plugin.eval.masks import (
-    Bare,
-    classify_masks,
-    empty_entry,
-    map_entries,
-    pictures_without_masks,
-    predict_maps,
-    read_proposals,
-    write_names,
-)
 from opendas_plugin.eval.number_tables import PLACES, read_table
 from opendas_plugin.eval.semantic import Protocol
-from opendas_plugin.eval.semantic_report import evaluate_semantic as report
 from opendas_plugin.files import require_writable, write_json
 from opendas_plugin.label_values import LabelValues
-from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.own_numbers import dataset_of, table_of
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
-from opendas_plugin.runs.shared_cosines import discard_parts, share_cosines
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from opendas_plugin.eval.masks import Bare
+    from opendas_plugin.labeller import Labeller
+
 
 PREDICTIONS = "sem_seg_predictions.json"
 NAMES = "masks.jsonl"
@@ -118,6 +110,10 @@ class Semantic(ModelRun[dict[str, Any]]):
 
     def evaluate(self, record: RunRecord, world: World) -> dict[str, Any]:
         """The part of one process."""
+        from opendas_plugin.eval.masks import pictures_without_masks, read_proposals
+        from opendas_plugin.eval.semantic_report import evaluate_semantic as report
+        from opendas_plugin.runs.shared_cosines import discard_parts, share_cosines
+
         if self.masks is not None:
             self.say(self.backbone_seed)
         vocabulary = None if self.vocabulary is None else Vocabulary.load(self.vocabulary)
@@ -158,6 +154,8 @@ class Semantic(ModelRun[dict[str, Any]]):
 
     def name_masks(self, labeller: Labeller, masks: Sequence[Segment], bare: Sequence[Bare]) -> None:
         """Names the masks, and writes their names and the fused maps, empty ones for pictures without masks."""
+        from opendas_plugin.eval.masks import classify_masks, empty_entry, map_entries, predict_maps, write_names
+
         cosines, probabilities = classify_masks(labeller, masks)
         write_names(self.output / NAMES, masks, cosines, labeller.classes)
         maps = predict_maps(masks, probabilities)

@@ -1,13 +1,10 @@
 """Segments that several processes compare with the names, a part each, with the result of one process to the bit.
 
-A part is a file of its own in a folder that all processes see, written whole or not at all. Where a process was lost, a
-further run makes the parts that are missing, with any number of processes.
+Where a process was lost, a further run makes the parts that are missing; see :mod:`~opendas_plugin.runs.parts`.
 """
 
 from __future__ import annotations
 
-import logging
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,18 +15,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from opendas_plugin.data.segments import Segment
-from opendas_plugin.errors import ConfigError, DataError
-from opendas_plugin.files import atomic_file, read_json, write_json
 from opendas_plugin.labeller import Labeller
+from opendas_plugin.runs.parts import Parts
 from opendas_plugin.scenes.feature_source import FeatureSource
 from opendas_plugin.stamps import Inputs, digest
 from opendas_plugin.train.distributed import World
 
-PARTS, INPUTS = "parts", "inputs.json"
+PARTS = "parts"
 BATCHES = 8
 """Batches a part."""
-
-logger = logging.getLogger(__name__)
 
 
 def share_cosines(
@@ -52,28 +46,30 @@ def share_cosines(
         ConfigError: there are parts of something else.
         DataError, MissingFileError: a picture cannot be read, or a part.
     """
-    folder = output / PARTS
-    if world.size == 1 and not (folder / INPUTS).is_file():
+    parts = Parts(output / PARTS, _inputs(labeller, source, segments), "evaluation")
+    if world.size == 1 and not parts.are_there:
         return labeller
     length = BATCHES * labeller.batch_size
-    starts = range(0, len(segments), length)
-    todo = world.broadcast(lambda: _begin(folder, _inputs(labeller, source, segments), starts))
-    own = todo[world.share(len(todo))]
-    for start in tqdm(own, desc="parts", unit="part", disable=None if world.writes else True):
-        found = [cosines for _, cosines in labeller.segments(segments[start : start + length])]
-        with atomic_file(_part(folder, start)) as temporary, open(temporary, "wb") as file:
-            np.save(file, torch.cat(found).numpy(), allow_pickle=False)
-    world.wait()
+    starts = {f"{start:09d}": start for start in range(0, len(segments), length)}
+    world.broadcast(parts.begin)
+    todo = world.broadcast(lambda: parts.missing([*starts]))
+
+    def make_own() -> None:
+        own = todo[world.share(len(todo))]
+        for name in tqdm(own, desc="parts", unit="part", disable=None if world.writes else True):
+            some = segments[starts[name] : starts[name] + length]
+            parts.write(name, cosines=torch.cat([cosines for _, cosines in labeller.segments(some)]).numpy())
+
+    world.together(make_own)
     if not world.writes:
         return None
-    parts = [_read(_part(folder, start)) for start in starts]
-    return _KnownLabeller(labeller, np.concatenate([np.empty((0, len(labeller.classes)), np.float32), *parts]))
+    found = [parts.read(name)["cosines"] for name in starts]
+    return _KnownLabeller(labeller, np.concatenate([np.empty((0, len(labeller.classes)), np.float32), *found]))
 
 
 def discard_parts(output: Path) -> None:
     """Removes the parts of a finished evaluation."""
-    if (output / PARTS / INPUTS).is_file():
-        shutil.rmtree(output / PARTS, ignore_errors=True)
+    Parts(output / PARTS, Inputs(), "evaluation").discard()
 
 
 class _KnownLabeller(Labeller):
@@ -90,21 +86,6 @@ class _KnownLabeller(Labeller):
         yield from zip(
             torch.arange(len(segments)).split(self.batch_size), self._cosines.split(self.batch_size), strict=True
         )
-
-
-def _begin(folder: Path, inputs: Inputs, starts: Sequence[int]) -> list[int]:
-    """Looks whether parts that are there belong to this work; returns where those begin that are missing."""
-    path = folder / INPUTS
-    if path.is_file() and (difference := inputs.difference(read_json(path))):
-        raise ConfigError(
-            f"{folder} holds parts of another evaluation, which was not finished: {difference}; remove it, or choose "
-            "another `output`"
-        )
-    write_json(path, inputs.record())
-    todo = [start for start in starts if not _part(folder, start).is_file()]
-    if len(todo) < len(starts):
-        logger.info("%d of %d parts are done already", len(starts) - len(todo), len(starts))
-    return todo
 
 
 def _inputs(labeller: Labeller, source: FeatureSource, segments: Sequence[Segment]) -> Inputs:
@@ -130,14 +111,3 @@ def _state(picture: Path) -> str:
     except OSError:
         return "absent"
     return f"{state.st_size} {state.st_mtime_ns}"
-
-
-def _part(folder: Path, start: int) -> Path:
-    return folder / f"{start:09d}.npy"
-
-
-def _read(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} cannot be read ({error}); remove it and run again") from error

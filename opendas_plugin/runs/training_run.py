@@ -10,7 +10,6 @@ from opendas_plugin import methods
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.naming import require_weights
 from opendas_plugin.runs.run import INLINE, Result, Run
-from opendas_plugin.runs.sources import mines_in_related_names
 from opendas_plugin.train.config import HoldConfig, TrainConfig
 
 
@@ -79,6 +78,8 @@ class TrainingRun(Run[Result]):
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
+        from opendas_plugin.runs.sources import mines_in_related_names
+
         found = {}
         if not mines_in_related_names(self.config):
             mining = "for a method without a triplet loss that mines in related names (`triplet.mining` hardest does)"

@@ -8,12 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import torch
 
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.model.adapter import PREFIX
-from opendas_plugin.model.checkpoint import backbone_sha256
-from opendas_plugin.model.config import Interpolation
+from opendas_plugin.model.config import PREFIX, Interpolation
 
 _ACTIVATIONS = ("GELU", "QuickGELU")
 
@@ -45,6 +42,8 @@ class FeatureSource:
     @functools.cached_property
     def sha256(self) -> str:
         """Hash of all that features depend on: that of the weights alone where nothing was learnt."""
+        from opendas_plugin.model.checkpoint import backbone_sha256
+
         if self.adapter is None:
             return backbone_sha256(self._model)
         digest, learnt = hashlib.sha256(self._model.config.backbone_sha256.encode()), self._model.learnt_state()
@@ -64,6 +63,8 @@ class FeatureSource:
 
         None where something was learnt.
         """
+        import torch
+
         if self.adapter is not None and self._model.learnt_state():
             return None
         digest, model = hashlib.sha256(), getattr(self._model, "model", self._model)

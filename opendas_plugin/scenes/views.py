@@ -10,14 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from opendas_plugin.data.images import read_depth, read_upright
 from opendas_plugin.errors import DataError
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
 
 Intrinsics = Literal["upstream", "correct"]
 

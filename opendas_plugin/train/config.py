@@ -9,9 +9,10 @@ from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.config import Interpolation, PromptConfig, WeightConfig
-from opendas_plugin.negatives.mining import Mining
-from opendas_plugin.train.losses import Distance
+from opendas_plugin.negatives.database import Mining
 from opendas_plugin.train.schedules import RateSchedule, WeightSchedule
+
+Distance = Literal["euclidean", "squared", "cosine"]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from opendas_plugin.errors import LostProcessError, OpenDASError, OtherProcessError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
 
 T = TypeVar("T")
 
@@ -42,32 +45,79 @@ class World:
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """The module in a DistributedDataParallel, which averages gradients over the processes."""
+        from torch.nn.parallel import DistributedDataParallel
+
         return module if self.size == 1 else DistributedDataParallel(module)
 
     def sum(self, value: Tensor) -> Tensor:
         """The sum of a tensor over the processes."""
+        from torch import distributed
+
         if self.size > 1:
             distributed.all_reduce(value)
         return value
 
     def broadcast(self, make: Callable[[], T]) -> T:
-        """What ``make`` returns in the writing process, which alone calls it."""
-        values: list[Any] = [make() if self.writes else None]
+        """What ``make`` returns in the writing process, which alone calls it.
+
+        Raises:
+            OpenDASError: see :meth:`together`.
+        """
+        from torch import distributed
+
+        values: list[Any] = [self.together(lambda: make() if self.writes else None)]
         if self.size > 1:
-            distributed.broadcast_object_list(values)
+            with _peers():
+                distributed.broadcast_object_list(values)
         return values[0]
+
+    def together(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns here, once all processes have done theirs.
+
+        Raises:
+            OpenDASError: what ``work`` raises in the first process in which it does; in all others an
+                OtherProcessError, so that a user reads one sentence.
+        """
+        if self.size == 1:
+            return work()
+        result, failure = None, None
+        try:
+            result = work()
+        except OpenDASError as error:
+            failure = error
+        failed = [rank for rank, has_failed in enumerate(self.gather(failure is not None)) if has_failed]
+        if failure is not None and failed[0] == self.rank:
+            raise failure
+        if failed:
+            raise OtherProcessError(f"the process of rank {failed[0]} cannot go on, and says why")
+        return result  # type: ignore[return-value]
 
     def gather(self, value: T) -> Sequence[T]:
         """What every process has, by rank."""
+        from torch import distributed
+
         values: list[Any] = [value] * self.size
         if self.size > 1:
-            distributed.all_gather_object(values, value)
+            with _peers():
+                distributed.all_gather_object(values, value)
         return values
 
     def wait(self) -> None:
         """Returns when all processes are here."""
+        from torch import distributed
+
         if self.size > 1:
-            distributed.barrier()
+            with _peers():
+                distributed.barrier()
+
+
+@contextlib.contextmanager
+def _peers() -> Iterator[None]:
+    """Says in a sentence that another process is gone, of which gloo and NCCL say where a connection ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostProcessError("a process of this run was lost; give the same command again to go on") from error
 
 
 def started_by_torchrun() -> bool:
@@ -82,6 +132,9 @@ def join(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     Yields:
         The place of this process, and its own device: on a machine with several GPUs, the one of its local rank.
     """
+    import torch
+    from torch import distributed
+
     if not started_by_torchrun():
         yield World(), device
         return

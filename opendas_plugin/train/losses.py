@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from torch.nn.functional import normalize as unit
 
-Distance = Literal["euclidean", "squared", "cosine"]
+from opendas_plugin.train.config import Distance
 
 
 def class_logits(image: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor:

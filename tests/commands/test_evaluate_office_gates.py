@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from opendas_plugin.commands import evaluate
+from opendas_plugin.office import corpus, gates
 from opendas_plugin.office.gates import Gate
-from opendas_plugin.runs import office_gates
 from opendas_plugin.runs.classification import evaluate_classification
 
 
@@ -18,12 +18,12 @@ def command(domain, tmp_path, monkeypatch):
     """Runs the command with no pictures, and with the office's W-F1 and a made-up figure as gates."""
 
     def run(value):
-        def gates(clip, images, colours, withheld, office_w_f1):
+        def measure(clip, images, colours, withheld, office_w_f1):
             return [Gate("made up", value, below=0.95), Gate("office", office_w_f1)]
 
         colours = np.zeros((2, 3), dtype=np.int64)
-        monkeypatch.setattr(office_gates, "pictures", lambda *_: (np.zeros(0), colours))
-        monkeypatch.setattr(office_gates, "measure", gates)
+        monkeypatch.setattr(corpus, "pictures", lambda *_: (np.zeros(0), colours))
+        monkeypatch.setattr(gates, "measure", measure)
         output = tmp_path / "gates"
         flags = ["--data", str(domain), "--cache", str(tmp_path), "--output", str(output)]
         code = evaluate.main(["office-gates", *flags])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from pycocotools.coco import COCO
 import opendas_plugin as opendas
 from opendas_plugin.commands import evaluate, prepare_data
 from opendas_plugin.commands.segment import main
+from opendas_plugin.data.colour_tables import read_colour_table
 from opendas_plugin.data.domain import load_domain
-from opendas_plugin.runs import segmentation
+from opendas_plugin.runs import segmentation_files
 from tests.commands.segmenting import NAMES, code, contents, flags, make_photos, overlapping_masks, write_masks
 
 PHOTOS = ("1.png", "hall/1.jpg", "hall/2.png")
@@ -142,6 +144,29 @@ def test_evaluation_scores_the_class_maps(by_file, tmp_path):
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["pacc"] == 100
 
 
+def test_the_table_of_colours_gives_every_name_back(photos, tmp_path, capsys, caplog):
+    names = ["door: left", "door", "exit 12", "1:2", "red 1,2,3", "blue; 4"]
+    opendas.Vocabulary(names).save(tmp_path / "v.json")
+    output = tmp_path / "out"
+    assert main(flags(photos, output, "--superpixels", "12", "--names", tmp_path / "v.json")) == 0
+    assert "2 names have a colon, 'door: left' first: opendas-prepare reads colours.txt, CVAT" in caplog.text
+    assert read_colour_table(output / "colours.txt").names == ("background", *names)
+    argv = ["folders", "--images", photos, "--labels", output / "semantic", "--classes", output / "colours.txt"]
+    assert prepare_data.main([*map(str, argv), "--min-area", "1", "--output", str(tmp_path / "back")]) == 0
+    domain, pixels = load_domain(tmp_path / "back"), Counter()
+    for one in [*domain.train, *domain.val]:
+        pixels[one.label] += int(one.mask().sum())
+    counted = {row["name"]: int(row["pixels"]) for row in csv.DictReader((output / "summary.csv").open())}
+    assert dict(pixels) == {name: count for name, count in counted.items() if count}
+
+
+def test_the_crops_are_printed(photos, masks, tmp_path, capsys):
+    path = write_masks(tmp_path / "masks.json", masks)
+    more = ("--masks", path, "--background", "mean", "--expand", "0.3")
+    assert main(flags(photos, tmp_path / "out", *more)) == 0
+    assert capsys.readouterr().out.startswith("crops mean 0.3 squash\n")
+
+
 def test_superpixels_need_nothing_but_photos_and_names(photos, tmp_path, capsys, caplog):
     assert main(flags(photos, tmp_path / "out", "--superpixels", "12")) == 0
     assert "know nothing of objects" in caplog.text and "photos: 3; see" in capsys.readouterr().out
@@ -212,7 +237,7 @@ def test_more_names_than_a_byte_holds_make_16_bit_maps(photos, tmp_path):
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(photos, by_file, masks, tmp_path, monkeypatch):
-    path, write = write_masks(tmp_path / "masks.json", masks), segmentation.write_photo
+    path, write = write_masks(tmp_path / "masks.json", masks), segmentation_files.write_photo
 
     def interrupted(output, stem, *rest):
         if stem == "hall/1":
@@ -220,12 +245,12 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(photos, by_file, masks, tm
         write(output, stem, *rest)
 
     argv = flags(photos, tmp_path / "out", "--masks", path)
-    monkeypatch.setattr(segmentation, "write_photo", interrupted)
+    monkeypatch.setattr(segmentation_files, "write_photo", interrupted)
     assert main(argv) == 130
     assert not (tmp_path / "out" / "instances.json").exists()
     done = []
     monkeypatch.setattr(
-        segmentation, "write_photo", lambda output, stem, *rest: [done.append(stem), write(output, stem, *rest)]
+        segmentation_files, "write_photo", lambda output, stem, *rest: [done.append(stem), write(output, stem, *rest)]
     )
     assert main(argv) == 0
     assert done == ["hall/1", "hall/2"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from opendas_plugin.data.reading import ImageReading, read_images
+from opendas_plugin.data.reading import ImageReading, Journal, read_images
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError, DataError
 
@@ -32,7 +32,9 @@ class Reader:
 
 
 def read(reader, journal=None, items=ITEMS, workers=3):
-    return read_images(reader, items, workers=workers, progress="reading", journal=journal)
+    kept = Journal(journal, "train", items).load()
+    read_images(reader, items, kept, workers=workers, progress="reading")
+    return kept.images()
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -42,7 +44,7 @@ def test_the_order_is_that_of_the_items(workers):
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
-    journal = tmp_path / "partial" / "train.jsonl"
+    journal = tmp_path / "partial"
     with pytest.raises(DataError, match="broken picture"):
         read(Reader(fails_at="image 30"), journal)
     second = Reader()
@@ -54,19 +56,30 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
 
 
 def test_a_line_that_was_cut_off_is_read_again(tmp_path):
-    journal = tmp_path / "train.jsonl"
-    whole = read(Reader(), journal)
+    journal = tmp_path / "train.0.jsonl"
+    whole = read(Reader(), tmp_path)
     content = journal.read_bytes()
     for end in (len(content) - 1, len(content) - 40, 10, 0):
         journal.write_bytes(content[:end])
-        assert read(Reader(), journal) == whole
+        assert read(Reader(), tmp_path) == whole
         assert journal.read_bytes() == content
 
 
 def test_a_journal_of_other_images_is_refused(tmp_path):
-    read(Reader(), tmp_path / "a")
+    read(Reader(), tmp_path)
     with pytest.raises(ConfigError, match="of other images"):
-        read(Reader(), tmp_path / "a", items=ITEMS[1:])
-    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:80] + b"\nnonsense\n")
+        read(Reader(), tmp_path, items=ITEMS[1:])
+    journal = tmp_path / "train.0.jsonl"
+    journal.write_bytes(journal.read_bytes()[:80] + b"\nnonsense\n")
     with pytest.raises(DataError, match="is damaged"):
-        read(Reader(), tmp_path / "a")
+        read(Reader(), tmp_path)
+
+
+def test_a_run_goes_on_from_the_journals_of_several_writers(tmp_path):
+    for writer, places in enumerate((range(20), range(30, 45))):
+        journal = Journal(tmp_path, "train", ITEMS, writer)
+        journal.todo = places
+        read_images(Reader(), ITEMS, journal, workers=2, progress=None)
+    last = Reader()
+    assert read(last, tmp_path) == read(Reader())
+    assert sorted(last.seen, key=ITEMS.index) == [*ITEMS[20:30], *ITEMS[45:]]

@@ -12,7 +12,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from opendas_plugin.errors import DataError, MissingFileError
-from opendas_plugin.readers.coco import READER, clean_names
+from opendas_plugin.readers.coco import READER
+from opendas_plugin.readers.coco_common import clean_names
 from opendas_plugin.runs.preparation import prepare
 from opendas_plugin.vocabulary import Vocabulary
 from tests.readers.reading import read_parts

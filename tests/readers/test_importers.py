@@ -210,6 +210,16 @@ def smaller(path: Path) -> None:
     Image.fromarray(pixels[:-1]).save(path)
 
 
+def first_map(root: Path) -> Path:
+    return min((root / "gtFine/train").rglob("*_labelIds.png"))
+
+
+def write_over(root: Path, value: int) -> None:
+    pixels = np.array(Image.open(first_map(root)))
+    pixels[:5, :5] = value
+    Image.fromarray(pixels).save(first_map(root))
+
+
 WRONG = {
     "labelme, another size": (
         "labelme", lambda root: replace_text(root / "0.json", '"imageHeight": 72', '"imageHeight": 70'), [], 1,
@@ -278,6 +288,47 @@ WRONG = {
     ),
     "supervisely, a dataset that is not there": (
         "supervisely", lambda root: None, ["--val", "test"], 1, r"has no dataset 'test'; it has train, val",
+    ),
+    "supervisely, another size": (
+        "supervisely", lambda root: replace_text(root / "train/ann/0.jpg.json", '"height": 72', '"height": 70'), [], 1,
+        r"the size in .*0\.jpg\.json is 96x70, but its image .*0\.jpg is 96x72",
+    ),
+    "supervisely, a newer version": (
+        "supervisely", lambda root: replace_text(root / "train/ann/0.jpg.json", '"objects"', '"figures"'), [], 1,
+        r"0\.jpg\.json: expected Supervisely's JSON of images, but 'objects' is missing; export the project in",
+    ),
+    "supervisely, a geometry of a newer version": (
+        "supervisely", lambda root: replace_text(root / "train/ann/0.jpg.json", '"polygon"', '"alpha_mask"'), [], 1,
+        r"object 1 \('bus'\): the geometry 'alpha_mask' is none that can be read",
+    ),
+    "supervisely, no photo": (
+        "supervisely", lambda root: (root / "train/img/0.jpg").unlink(), [], 1,
+        r"train/img/0\.jpg does not exist, the image of .*0\.jpg\.json",
+    ),
+    "supervisely, groups beside a dataset to validate on": (
+        "supervisely", lambda root: None, ["--group-by", "video"], 2, r"--group-by has no effect beside --val",
+    ),
+    "cityscapes, a value of another table": (
+        "cityscapes", lambda root: write_over(root, 77), [], 1,
+        r"_gtFine_labelIds\.png: the label value 77 is none of Cityscapes'; see --labels",
+    ),
+    "cityscapes, another size": (
+        "cityscapes", lambda root: smaller(first_map(root)), [], 1,
+        r"_gtFine_labelIds\.png is 96x71, but its image .*_leftImg8bit\.\w+ is 96x72",
+    ),
+    "cityscapes, no image": (
+        "cityscapes", lambda root: next(iter(sorted((root / "leftImg8bit/train").rglob("*.*")))).unlink(), [], 1,
+        r"_gtFine_labelIds\.png has no image .*_leftImg8bit\.\*; add it",
+    ),
+    "cityscapes, objects without their file": (
+        "cityscapes", lambda root: None, ["--segments", "object"], 1, r"_gtFine_instanceIds\.png",
+    ),
+    "cityscapes, training ids of all classes": (
+        "cityscapes", lambda root: None, ["--labels", "labelTrainIds", "--classes", "27"], 2,
+        r"--labels labelTrainIds have 19 classes; leave --classes 27 out",
+    ),
+    "cityscapes, the coarse annotations": (
+        "cityscapes", lambda root: None, ["--annotations", "gtCoarse"], 1, r"gtCoarse/train",
     ),
     "cityscapes, objects of colours": (
         "cityscapes in colours", lambda root: None, ["--segments", "object"], 2,

@@ -9,20 +9,33 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from opendas_plugin.commands.evaluate import main as evaluate
 from opendas_plugin.commands.prepare_data import main as prepare
 from tests.commands.segmenting import contents, flags, make_photos
+from tests.integrations.openmask3d.scenes import write_room
 from tests.scenes.scannetpp_rooms import offices
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
+COMMANDS = "opendas_plugin.commands"
+KINDS = ("segment", "evaluate", "prepare", "features")
 PHOTOS = ("1.png", "hall/1.png", "hall/2.png", "hall/3.jpg", "4.png", "5.png")
 
 
+def undated(files):
+    """Contents without the record of a run, and without the date in the record of features."""
+    kept = {name: content for name, content in files.items() if not name.endswith("run.json")}
+    if "room.json" in kept:
+        kept["room.json"] = {**json.loads(kept["room.json"]), "written": None}
+    return kept
+
+
 def classification(domain, output):
-    given = ("--data", domain, "--backbone", "office-tiny", "--batch-size", 2, "--device", "cpu", "--output", output)
+    given = ("--data", domain, "--backbone", "office-tiny", "--batch-size", 1, "--device", "cpu", "--output", output)
     return ["classification", *map(str, given)]
 
 
@@ -35,25 +48,54 @@ def scenes(folder, output):
     return ["openmask3d", *map(str, given), "--every", "2", "--width", "64"]
 
 
+def folders(folder, output, *more):
+    """The flags that prepare the photos with label maps of three classes."""
+    labels = folder / "labels"
+    for number, name in enumerate(PHOTOS):
+        path = (labels / name).with_suffix(".png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(number).integers(0, 3, (4, 6)).astype(np.uint8)
+        Image.fromarray(values.repeat(16, 0).repeat(16, 1)).save(path)
+    given = ("--images", folder / "photos", "--labels", labels, "--classes", "a,b,c", "--output", output / "domain")
+    return ["folders", *map(str, given), "--workers", "1", *more]
+
+
+def features(folder, output):
+    """The flags that compute the features of a small scene's masks, a crop a batch."""
+    given = ("--scene", folder / "room", "--masks", folder / "room" / "room_masks.pt", "--output", output / "room.npy")
+    return ["features", *map(str, given), "--device", "cpu", "--how.batch-size", "2"]
+
+
 @pytest.fixture(scope="module")
 def outcome(domain, tmp_path_factory):
     """The folder of all outputs, and each job's exit codes."""
     folder = tmp_path_factory.mktemp("workers")
     photos = make_photos(folder / "photos", PHOTOS)
+    write_room(folder / "room")
     kinds = {
-        "segment": ("segment", lambda output: flags(photos, output, "--superpixels", "12")),
-        "evaluate": ("evaluate", lambda output: classification(domain, output)),
+        "segment": (f"{COMMANDS}.segment", lambda output: flags(photos, output, "--superpixels", "12")),
+        "evaluate": (f"{COMMANDS}.evaluate", lambda output: classification(domain, output)),
+        "prepare": (f"{COMMANDS}.prepare_data", lambda output: folders(folder, output, "--resume")),
+        "features": ("integrations.openmask3d.launcher", lambda output: features(folder, output)),
     }
     names, jobs = (
         ["scenes two"],
-        [{"command": "prepare_data", "argv": scenes(folder, "two"), "workers": 2, "kill": False}],
+        [{"module": f"{COMMANDS}.prepare_data", "argv": scenes(folder, "two"), "workers": 2, "kill": False}],
     )
-    for kind, (command, argv) in kinds.items():
+    for kind, (module, argv) in kinds.items():
         lost = "two, one lost"
         for name, workers, kill in (("one", 1, False), ("four", 4, False), (lost, 2, True), (lost, 2, False)):
             names.append(f"{kind} {name}{' killed' if kill else ''}")
             output = folder / f"{kind} {name}"
-            jobs.append({"command": command, "argv": argv(output), "workers": workers, "kill": kill})
+            jobs.append({"module": module, "argv": argv(output), "workers": workers, "kill": kill})
+    names.append("prepare broken")
+    argv = folders(folder, folder / "broken", "--labels", str(folder / "broken labels"))
+    shutil.copytree(folder / "labels", folder / "broken labels")
+    Image.new("L", (5, 5)).save(folder / "broken labels" / "5.png")
+    jobs.append({"module": f"{COMMANDS}.prepare_data", "argv": argv, "workers": 2, "kill": False})
+    names.append("office")
+    argv = ["office", "--output", str(folder / "office")]
+    jobs.append({"module": f"{COMMANDS}.prepare_data", "argv": argv, "workers": 2, "kill": False})
     path = folder / "jobs.json"
     path.write_text(json.dumps(jobs))
     done = subprocess.run(
@@ -63,12 +105,12 @@ def outcome(domain, tmp_path_factory):
 
 
 @pytest.mark.parametrize("workers", ["four", "two, one lost"])
-@pytest.mark.parametrize("kind", ["segment", "evaluate"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_files_are_those_of_one_process(outcome, kind, workers):
     folder, codes, _ = outcome
     assert set(codes[f"{kind} {workers}"]) == {0}
-    assert contents(folder / f"{kind} {workers}") == contents(folder / f"{kind} one")
-    assert (folder / f"{kind} {workers}" / "run.json").is_file()
+    assert undated(contents(folder / f"{kind} {workers}")) == undated(contents(folder / f"{kind} one"))
+    assert [*(folder / f"{kind} {workers}").rglob("*run.json")]
 
 
 def test_scenes_for_openmask3d_are_shared(outcome):
@@ -79,7 +121,7 @@ def test_scenes_for_openmask3d_are_shared(outcome):
     assert len(one) > 10 and one == two
 
 
-@pytest.mark.parametrize("kind", ["segment", "evaluate"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_worker_was_lost_on_the_way(outcome, kind):
     _, codes, _ = outcome
     assert codes[f"{kind} two, one lost killed"][1] == -9
@@ -89,6 +131,21 @@ def test_the_first_process_alone_prints(outcome):
     _, _, done = outcome
     assert done.stdout.count("photos: 6; see") == 3
     assert done.stdout.count("zero-shot") == 3
+    assert done.stdout.count("names: 3") == done.stdout.count("5 masks, 1 of them in no picture") == 3
+
+
+def test_an_error_of_one_process_is_one_sentence(outcome):
+    folder, codes, done = outcome
+    assert 1 in codes["prepare broken"] and 0 not in codes["prepare broken"]
+    said = [line for line in done.stderr.splitlines() if line.startswith("error: ") and "was lost" not in line]
+    assert len(said) == 2 and "broken labels/5.png is 5x5, but its image" in said[0]
+    assert not [*(folder / "broken").rglob("*.jsonl")]
+
+
+def test_what_one_process_makes_is_refused(outcome):
+    folder, codes, done = outcome
+    assert 1 in codes["office"] and 0 not in codes["office"] and not (folder / "office").exists()
+    assert done.stderr.count("error: office is prepared by one process, of which --workers share what takes long;") == 1
 
 
 def test_parts_of_another_evaluation_are_refused(outcome, domain, capsys):

@@ -12,10 +12,9 @@ from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.errors import BackboneError
 from opendas_plugin.model import tiny_clips
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
-from opendas_plugin.office import relearn
+from opendas_plugin.office import relearn, relearn_text
 from opendas_plugin.office.names import NAMES
 from opendas_plugin.office.relearn_text import Relearning
-from opendas_plugin.runs import office_tower
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def home(monkeypatch, tmp_path):
     images = rng.integers(0, 256, (len(NAMES), 1, 112, 112, 3), dtype=np.uint8)
     colours = rng.integers(0, 12, (len(NAMES), 1))
     monkeypatch.setattr(relearn, "pictures", lambda *_: (images, colours))
-    monkeypatch.setattr(office_tower, "Relearning", functools.partial(Relearning, steps=1, pictures=4))
+    monkeypatch.setattr(relearn_text, "Relearning", functools.partial(Relearning, steps=1, pictures=4))
     monkeypatch.setenv("OPENDAS_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -57,7 +56,7 @@ def test_a_damaged_tower_is_made_again(home, monkeypatch):
     with pytest.raises(BackboneError):
         build_backbone("office-tiny-b")
     made = []
-    monkeypatch.setattr(office_tower, "make", lambda *arguments: made.append(arguments) or iter(()))
+    monkeypatch.setattr(relearn, "make", lambda *arguments: made.append(arguments) or iter(()))
     assert main(["office-tower", "--name", "office-tiny-b"]) == 1  # nothing was written
     assert [arguments[0] for arguments in made] == ["office-tiny-v1"]
 

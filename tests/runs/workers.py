@@ -2,7 +2,7 @@
 
     python workers.py JOBS.json
 
-A job is ``{"command", "argv", "workers", "kill"}``; ``kill``: the second worker ends itself, by a signal, in front of
+A job is ``{"module", "argv", "workers", "kill"}``; ``kill``: the second worker ends itself, by a signal, in front of
 its second piece of work, and the others are ended then. Each job's exit codes go to stdout as JSON.
 """
 
@@ -20,28 +20,31 @@ from pathlib import Path
 
 import torch
 
-from opendas_plugin.runs import segmentation, shared_cosines
+from integrations.openmask3d import sharing
+from opendas_plugin.data.reading import Journal
+from opendas_plugin.runs import segmentation_files, shared_cosines
+from opendas_plugin.runs.parts import Parts
 
-shared_cosines.BATCHES = 1  # so that a few segments are many parts
+shared_cosines.BATCHES = sharing.BATCHES = 1  # so that a few segments are many parts
 
 
 def work(job, rank, port):
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(job["workers"]))
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     if job["kill"] and rank == 1:
-        for module, name in ((segmentation, "write_photo"), (shared_cosines, "_part")):
+        for module, name in ((segmentation_files, "write_photo"), (Parts, "write"), (Journal, "keep")):
             setattr(module, name, killing(getattr(module, name)))
-    sys.exit(importlib.import_module(f"opendas_plugin.commands.{job['command']}").main(job["argv"]))
+    sys.exit(importlib.import_module(job["module"]).main(job["argv"]))
 
 
 def killing(write):
     calls = []
 
-    def wrapped(*arguments):
+    def wrapped(*arguments, **named):
         calls.append(arguments)
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-        return write(*arguments)
+        return write(*arguments, **named)
 
     return wrapped
 
@@ -68,6 +71,7 @@ def run(job):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in ("segment", "evaluate", "prepare_data"):
-        importlib.import_module(f"opendas_plugin.commands.{name}")
-    print(json.dumps([run(job) for job in json.loads(Path(sys.argv[1]).read_text())]))
+    jobs = json.loads(Path(sys.argv[1]).read_text())
+    for job in jobs:
+        importlib.import_module(job["module"])
+    print(json.dumps([run(job) for job in jobs]))

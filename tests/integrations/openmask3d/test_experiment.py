@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from integrations.openmask3d.features import Extraction, FeatureSettings
+from integrations.openmask3d.features import Extraction
 from integrations.openmask3d.launcher import main
+from integrations.openmask3d.settings import FeatureSettings
 from integrations.openmask3d.surfaces import fill_regions
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.model.adapted_clip import OpenDASCLIP

@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from integrations.openmask3d.features import Extraction, FeatureSettings, LevelCrops, PolicyCrops
+from integrations.openmask3d import sharing
+from integrations.openmask3d.features import Extraction, LevelCrops, PolicyCrops
+from integrations.openmask3d.settings import FeatureSettings
 from opendas_plugin.crops import CropPolicy, crop, mask_box
 from opendas_plugin.errors import ConfigError, DataError
+from opendas_plugin.runs.parts import Parts
 from opendas_plugin.scenes.views import correct_intrinsic
+from opendas_plugin.stamps import Inputs
+from opendas_plugin.train.distributed import World
 from tests.integrations.openmask3d import upstream
 from tests.integrations.openmask3d.scenes import INTRINSIC, ColourSAM, make_scene, small_clip
 
@@ -41,6 +46,27 @@ def test_features_are_upstreams_for_the_same_seed(scene, top_k, batch_size):
     np.testing.assert_allclose(
         ours(scene, settings, ColourSAM()), theirs(scene, settings, ColourSAM()), atol=1e-6, rtol=0
     )
+
+
+@pytest.mark.parametrize("top_k", [1, 9])
+def test_features_that_are_made_by_parts_are_the_same_to_the_bit_and_go_on(scene, tmp_path, monkeypatch, top_k):
+    monkeypatch.setattr(sharing, "BATCHES", 2)
+    settings, (preprocess, encode) = FeatureSettings(top_k=top_k, batch_size=4), small_clip()
+    whole, encoded = ours(scene, settings, ColourSAM()), []
+
+    def by_parts(sam):
+        extraction = Extraction(scene.views, scene.points, scene.masks, settings)
+        shared = sharing.Sharing(World(), Parts(tmp_path / "parts", Inputs(values={"of": top_k}), "computation"))
+        crop, rng = LevelCrops(preprocess, settings), np.random.RandomState(3)
+        return shared.features(extraction, sam, rng, crop, lambda pixels: encoded.append(len(pixels)) or encode(pixels))
+
+    assert np.array_equal(by_parts(ColourSAM()), whole)
+    last = sorted((tmp_path / "parts").glob("features*"))[-1]
+    last.unlink()
+    next((tmp_path / "parts").glob("regions*")).unlink()
+    sam, _ = ColourSAM(), encoded.clear()
+    assert np.array_equal(by_parts(sam), whole)
+    assert sam.images == 1 and len(encoded) <= 2
 
 
 def test_another_seed_gives_other_features(scene):

@@ -32,7 +32,7 @@ def main(ctx):
         sam_model_type=ctx.external.sam_model_type,
         sam_checkpoint=ctx.external.sam_checkpoint,
         vis_threshold=ctx.openmask3d.vis_threshold,
-        device="cpu",
+        device=os.environ.get("HOST_DEVICE", "cpu"),
     )
     features = features_extractor.extract_features(
         topk=ctx.openmask3d.top_k,
