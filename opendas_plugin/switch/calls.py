@@ -12,13 +12,16 @@ import functools
 import importlib.abc
 import inspect
 import logging
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from typing import Any, Protocol
 
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.switch.hosts import HOSTS, Undo
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +41,15 @@ class Switch(Protocol):
     def clip_load(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers ``clip.load`` of OpenAI's package."""
 
+    def place(self, host: str, path: str | os.PathLike[str]) -> Path:
+        """Where a program's features lie, of which it says ``path``."""
+
 
 _active: list[Callable[[], Switch]] = []
 _replaced: dict[str, tuple[Any, types.CodeType, Callable[..., Any]]] = {}
 """A call's name -> the function, its own code, and a function that still has it."""
+_led: dict[str, list[Undo]] = {}
+"""A module of a program that keeps features -> how what was done to it is taken back."""
 
 
 def _answer_open_clip(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -88,12 +96,15 @@ def answering(switch: Switch) -> Iterator[None]:
             for name in CLASSES:
                 if name in sys.modules and "from_pretrained" in vars(_class_of(name)):
                     del _class_of(name).from_pretrained
+            for name in list(_led):
+                for undo in _led.pop(name):
+                    undo()
 
 
 def turn_on(make: Callable[[], Switch]) -> None:
     """Lets the switch that ``make`` gives answer all known calls of this process, of modules imported later, too."""
     _active.append(make)
-    for module in (*CALLS, *CLASSES):
+    for module in (*CALLS, *CLASSES, *HOSTS):
         if module in sys.modules:
             _replace(module)
     if not any(isinstance(finder, _AfterImport) for finder in sys.meta_path):
@@ -108,8 +119,19 @@ def dispatch(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return CALLS[name][1](original, args, kwargs)
 
 
+def _place(host: str, path: str | os.PathLike[str]) -> Path:
+    return _active[-1]().place(host, path) if _active else Path(path)
+
+
 def _replace(name: str) -> None:
     if name in _replaced:
+        return
+    if name in HOSTS:
+        if name not in _led:
+            try:
+                _led[name] = HOSTS[name](sys.modules[name], _place)
+            except AttributeError as error:  # another version of the program
+                logger.warning("%s is not as it is known (%s): the features that it keeps are not led", name, error)
         return
     if name in CLASSES:
         _answer_for(_class_of(name))
@@ -172,7 +194,7 @@ class _AfterImport(importlib.abc.MetaPathFinder):
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
         """The module's own spec, whose loader replaces the calls behind its work; None for other modules."""
-        if name not in CALLS and name not in CLASSES:
+        if name not in CALLS and name not in CLASSES and name not in HOSTS:
             return None
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)

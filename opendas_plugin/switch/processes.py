@@ -32,11 +32,20 @@ _TELLS = ("-V", "-VV", "--version", "-h", "-?", "--help", "--help-env", "--help-
 
 @dataclass(frozen=True)
 class Orders:
-    """What a child is told: the adapter's folder, the check, whether nothing is to be at work, and where to report."""
+    """What a child is told.
+
+    Attributes:
+        adapter: the adapter's folder.
+        check: strict or warn.
+        identity: nothing of the adapter is to be at work.
+        features: where known programs keep features; None: in the user's cache.
+        reports: the folder to report to.
+    """
 
     adapter: str
     check: str
     identity: bool
+    features: str | None
     reports: str
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
@@ -82,7 +91,7 @@ def start() -> None:
         logging.getLogger("opendas_plugin").setLevel(logging.INFO)
         logging.getLogger("opendas_plugin").addHandler(logging.StreamHandler(sys.stderr))
         logging.getLogger("opendas_plugin").propagate = False
-        found = Switch.on(orders.adapter, orders.check, identity=orders.identity)  # type: ignore[arg-type]
+        found = Switch.on(orders.adapter, orders.check, identity=orders.identity, features=orders.features)  # type: ignore[arg-type]
         found.note = lambda kind, name: note(orders, kind, name)
         return found
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from opendas_plugin.model.config import BackboneConfig, Interpolation
 from opendas_plugin.model.interfaces import OpenAIView
 from opendas_plugin.model.transformers_view import TransformersCLIP
 from opendas_plugin.switch.adapted import as_open_clips, put_on, write_weights
+from opendas_plugin.switch.kept import KeptFeatures
 from opendas_plugin.switch.transformers_models import as_open_clips as of_transformers
 from opendas_plugin.switch.transformers_models import write_back
 
@@ -39,6 +42,7 @@ class Switch:
         folder: of the adapter.
         check: whether a program that never asked for it is an error, or is said.
         identity: the calls are answered, with nothing of the adapter at work.
+        features: where known programs keep features below this adapter; None: in the user's cache, by its hash.
         switched: what was asked for and adapted.
         passed: what was asked for and is another model, with the first digits of its weights' hash.
     """
@@ -46,12 +50,15 @@ class Switch:
     folder: Path
     check: Check = "strict"
     identity: bool = False
+    features: Path | None = None
     switched: list[str] = field(default_factory=list)
     passed: dict[str, str] = field(default_factory=dict)
     note: Callable[[str, str], None] = lambda kind, name: None
 
     @classmethod
-    def on(cls, adapter: str | Path, check: Check = "strict", *, identity: bool = False) -> Switch:
+    def on(
+        cls, adapter: str | Path, check: Check = "strict", *, identity: bool = False, features: str | Path | None = None
+    ) -> Switch:
         """The switch of an adapter: a folder or hub id.
 
         Raises:
@@ -65,7 +72,7 @@ class Switch:
                 f"{folder}: the text features of the {config.method} adapter depend on the image, so a program that "
                 "encodes its names once cannot use it; choose an adapter of another method"
             )
-        return cls(Path(folder), check, identity)
+        return cls(Path(folder), check, identity, None if features is None else Path(features))
 
     @property
     def config(self) -> Any:
@@ -78,6 +85,23 @@ class Switch:
         config = self.config
         tokens = config.prompts.visual_tokens or config.prompts.text_tokens
         return not tokens and not config.cache.entries and config.interpolation == Interpolation()
+
+    @functools.cached_property
+    def kept(self) -> KeptFeatures:
+        """Where known programs keep features below this adapter.
+
+        Raises:
+            AdapterError: features of another adapter lie there.
+        """
+        return KeptFeatures.of(self.folder, self._models, identity=self.identity, root=self.features)
+
+    def place(self, host: str, path: str | os.PathLike[str]) -> Path:
+        """Where a program's features lie, of which it says ``path``; see :meth:`KeptFeatures.place`."""
+        return self.kept.place(host, path)
+
+    def _models(self) -> str:
+        """All CLIPs that this process has been given, of any of which a program's features may be."""
+        return "+".join([*(["adapted"] if self.switched else []), *sorted({*self.passed.values()})]) or "none"
 
     def create_model(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """open_clip's ``create_model``: what it returns, adapted where it is the backbone."""
