@@ -36,7 +36,10 @@ class Switch(Protocol):
         """Answers open_clip's ``create_model``; ``original`` is what it would have done."""
 
     def from_pretrained(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Answers ``from_pretrained`` of a class of transformers."""
+        """Answers ``from_pretrained`` of a model of transformers."""
+
+    def processor(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answers ``from_pretrained`` of an image processor of transformers."""
 
     def clip_load(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers ``clip.load`` of OpenAI's package."""
@@ -52,26 +55,24 @@ _led: dict[str, list[Undo]] = {}
 """A module of a program that keeps features -> how what was done to it is taken back."""
 
 
-def _answer_open_clip(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _active[-1]().create_model(original, args, kwargs)
-
-
-def _answer_clip(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _active[-1]().clip_load(original, args, kwargs)
-
-
-CALLS: dict[str, tuple[str, Callable[..., Any]]] = {
-    "open_clip.factory": ("create_model", _answer_open_clip),
-    "clip.clip": ("load", _answer_clip),
+CALLS = {
+    "open_clip.factory": ("create_model", "create_model"),
+    "clip.clip": ("load", "clip_load"),
 }
-"""Module -> the function of it that loads a CLIP, and what answers it."""
+"""Module -> the function of it that loads a CLIP, and the switch's method that answers it."""
 
-
+_CLIP, _SIGLIP = "transformers.models.clip", "transformers.models.siglip"
 CLASSES = {
-    "transformers.models.clip.modeling_clip": "CLIPModel",
-    "transformers.models.siglip.modeling_siglip": "SiglipModel",
+    f"{_CLIP}.modeling_clip": ("CLIPModel", "from_pretrained"),
+    f"{_SIGLIP}.modeling_siglip": ("SiglipModel", "from_pretrained"),
+    f"{_CLIP}.image_processing_clip": ("CLIPImageProcessor", "processor"),
+    f"{_CLIP}.image_processing_pil_clip": ("CLIPImageProcessorPil", "processor"),
+    f"{_CLIP}.image_processing_clip_fast": ("CLIPImageProcessorFast", "processor"),  # before release 5
+    f"{_SIGLIP}.image_processing_siglip": ("SiglipImageProcessor", "processor"),
+    f"{_SIGLIP}.image_processing_pil_siglip": ("SiglipImageProcessorPil", "processor"),
+    f"{_SIGLIP}.image_processing_siglip_fast": ("SiglipImageProcessorFast", "processor"),
 }
-"""Module -> the class of it whose inherited ``from_pretrained`` is answered."""
+"""Module -> the class of it whose inherited ``from_pretrained`` is answered, and the switch's method that does."""
 
 
 @contextlib.contextmanager
@@ -116,7 +117,7 @@ def dispatch(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     original = _replaced[name][2]
     if not _active:
         return original(*args, **kwargs)
-    return CALLS[name][1](original, args, kwargs)
+    return getattr(_active[-1](), CALLS[name][1])(original, args, kwargs)
 
 
 def _place(host: str, path: str | os.PathLike[str]) -> Path:
@@ -134,7 +135,7 @@ def _replace(name: str) -> None:
                 logger.warning("%s is not as it is known (%s): the features that it keeps are not led", name, error)
         return
     if name in CLASSES:
-        _answer_for(_class_of(name))
+        _answer_for(_class_of(name), CLASSES[name][1])
         return
     attribute, _ = CALLS[name]
     function = getattr(sys.modules[name], attribute, None)
@@ -160,10 +161,10 @@ def _replace(name: str) -> None:
 
 
 def _class_of(name: str) -> Any:
-    return getattr(sys.modules[name], CLASSES[name])
+    return getattr(sys.modules[name], CLASSES[name][0])
 
 
-def _answer_for(kind: Any) -> None:
+def _answer_for(kind: Any, method: str) -> None:
     """Gives a class a ``from_pretrained`` of its own in the place of the inherited one."""
     if "from_pretrained" in vars(kind):
         return
@@ -171,7 +172,7 @@ def _answer_for(kind: Any) -> None:
 
     def from_pretrained(cls: Any, *args: Any, **kwargs: Any) -> Any:
         original = functools.partial(inherited, cls)
-        return _active[-1]().from_pretrained(original, args, kwargs) if _active else original(*args, **kwargs)
+        return getattr(_active[-1](), method)(original, args, kwargs) if _active else original(*args, **kwargs)
 
     kind.from_pretrained = classmethod(functools.wraps(inherited)(from_pretrained))
 

@@ -2,7 +2,7 @@
 
 A file of features named after the backbone, or after the list of names, is taken again whatever CLIP made it: features
 of plain CLIP stand for those of an adapter, or image features of one meet text features of the other. The files of
-known programs (:mod:`opendas_plugin.switch.hosts`) therefore lie in a folder of each adapter, outside the program's own.
+known programs (:mod:`opendas_plugin.switch.hosts`) therefore lie in a folder of each adapter, outside the program.
 """
 
 from __future__ import annotations

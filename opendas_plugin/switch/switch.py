@@ -24,6 +24,8 @@ from opendas_plugin.model.interfaces import OpenAIView
 from opendas_plugin.model.transformers_view import TransformersCLIP
 from opendas_plugin.switch.adapted import as_open_clips, put_on, write_weights
 from opendas_plugin.switch.kept import KeptFeatures
+from opendas_plugin.switch.processors import Processors
+from opendas_plugin.switch.reloading import Fingerprint, Watch, fingerprint
 from opendas_plugin.switch.transformers_models import as_open_clips as of_transformers
 from opendas_plugin.switch.transformers_models import write_back
 
@@ -99,6 +101,10 @@ class Switch:
         """Where a program's features lie, of which it says ``path``; see :meth:`KeptFeatures.place`."""
         return self.kept.place(host, path)
 
+    @functools.cached_property
+    def _processors(self) -> Processors:
+        return Processors(self.config.backbone_facts)
+
     def _models(self) -> str:
         """All CLIPs that this process has been given, of any of which a program's features may be."""
         return "+".join([*(["adapted"] if self.switched else []), *sorted({*self.passed.values()})]) or "none"
@@ -119,6 +125,8 @@ class Switch:
             self.adapt(model, plain, name)
             if scripted and not self.is_weights:
                 raise AdapterError(f"{name}: a model with an adapter of tokens cannot be scripted; leave jit=True out")
+        elif not scripted:
+            Watch.over(model, lambda loaded: self._look_at_passed(loaded, name))
         return torch.jit.script(model) if scripted else model
 
     def clip_load(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -148,6 +156,12 @@ class Switch:
             return model
         return self.adapt_transformers(model, plain, name) if self.is_backbone(plain, name) else model
 
+    def processor(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``from_pretrained`` of an image processor of transformers: what it returns, with the adapter's statistics."""
+        processor = original(*args, **kwargs)
+        self._processors.add(processor, str(args[0] if args else kwargs["pretrained_model_name_or_path"]))
+        return processor
+
     def adapt_transformers(self, model: Any, plain: Any, name: str) -> Any:
         """Returns a model of transformers with the adapter: itself, or for tokens a stand-in for it."""
         self._require_same(plain)
@@ -156,6 +170,7 @@ class Switch:
             model = TransformersCLIP(clip.plain() if self.identity else clip).train(model.training)
         elif not self.identity:
             write_back(model, self._clip(plain).merged_weights(), plain, name)
+        self._processors.adapted(name)
         self._switched(name)
         return model
 
@@ -185,7 +200,35 @@ class Switch:
                 write_weights(model, self._clip(plain))
         else:
             put_on(model, self._clip, identity=self.identity)
+        given = fingerprint(model)
+        Watch.over(model, lambda loaded: self._look_at_adapted(loaded, name, given))
         self._switched(name)
+
+    def _look_at_passed(self, model: Any, name: str) -> None:
+        """What a program has loaded into a model that was not the backbone may be it."""
+        if self.is_backbone(model, name):
+            self.adapt(model, model, name)
+
+    def _look_at_adapted(self, model: Any, name: str, given: Fingerprint) -> None:
+        """Looks at what a program has loaded into an adapted model, which had the fingerprint ``given``.
+
+        Raises:
+            AdapterError: other weights than the adapter was learnt on, and the check is strict.
+        """
+        if fingerprint(model) == given:
+            return
+        found, wanted = backbone_sha256(model), self.config.backbone_sha256
+        if found == wanted:
+            if self.is_weights and not self.identity:
+                write_weights(model, self._clip(model))
+            return
+        message = (
+            f"the program has loaded weights {found[:12]} into {name}, which it was given with {self.folder}, learnt "
+            f"on {wanted[:12]}; give an adapter of those weights"
+        )
+        if self.check == "strict" and model.logit_scale.dtype == torch.float32:  # rounded weights have another hash
+            raise AdapterError(f"{message}, or --backbone-check warn")
+        logger.warning("%s", message)
 
     def adapt_openais(self, model: Any, name: str) -> Any:
         """Returns a model of OpenAI's package with the adapter: itself, or for tokens a stand-in for it."""

@@ -21,9 +21,11 @@ if "HOSTS_CONFIGS" in os.environ:
             return function(*map(on_cpu, args), **kwargs)
 
     OnCPU().__enter__()
-    read, autocast = torch.load, torch.amp.autocast.__init__
+    read = torch.load
     torch.load = lambda *args, **kwargs: read(*args, **{**kwargs, "map_location": "cpu"})
     move = torch.nn.Module.to
-    torch.nn.Module.to = lambda self, *args, **kwargs: move(self, *map(on_cpu, args), **{k: on_cpu(v) for k, v in kwargs.items()})
+    torch.nn.Module.to = lambda self, *args, **kwargs: move(
+        self, *map(on_cpu, args), **{name: on_cpu(value) for name, value in kwargs.items()}
+    )
     matplotlib.use = lambda *args, **kwargs: None  # there is no display
     open_clip.add_model_config(os.environ["HOSTS_CONFIGS"])
