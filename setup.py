@@ -27,8 +27,11 @@ EXTRAS = {
     "cluster": ["submitit>=1.5"],
     "segment": ["scikit-image>=0.22", "transformers>=4.46"],
 }
+DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
+EXTRAS["docs"] = DOCS
 EXTRAS["dev"] = [
+    *DOCS,
     *EXTRAS["onnx"],
     *EXTRAS["openai"],
     *EXTRAS["reports"],
