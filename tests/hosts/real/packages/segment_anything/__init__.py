@@ -1,7 +1,5 @@
 """The names that hosts take from segment-anything; its masks are boxes and ellipses of the picture's size."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import torch
 
@@ -23,7 +21,7 @@ def shapes(height, width, count, first=0):
     """SAM's records of ``count`` masks, which overlap a little."""
     rows, columns = np.mgrid[:height, :width]
     found = []
-    for number in range(first, first + count):
+    for number in range(first, first + count):  # the same picture, the same masks
         x, y = width * (number % 3) // 3, height * (number % 4) // 5
         w, h = width // 3 + 20, height // 4 + 10 * (number % 2)
         mask = (rows >= y) & (rows < y + h) & (columns >= x) & (columns < min(width, x + w))
