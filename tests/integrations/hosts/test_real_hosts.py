@@ -1,7 +1,7 @@
 """Five hosts' own code below the switch; ``HOSTS_ROOT`` names a folder of their checkouts, named as on GitHub.
 
-``HOSTS_PYTHON`` names an interpreter with what they import (opencv, hydra, supervision 0.20, munch ...), if it is not the
-one that runs the tests. ``pytest -m slow -s tests/integrations/hosts`` prints the differences.
+``HOSTS_PYTHON`` names an interpreter with what they import (opencv, hydra, supervision 0.20, munch ...), if it is not
+the one that runs the tests. ``pytest -m slow -s tests/integrations/hosts`` prints the differences.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ FRAMES = ("000000", "000050", "000100")
 
 @dataclass(frozen=True)
 class World:
-    """A folder with configurations, weights by name, adapters by backbone and method, and a kitchen in three layouts."""
+    """A folder of configurations, weights by name, adapters by backbone and method, and a kitchen in three layouts."""
 
     folder: Path
     weights: dict[str, Path]
