@@ -16,9 +16,10 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.switch.hosts import HOSTS, Undo
@@ -27,6 +28,20 @@ logger = logging.getLogger(__name__)
 
 OPENAI_LOAD = ("name", "device", "jit", "download_root")
 """What ``clip.load`` of OpenAI's package takes; a fork takes something else."""
+
+
+Answer: TypeAlias = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+"""(a function as it was, arguments, arguments by name) -> what it returns now."""
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A function with other code: the function, its own code, a function that still has it, and what answers."""
+
+    function: Any
+    code: types.CodeType
+    original: Callable[..., Any]
+    answer: Answer
 
 
 class Switch(Protocol):
@@ -49,8 +64,8 @@ class Switch(Protocol):
 
 
 _active: list[Callable[[], Switch]] = []
-_replaced: dict[str, tuple[Any, types.CodeType, Callable[..., Any]]] = {}
-"""A call's name -> the function, its own code, and a function that still has it."""
+_replaced: dict[str, Replaced] = {}
+"""By the function's module and name."""
 _led: dict[str, list[Undo]] = {}
 """A module of a program that keeps features -> how what was done to it is taken back."""
 
@@ -92,8 +107,9 @@ def answering(switch: Switch) -> Iterator[None]:
         _active.remove(make)
         if not _active:
             sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _AfterImport)]
-            for name in list(_replaced):
-                _restore(name)
+            for name, (attribute, _) in CALLS.items():
+                if f"{name}.{attribute}" in _replaced:
+                    _restore(f"{name}.{attribute}")
             for name in CLASSES:
                 if name in sys.modules and "from_pretrained" in vars(_class_of(name)):
                     del _class_of(name).from_pretrained
@@ -112,12 +128,54 @@ def turn_on(make: Callable[[], Switch]) -> None:
         sys.meta_path.insert(0, _AfterImport())
 
 
-def dispatch(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def replace_code(key: str, function: Any, answer: Answer) -> Callable[..., Any]:
+    """Lets ``answer`` do what a function does, by whatever name it was imported before.
+
+    Args:
+        key: the function's module and name.
+        function: a plain one, without a closure.
+        answer: what it does from now on.
+
+    Returns:
+        A function that does what it did until now.
+
+    Raises:
+        TypeError: it is no plain function, so that its code cannot be replaced.
+        ConfigError: somebody answers for it already.
+    """
+    if key in _replaced:
+        raise ConfigError(f"an adapter is switched on already for {key}; use one way of switching it on")
+    if not isinstance(function, types.FunctionType) or function.__closure__:
+        raise TypeError(f"expected a function without a closure, got {function!r}")
+    original = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
+    original.__kwdefaults__ = function.__kwdefaults__
+    signature = inspect.signature(function)
+    _replaced[key] = Replaced(function, function.__code__, original, answer)
+    space: dict[str, Any] = {}
+    exec(  # the code runs with the names of the function's own module, so it imports what it needs
+        "def answer(*args, **kwargs):\n"
+        "    from opendas_plugin.switch.calls import dispatch\n"
+        f"    return dispatch({key!r}, args, kwargs)\n",
+        space,
+    )
+    function.__code__ = space["answer"].__code__
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return original
+
+
+def dispatch(key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a replaced function does."""
-    original = _replaced[name][2]
-    if not _active:
-        return original(*args, **kwargs)
-    return getattr(_active[-1](), CALLS[name][1])(original, args, kwargs)
+    found = _replaced[key]
+    return found.answer(found.original, args, kwargs)
+
+
+def _answer(method: str) -> Answer:
+    """What the switch that is on answers, by a method of its."""
+
+    def answer(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return getattr(_active[-1](), method)(original, args, kwargs) if _active else original(*args, **kwargs)
+
+    return answer
 
 
 def _place(host: str, path: str | os.PathLike[str]) -> Path:
@@ -125,8 +183,7 @@ def _place(host: str, path: str | os.PathLike[str]) -> Path:
 
 
 def _replace(name: str) -> None:
-    if name in _replaced:
-        return
+    """Lets the switch answer for a module that is imported."""
     if name in HOSTS:
         if name not in _led:
             try:
@@ -137,27 +194,17 @@ def _replace(name: str) -> None:
     if name in CLASSES:
         _answer_for(_class_of(name), CLASSES[name][1])
         return
-    attribute, _ = CALLS[name]
+    attribute, method = CALLS[name]
+    if f"{name}.{attribute}" in _replaced:
+        return
     function = getattr(sys.modules[name], attribute, None)
-    if not isinstance(function, types.FunctionType) or function.__closure__:
-        _say_other(name, attribute)
-        return
-    signature = inspect.signature(function)
-    if name == "clip.clip" and tuple(signature.parameters) != OPENAI_LOAD:
-        _say_other(name, attribute)
-        return
-    original = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
-    original.__kwdefaults__ = function.__kwdefaults__
-    _replaced[name] = function, function.__code__, original
-    space: dict[str, Any] = {}
-    exec(  # the code runs with the names of the function's own module, so it imports what it needs
-        "def answer(*args, **kwargs):\n"
-        "    from opendas_plugin.switch.calls import dispatch\n"
-        f"    return dispatch({name!r}, args, kwargs)\n",
-        space,
-    )
-    function.__code__ = space["answer"].__code__
-    function.__signature__ = signature  # type: ignore[attr-defined]
+    try:
+        if name == "clip.clip" and tuple(inspect.signature(function).parameters) != OPENAI_LOAD:  # type: ignore[arg-type]
+            raise TypeError(f"{attribute} takes other arguments than the package's own")
+        replace_code(f"{name}.{attribute}", function, _answer(method))
+    except TypeError:
+        where = getattr(sys.modules[name], "__file__", name)
+        logger.warning("%s.%s (%s) is not the package's own: it stays as it is", name, attribute, where)
 
 
 def _class_of(name: str) -> Any:
@@ -168,24 +215,18 @@ def _answer_for(kind: Any, method: str) -> None:
     """Gives a class a ``from_pretrained`` of its own in the place of the inherited one."""
     if "from_pretrained" in vars(kind):
         return
-    inherited = kind.from_pretrained.__func__
+    inherited, answer = kind.from_pretrained.__func__, _answer(method)
 
     def from_pretrained(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        original = functools.partial(inherited, cls)
-        return getattr(_active[-1](), method)(original, args, kwargs) if _active else original(*args, **kwargs)
+        return answer(functools.partial(inherited, cls), args, kwargs)
 
     kind.from_pretrained = classmethod(functools.wraps(inherited)(from_pretrained))
 
 
-def _restore(name: str) -> None:
-    function, code, _ = _replaced.pop(name)
-    function.__code__ = code
-    del function.__signature__
-
-
-def _say_other(module: str, attribute: str) -> None:
-    where = getattr(sys.modules[module], "__file__", module)
-    logger.warning("%s.%s (%s) is not the package's own: it stays as it is", module, attribute, where)
+def _restore(key: str) -> None:
+    found = _replaced.pop(key)
+    found.function.__code__ = found.code
+    del found.function.__signature__
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.integrations.hosts.world import KITCHEN, World, make_world
+from tests.integrations.hosts.world import KITCHEN, World, differences, make_world
 
 HOSTS = Path(os.environ.get("HOSTS_ROOT", "/nonexistent"))
 PYTHON = os.environ.get("HOSTS_PYTHON", sys.executable)
@@ -69,16 +69,6 @@ class Host:
 
     def status(self) -> str:
         return subprocess.run(["git", "status", "--short"], cwd=self.checkout, capture_output=True, text=True).stdout
-
-
-def units(features: np.ndarray) -> np.ndarray:
-    values = np.asarray(features, np.float64)
-    return values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-12)
-
-
-def differences(found: dict[str, np.ndarray], plain: dict[str, np.ndarray]) -> dict[str, float]:
-    assert found.keys() == plain.keys()
-    return {name: float(np.abs(units(found[name]) - units(plain[name])).max()) for name in plain}
 
 
 def judge(host: Host, backbone: str, other: str, program, tolerance: float) -> dict[str, np.ndarray]:

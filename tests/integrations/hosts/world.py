@@ -25,6 +25,7 @@ HUBS = {
     "ViT-B-16": "laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
     "ViT-H-14": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
 }
+_REVISION = "0" * 40
 FRAMES = ("000000", "000050", "000100")
 
 
@@ -69,13 +70,30 @@ def make_weights(name: str, folder: Path) -> Path:
         open_clip.convert_weights_to_fp16(model)
         torch.save(model.state_dict(), folder / f"{name}.pt")
         return folder / f"{name}.pt"
-    cached = folder / "hub" / f"models--{HUBS[name].replace('/', '--')}"
-    (cached / "snapshots" / ("0" * 40)).mkdir(parents=True)
-    (cached / "refs").mkdir()
-    (cached / "refs" / "main").write_text("0" * 40)
-    path = cached / "snapshots" / ("0" * 40) / "open_clip_model.safetensors"
+    path = hub_file(folder / "hub", name)
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
     return path
+
+
+def hub_file(hub: Path, name: str) -> Path:
+    """Where the weights of a tag lie in a hub cache, whose folders are made."""
+    cached = hub / f"models--{HUBS[name].replace('/', '--')}"
+    for place in (cached / "snapshots" / _REVISION, cached / "refs"):
+        place.mkdir(parents=True, exist_ok=True)
+    (cached / "refs" / "main").write_text(_REVISION)
+    return cached / "snapshots" / _REVISION / "open_clip_model.safetensors"
+
+
+def units(features: np.ndarray) -> np.ndarray:
+    """Features (..., D) of unit length."""
+    values = np.asarray(features, np.float64)
+    return values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-12)
+
+
+def differences(found: dict[str, np.ndarray], plain: dict[str, np.ndarray]) -> dict[str, float]:
+    """The largest difference of unit features, by name."""
+    assert found.keys() == plain.keys()
+    return {name: float(np.abs(units(found[name]) - units(plain[name])).max()) for name in plain}
 
 
 def make_adapter(backbone: str, method: str, weights: Path, folder: Path) -> None:
