@@ -49,10 +49,8 @@ class Host:
         self.cwd = world.folder / "work" / checkout
         self.cwd.mkdir(parents=True, exist_ok=True)
 
-    def run(
-        self, *program: str | Path, adapter: Path | None = None, flags: tuple[str, ...] = (), expect: int = 0
-    ) -> str:
-        ours = [] if adapter is None else ["-m", "opendas_plugin.commands.run", "--adapter", str(adapter), *flags]
+    def run(self, *program: str | Path, adapter: Path | None = None, cwd: Path | None = None) -> str:
+        ours = [] if adapter is None else ["-m", "opendas_plugin.commands.run", "--adapter", str(adapter)]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(self.path),
