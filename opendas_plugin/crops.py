@@ -62,23 +62,25 @@ class CropPolicy:
     """How a mask becomes a CLIP input; stored in the adapter, because training and use must agree.
 
     Args:
-        background: "keep" leaves the pixels around the mask, "mean" fills them with the backbone's mean colour.
+        background: "keep" leaves the pixels around the mask, "mean" fills them with the backbone's mean colour, "black"
+            with 0.
         expand: how much wider and higher the mask's box is made, as a fraction of its side, half of it on each side.
         resize: "squash" maps the box to the square whatever its shape; "center" scales its short side and cuts the
-            middle, as CLIP's own preprocessing does.
+            middle, as CLIP's own preprocessing does; "pad" makes the box a square by the background's colour, by the
+            mean where it is kept, and scales that.
         size: side of the square in pixels.
     """
 
-    background: Literal["keep", "mean"] = "keep"
+    background: Literal["keep", "mean", "black"] = "keep"
     expand: float = 0.1
-    resize: Literal["squash", "center"] = "squash"
+    resize: Literal["squash", "center", "pad"] = "squash"
     size: int = 224
 
     def __post_init__(self) -> None:
-        if self.background not in ("keep", "mean"):
-            raise ConfigError(f'crop background must be "keep" or "mean", got {self.background!r}')
-        if self.resize not in ("squash", "center"):
-            raise ConfigError(f'crop resize must be "squash" or "center", got {self.resize!r}')
+        if self.background not in ("keep", "mean", "black"):
+            raise ConfigError(f'crop background must be "keep", "mean" or "black", got {self.background!r}')
+        if self.resize not in ("squash", "center", "pad"):
+            raise ConfigError(f'crop resize must be "squash", "center" or "pad", got {self.resize!r}')
         if isinstance(self.expand, bool) or not 0 <= self.expand <= 100:
             raise ConfigError(f"crop expand must lie between 0 and 100, got {self.expand}")
         if isinstance(self.size, bool) or not isinstance(self.size, int) or not 1 <= self.size <= MAX_SIZE:
@@ -86,6 +88,10 @@ class CropPolicy:
 
     def __str__(self) -> str:
         return f"{self.background} {self.expand:g} {self.resize}"
+
+    def fill(self, pixels: PixelFormat) -> tuple[int, ...]:
+        """The colour that stands where no picture is, RGB in 0..255."""
+        return (0, 0, 0) if self.background == "black" else pixels.fill
 
     def at(self, size: int) -> CropPolicy:
         """The policy for a backbone that takes ``size`` pixels a side.
@@ -161,7 +167,7 @@ def cut(
 ) -> np.ndarray:
     """The pixels of the expanded ``box`` before any resizing: uint8 (h, w, 3), a view where the background is kept.
 
-    ``mask``, bool (H, W), is needed only for the background "mean".
+    ``mask``, bool (H, W), is not needed where the background is kept.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise DataError(f"expected an RGB image as uint8 (H, W, 3), got {image.dtype} {image.shape}")
@@ -173,9 +179,9 @@ def cut(
     if policy.background == "keep":
         return region
     if mask is None:
-        raise DataError('the crop background "mean" needs the mask')
+        raise DataError(f'the crop background "{policy.background}" needs the mask')
     region = region.copy()
-    region[~mask[y0:y1, x0:x1]] = pixels.fill
+    region[~mask[y0:y1, x0:x1]] = policy.fill(pixels)
     return region
 
 
@@ -184,8 +190,20 @@ def resize(region: np.ndarray, policy: CropPolicy, pixels: PixelFormat = OPENAI_
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as transforms
 
+    if policy.resize == "pad":
+        region = _padded(region, policy.fill(pixels))
     picture, size = Image.fromarray(np.ascontiguousarray(region)), policy.size
-    if policy.resize == "squash":
+    if policy.resize != "center":
         return np.array(picture.resize((size, size), Image.Resampling[pixels.interpolation.upper()]))
     picture = transforms.resize(picture, size, InterpolationMode(pixels.interpolation))
     return np.array(transforms.center_crop(picture, [size, size]))
+
+
+def _padded(region: np.ndarray, fill: tuple[int, ...]) -> np.ndarray:
+    """uint8 (h, w, 3) in the middle of a square, half a pixel up and left of it where the rest is odd."""
+    height, width = region.shape[:2]
+    side = max(height, width)
+    square = np.full((side, side, 3), fill, np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = region
+    return square

@@ -97,14 +97,34 @@ def test_the_mean_background_is_clips_mean_and_the_segment_is_untouched():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1)])
-@pytest.mark.parametrize("resize", ["squash", "center"])
-@pytest.mark.parametrize("background", ["keep", "mean"])
+@pytest.mark.parametrize("resize", ["squash", "center", "pad"])
+@pytest.mark.parametrize("background", ["keep", "mean", "black"])
 def test_boxes_of_one_pixel_make_a_crop(shape, resize, background):
     image, mask = picture(64, 64), np.zeros((64, 64), bool)
     mask[: shape[0], : shape[1]] = True
     ours = crop(image, mask, CropPolicy(background, 0.1, resize, 32))
     assert ours.shape == (32, 32, 3)
     assert ours.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 13), (13, 20), (20, 20), (1, 9)])
+@pytest.mark.parametrize(
+    ("background", "colour"), [("black", (0, 0, 0)), ("mean", (123, 117, 104)), ("keep", (123, 117, 104))]
+)
+def test_padding_makes_the_box_a_square_around_its_middle(height, width, background, colour):
+    """As LangSplat's ``get_seg_img`` and ``pad_img`` do it in black, worked out pixel by pixel."""
+    image, mask = picture(30, 40), np.zeros((30, 40), bool)
+    mask[5 : 5 + height, 6 : 6 + width] = np.random.default_rng(1).random((height, width)) < 0.7
+    mask[5, 6] = mask[4 + height, 5 + width] = True
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    expected = np.zeros((side, side, 3), np.uint8)
+    for row in range(side):
+        for column in range(side):
+            y, x = row - top, column - left
+            inside = 0 <= y < height and 0 <= x < width and (mask[5 + y, 6 + x] or background == "keep")
+            expected[row, column] = image[5 + y, 6 + x] if inside else colour
+    assert np.array_equal(crop(image, mask, CropPolicy(background, 0, "pad", side)), expected)
 
 
 def test_normalise_equals_torchvision_for_every_value():
@@ -132,9 +152,9 @@ def test_bad_masks_and_images_are_refused():
 @given(
     st.builds(
         CropPolicy,
-        background=st.sampled_from(["keep", "mean"]),
+        background=st.sampled_from(["keep", "mean", "black"]),
         expand=st.floats(0, 5),
-        resize=st.sampled_from(["squash", "center"]),
+        resize=st.sampled_from(["squash", "center", "pad"]),
         size=st.integers(1, 500),
     )
 )
@@ -144,7 +164,7 @@ def test_a_policy_comes_back_from_its_dict(policy):
 
 @pytest.mark.parametrize(
     "values",
-    [{"background": "blur"}, {"expand": -0.1}, {"resize": "pad"}, {"size": 0}, {"size": 2.5}, {"colour": 1}],
+    [{"background": "blur"}, {"expand": -0.1}, {"resize": "stretch"}, {"size": 0}, {"size": 2.5}, {"colour": 1}],
 )
 def test_a_policy_that_does_not_exist_is_refused(values):
     with pytest.raises(ConfigError, match=next(iter(values))):

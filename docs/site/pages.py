@@ -27,8 +27,9 @@ OUTSIDE = {
     "CONTRIBUTING.md": "contributing.md",
     **{
         path.relative_to(ROOT).as_posix(): f"hosts/{path.parent.name if path.stem == 'README' else path.stem}.md"
-        for path in sorted((ROOT / "integrations").rglob("*.md"))
+        for path in sorted((ROOT / "integrations").glob("*/*.md"))
     },
+    "integrations/README.md": "hosts/index.md",
 }
 """File of the repository -> its page."""
 COMMANDS = "reference/commands.md"

@@ -14,12 +14,13 @@ from opendas_plugin.model.config import PREFIX
 from opendas_plugin.model.loading import clip_name
 from opendas_plugin.model.weight_file import is_torchscript, read_weights
 from opendas_plugin.scenes.feature_source import FeatureSource
+from opendas_plugin.switch.calls import replace_code
 
 logger = logging.getLogger(__name__)
 
 
 class ClipLoader:
-    """The wrapper that takes the place of ``clip.load``.
+    """What answers ``clip.load``, by whatever name a script has imported it.
 
     Attributes:
         loaded: the CLIP of the last call.
@@ -28,9 +29,23 @@ class ClipLoader:
 
     def __init__(self, package: ModuleType, *, host_fixes: bool, always: str | None = None) -> None:
         self.package, self.host_fixes, self.always = package, host_fixes, always
-        self.original: Callable[..., Any] = package.load
+        self.original = self._take_the_place(package.load)
         self.loaded: FeatureSource | None = None
         self._kept: tuple[tuple[str, str], Any, FeatureSource] | None = None
+
+    @classmethod
+    def at_work(cls, package: ModuleType) -> ClipLoader | None:
+        """The one that answers for a package already."""
+        found = getattr(package.load, "opendas", package.load)
+        return found if isinstance(found, cls) else None
+
+    def _take_the_place(self, load: Any) -> Callable[..., Any]:
+        try:
+            original = replace_code("clip.clip.load", load, lambda _, args, kwargs: self(*args, **kwargs))
+            load.opendas = self
+        except TypeError:  # a fork's, whose code cannot be replaced
+            original, self.package.load = load, self  # type: ignore[attr-defined]
+        return original
 
     def __call__(self, name: str, device: str | torch.device = "", *args: Any, **kwargs: Any) -> Any:
         """As ``clip.load``: the model, and the preprocessing of a PIL image. An adapter is read once, not a scene."""

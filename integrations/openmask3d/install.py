@@ -54,11 +54,10 @@ def install(
     """
     overrides = read_overrides(arguments)
     clip = _import("clip", "git+https://github.com/openai/CLIP.git")
-    if isinstance(clip.load, ClipLoader):
-        return clip.load
+    if (clips := ClipLoader.at_work(clip)) is not None:
+        return clips
     _log_to_stderr()
     clips = ClipLoader(clip, host_fixes=host_fixes, always=clip_model)
-    clip.load = clips
     if host_fixes:
         hostfixes.fix_libraries()
     files = HostFiles(clips, host_fixes=host_fixes)

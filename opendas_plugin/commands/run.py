@@ -52,9 +52,12 @@ def run(options: argparse.Namespace) -> int:
     from opendas_plugin.switch.processes import Orders, command_of, read_reports
     from opendas_plugin.switch.switch import Switch
 
-    switch = Switch.on(options.adapter, options.backbone_check, identity=options.identity)
+    features = None if options.features is None else Path(options.features).expanduser().resolve()
+    switch = Switch.on(options.adapter, options.backbone_check, identity=options.identity, features=features)
+    switch.kept.check()
     with tempfile.TemporaryDirectory(prefix="opendas-run-") as reports:
-        orders = Orders(str(switch.folder.resolve()), switch.check, switch.identity, reports)
+        kept = None if features is None else str(features)
+        orders = Orders(str(switch.folder.resolve()), switch.check, switch.identity, kept, reports)
         code = subprocess.run(command_of(options.program), env=orders.environment(os.environ), check=False).returncode
         report = read_reports(Path(reports))
     if code:
@@ -101,6 +104,12 @@ def _parser() -> argparse.ArgumentParser:
         "--identity",
         action="store_true",
         help="switch all on with nothing learnt at work: figures are plain CLIP's",
+    )
+    add(
+        "--features",
+        metavar="DIR",
+        help="where the features lie that LERF, HOV-SG and Open3DIS keep, a folder of this adapter alone; default: in "
+        "the user's cache, by the adapter's hash",
     )
     add("--debug", action="store_true", help="show the traceback of an error")
     add("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE ...", help="run a module, as python -m does")

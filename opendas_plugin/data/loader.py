@@ -91,7 +91,7 @@ class SegmentCrops(Generic[Cropped]):
             raise DataError(
                 f"{segment.image} is {width}x{height}, but its mask {columns}x{rows}; prepare the data again"
             )
-        mask = segment.mask() if self.policy.background == "mean" else None
+        mask = None if self.policy.background == "keep" else segment.mask()
         region = cut(image, segment.box, self.policy, mask, self.pixels)
         if augment is None or augment.kind == "none":
             return resize(region, self.policy, self.pixels)

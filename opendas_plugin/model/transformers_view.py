@@ -27,8 +27,14 @@ class TransformersCLIP(nn.Module):
 
     ``get_image_features`` and ``get_text_features`` return transformers' output objects, whose ``pooler_output`` is the
     feature; they have no ``last_hidden_state``. The ``model_type`` of ``config``, by which pipelines choose between
-    softmax and sigmoid, is ``siglip`` where the model has a logit bias, and ``clip`` elsewhere.
+    softmax and sigmoid, is ``siglip`` where the model has a logit bias, and ``clip`` elsewhere; the object is a
+    :class:`SiglipModel` or a :class:`CLIPModel` accordingly, since pipelines look at the name of a model's class.
     """
+
+    def __new__(cls, clip: OpenDASCLIP) -> TransformersCLIP:
+        """Makes the one of the two kinds that fits."""
+        kind = CLIPModel if clip.model.logit_bias is None else SiglipModel
+        return super().__new__(kind if cls is TransformersCLIP else cls)
 
     def __init__(self, clip: OpenDASCLIP) -> None:
         super().__init__()
@@ -102,6 +108,14 @@ class TransformersCLIP(nn.Module):
     def dtype(self) -> torch.dtype:
         """Type of the towers' matrices."""
         return self.clip.dtype
+
+
+class CLIPModel(TransformersCLIP):
+    """A :class:`TransformersCLIP` without a logit bias."""
+
+
+class SiglipModel(TransformersCLIP):
+    """A :class:`TransformersCLIP` with a logit bias."""
 
 
 def zero_shot_pipeline(clip: OpenDASCLIP) -> Pipeline:

@@ -99,11 +99,11 @@ class ModelRun(ClipRun[Result]):
     """Seed of the backbone's random weights, where it has no pretrained ones. An adapter names its own."""
     template: str | None = None
     """Text with one {} for the name; default: the adapter's, or the vocabulary's."""
-    background: Literal["keep", "mean"] | None = None
+    background: Literal["keep", "mean", "black"] | None = None
     """Crop background; default: the adapter's, or keep."""
     expand: float | None = None
     """Crop expansion as a fraction of the box's sides; default: the adapter's, or 0.1."""
-    resize: Literal["squash", "center"] | None = None
+    resize: Literal["squash", "center", "pad"] | None = None
     """Crop resize; default: the adapter's, or squash."""
     batch_size: int = 64
     """Crops a forward."""

@@ -23,9 +23,9 @@ from torch.nn.functional import normalize as unit
 
 from opendas_plugin.errors import AdapterError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
-from opendas_plugin.model.towers.parts import stack_and_layers, text_module
+from opendas_plugin.model.towers.parts import text_module
 
-_BLOCKED = ("register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook", "forward")
+_WATCHES = ("register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook")
 
 
 @torch.no_grad()
@@ -59,8 +59,10 @@ def put_on(model: Any, clip_on: Callable[[Any], OpenDASCLIP], *, identity: bool 
     _become(model.visual, _TowerWithAdapter, encode=lambda x: _encode(model, "image", x))
     if (text := text_module(model)) is not model:
         _become(text, _TowerWithAdapter, encode=lambda x: _encode(model, "text", x))
-    for part in (*stack_and_layers(model.visual), *stack_and_layers(text)):
-        _refuse(part, clip)
+    parts = {id(part): part for tower in (model.visual, text) for part in tower.modules()}
+    for part in parts.values():
+        if not isinstance(part, _ModelWithAdapter | _TowerWithAdapter):
+            _refuse(part, clip)
 
 
 class _ModelWithAdapter(nn.Module):
@@ -122,9 +124,9 @@ def _twin(model: Any) -> Any:
     """The same weights, in their own classes, where the adapter finds them whatever becomes of ``model``."""
     twin = copy.copy(model)
     twin._modules = dict(model._modules)
-    for name in ("visual", "text", "transformer"):
-        if isinstance(model._modules.get(name), nn.Module):
-            twin._modules[name] = _copied(model._modules[name])
+    for name, part in model._modules.items():
+        if part is not None:
+            twin._modules[name] = _copied(part)
     return twin
 
 
@@ -144,16 +146,18 @@ def _become(module: nn.Module, front: type, **attributes: Any) -> None:
 
 
 def _refuse(module: nn.Module, clip: OpenDASCLIP) -> None:
-    """Lets whoever runs or watches a layer by itself know that the adapter is not in it."""
-    own = type(module)
+    """Lets whoever runs or watches a part of a tower by itself know that the adapter is not in it."""
+    what = type(module).__name__
+    blocked = _WATCHES if isinstance(module, nn.Embedding) else (*_WATCHES, "forward")  # a table of words is as it was
 
     def refusing(name: str) -> Callable[..., Any]:
-        def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            raise AdapterError(_advice(own.__name__, f"by itself ({name})", clip.config.method))
+        def call(*args: Any, **kwargs: Any) -> Any:
+            raise AdapterError(_advice(what, f"by itself ({name})", clip.config.method))
 
         return call
 
-    module.__class__ = type(own.__name__, (own,), {n: refusing(n) for n in _BLOCKED} | {"__module__": own.__module__})
+    for name in blocked:
+        object.__setattr__(module, name, refusing(name))  # on the object, whose class stays what it was
 
 
 def _advice(what: str, how: str, method: str = "") -> str:

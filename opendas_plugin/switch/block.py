@@ -11,7 +11,9 @@ from opendas_plugin.switch.switch import Check, Switch
 
 
 @contextlib.contextmanager
-def switched_on(adapter: str | Path, check: Check = "strict", *, identity: bool = False) -> Iterator[Switch]:
+def switched_on(
+    adapter: str | Path, check: Check = "strict", *, identity: bool = False, features: str | Path | None = None
+) -> Iterator[Switch]:
     """Switches an adapter on: in the ``with`` block, whoever loads its backbone gets the adapted model.
 
     ::
@@ -27,11 +29,14 @@ def switched_on(adapter: str | Path, check: Check = "strict", *, identity: bool 
         adapter: a folder or hub id.
         check: ``strict``: a block that never asked for the backbone raises at its end; ``warn``: it is said.
         identity: the calls are answered, with nothing of the adapter at work.
+        features: a folder of this adapter alone, for the features that LERF, HOV-SG and Open3DIS keep; None: in the
+            user's cache, by the adapter's hash.
 
     Raises:
-        AdapterError, MissingFileError: there is no such adapter, or it was never asked for.
+        AdapterError, MissingFileError: there is no such adapter, it was never asked for, or ``features`` is another's.
     """
-    switch = Switch.on(adapter, check, identity=identity)
+    switch = Switch.on(adapter, check, identity=identity, features=features)
+    switch.kept.check()
     with answering(switch):
         yield switch
     switch.require_effect()

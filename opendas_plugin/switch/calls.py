@@ -12,18 +12,36 @@ import functools
 import importlib.abc
 import inspect
 import logging
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.switch.hosts import HOSTS, Undo
 
 logger = logging.getLogger(__name__)
 
 OPENAI_LOAD = ("name", "device", "jit", "download_root")
 """What ``clip.load`` of OpenAI's package takes; a fork takes something else."""
+
+
+Answer: TypeAlias = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+"""(a function as it was, arguments, arguments by name) -> what it returns now."""
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A function with other code: the function, its own code, a function that still has it, and what answers."""
+
+    function: Any
+    code: types.CodeType
+    original: Callable[..., Any]
+    answer: Answer
 
 
 class Switch(Protocol):
@@ -33,37 +51,43 @@ class Switch(Protocol):
         """Answers open_clip's ``create_model``; ``original`` is what it would have done."""
 
     def from_pretrained(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Answers ``from_pretrained`` of a class of transformers."""
+        """Answers ``from_pretrained`` of a model of transformers."""
+
+    def processor(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answers ``from_pretrained`` of an image processor of transformers."""
 
     def clip_load(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers ``clip.load`` of OpenAI's package."""
 
+    def place(self, host: str, path: str | os.PathLike[str]) -> Path:
+        """Where a program's features lie, of which it says ``path``."""
+
 
 _active: list[Callable[[], Switch]] = []
-_replaced: dict[str, tuple[Any, types.CodeType, Callable[..., Any]]] = {}
-"""A call's name -> the function, its own code, and a function that still has it."""
+_replaced: dict[str, Replaced] = {}
+"""By the function's module and name."""
+_led: dict[str, list[Undo]] = {}
+"""A module of a program that keeps features -> how what was done to it is taken back."""
 
 
-def _answer_open_clip(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _active[-1]().create_model(original, args, kwargs)
-
-
-def _answer_clip(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _active[-1]().clip_load(original, args, kwargs)
-
-
-CALLS: dict[str, tuple[str, Callable[..., Any]]] = {
-    "open_clip.factory": ("create_model", _answer_open_clip),
-    "clip.clip": ("load", _answer_clip),
+CALLS = {
+    "open_clip.factory": ("create_model", "create_model"),
+    "clip.clip": ("load", "clip_load"),
 }
-"""Module -> the function of it that loads a CLIP, and what answers it."""
+"""Module -> the function of it that loads a CLIP, and the switch's method that answers it."""
 
-
+_CLIP, _SIGLIP = "transformers.models.clip", "transformers.models.siglip"
 CLASSES = {
-    "transformers.models.clip.modeling_clip": "CLIPModel",
-    "transformers.models.siglip.modeling_siglip": "SiglipModel",
+    f"{_CLIP}.modeling_clip": ("CLIPModel", "from_pretrained"),
+    f"{_SIGLIP}.modeling_siglip": ("SiglipModel", "from_pretrained"),
+    f"{_CLIP}.image_processing_clip": ("CLIPImageProcessor", "processor"),
+    f"{_CLIP}.image_processing_pil_clip": ("CLIPImageProcessorPil", "processor"),
+    f"{_CLIP}.image_processing_clip_fast": ("CLIPImageProcessorFast", "processor"),  # before release 5
+    f"{_SIGLIP}.image_processing_siglip": ("SiglipImageProcessor", "processor"),
+    f"{_SIGLIP}.image_processing_pil_siglip": ("SiglipImageProcessorPil", "processor"),
+    f"{_SIGLIP}.image_processing_siglip_fast": ("SiglipImageProcessorFast", "processor"),
 }
-"""Module -> the class of it whose inherited ``from_pretrained`` is answered."""
+"""Module -> the class of it whose inherited ``from_pretrained`` is answered, and the switch's method that does."""
 
 
 @contextlib.contextmanager
@@ -83,86 +107,126 @@ def answering(switch: Switch) -> Iterator[None]:
         _active.remove(make)
         if not _active:
             sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _AfterImport)]
-            for name in list(_replaced):
-                _restore(name)
+            for name, (attribute, _) in CALLS.items():
+                if f"{name}.{attribute}" in _replaced:
+                    _restore(f"{name}.{attribute}")
             for name in CLASSES:
                 if name in sys.modules and "from_pretrained" in vars(_class_of(name)):
                     del _class_of(name).from_pretrained
+            for name in list(_led):
+                for undo in _led.pop(name):
+                    undo()
 
 
 def turn_on(make: Callable[[], Switch]) -> None:
     """Lets the switch that ``make`` gives answer all known calls of this process, of modules imported later, too."""
     _active.append(make)
-    for module in (*CALLS, *CLASSES):
+    for module in (*CALLS, *CLASSES, *HOSTS):
         if module in sys.modules:
             _replace(module)
     if not any(isinstance(finder, _AfterImport) for finder in sys.meta_path):
         sys.meta_path.insert(0, _AfterImport())
 
 
-def dispatch(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a replaced function does."""
-    original = _replaced[name][2]
-    if not _active:
-        return original(*args, **kwargs)
-    return CALLS[name][1](original, args, kwargs)
+def replace_code(key: str, function: Any, answer: Answer) -> Callable[..., Any]:
+    """Lets ``answer`` do what a function does, by whatever name it was imported before.
 
+    Args:
+        key: the function's module and name.
+        function: a plain one, without a closure.
+        answer: what it does from now on.
 
-def _replace(name: str) -> None:
-    if name in _replaced:
-        return
-    if name in CLASSES:
-        _answer_for(_class_of(name))
-        return
-    attribute, _ = CALLS[name]
-    function = getattr(sys.modules[name], attribute, None)
+    Returns:
+        A function that does what it did until now.
+
+    Raises:
+        TypeError: it is no plain function, so that its code cannot be replaced.
+        ConfigError: somebody answers for it already.
+    """
+    if key in _replaced:
+        raise ConfigError(f"an adapter is switched on already for {key}; use one way of switching it on")
     if not isinstance(function, types.FunctionType) or function.__closure__:
-        _say_other(name, attribute)
-        return
-    signature = inspect.signature(function)
-    if name == "clip.clip" and tuple(signature.parameters) != OPENAI_LOAD:
-        _say_other(name, attribute)
-        return
+        raise TypeError(f"expected a function without a closure, got {function!r}")
     original = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
     original.__kwdefaults__ = function.__kwdefaults__
-    _replaced[name] = function, function.__code__, original
+    signature = inspect.signature(function)
+    _replaced[key] = Replaced(function, function.__code__, original, answer)
     space: dict[str, Any] = {}
     exec(  # the code runs with the names of the function's own module, so it imports what it needs
         "def answer(*args, **kwargs):\n"
         "    from opendas_plugin.switch.calls import dispatch\n"
-        f"    return dispatch({name!r}, args, kwargs)\n",
+        f"    return dispatch({key!r}, args, kwargs)\n",
         space,
     )
     function.__code__ = space["answer"].__code__
     function.__signature__ = signature  # type: ignore[attr-defined]
+    return original
+
+
+def dispatch(key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a replaced function does."""
+    found = _replaced[key]
+    return found.answer(found.original, args, kwargs)
+
+
+def _answer(method: str) -> Answer:
+    """What the switch that is on answers, by a method of its."""
+
+    def answer(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return getattr(_active[-1](), method)(original, args, kwargs) if _active else original(*args, **kwargs)
+
+    return answer
+
+
+def _place(host: str, path: str | os.PathLike[str]) -> Path:
+    return _active[-1]().place(host, path) if _active else Path(path)
+
+
+def _replace(name: str) -> None:
+    """Lets the switch answer for a module that is imported."""
+    if name in HOSTS:
+        if name not in _led:
+            try:
+                _led[name] = HOSTS[name](sys.modules[name], _place)
+            except AttributeError as error:  # another version of the program
+                logger.warning("%s is not as it is known (%s): the features that it keeps are not led", name, error)
+        return
+    if name in CLASSES:
+        _answer_for(_class_of(name), CLASSES[name][1])
+        return
+    attribute, method = CALLS[name]
+    if f"{name}.{attribute}" in _replaced:
+        return
+    function = getattr(sys.modules[name], attribute, None)
+    try:
+        if name == "clip.clip" and tuple(inspect.signature(function).parameters) != OPENAI_LOAD:  # type: ignore[arg-type]
+            raise TypeError(f"{attribute} takes other arguments than the package's own")
+        replace_code(f"{name}.{attribute}", function, _answer(method))
+    except TypeError:
+        where = getattr(sys.modules[name], "__file__", name)
+        logger.warning("%s.%s (%s) is not the package's own: it stays as it is", name, attribute, where)
 
 
 def _class_of(name: str) -> Any:
-    return getattr(sys.modules[name], CLASSES[name])
+    return getattr(sys.modules[name], CLASSES[name][0])
 
 
-def _answer_for(kind: Any) -> None:
+def _answer_for(kind: Any, method: str) -> None:
     """Gives a class a ``from_pretrained`` of its own in the place of the inherited one."""
     if "from_pretrained" in vars(kind):
         return
-    inherited = kind.from_pretrained.__func__
+    inherited, answer = kind.from_pretrained.__func__, _answer(method)
 
     def from_pretrained(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        original = functools.partial(inherited, cls)
-        return _active[-1]().from_pretrained(original, args, kwargs) if _active else original(*args, **kwargs)
+        return answer(functools.partial(inherited, cls), args, kwargs)
 
     kind.from_pretrained = classmethod(functools.wraps(inherited)(from_pretrained))
 
 
-def _restore(name: str) -> None:
-    function, code, _ = _replaced.pop(name)
-    function.__code__ = code
-    del function.__signature__
-
-
-def _say_other(module: str, attribute: str) -> None:
-    where = getattr(sys.modules[module], "__file__", module)
-    logger.warning("%s.%s (%s) is not the package's own: it stays as it is", module, attribute, where)
+def _restore(key: str) -> None:
+    found = _replaced.pop(key)
+    found.function.__code__ = found.code
+    del found.function.__signature__
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):
@@ -172,7 +236,7 @@ class _AfterImport(importlib.abc.MetaPathFinder):
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
         """The module's own spec, whose loader replaces the calls behind its work; None for other modules."""
-        if name not in CALLS and name not in CLASSES:
+        if name not in CALLS and name not in CLASSES and name not in HOSTS:
             return None
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)

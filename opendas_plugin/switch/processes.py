@@ -2,16 +2,18 @@
 
 Every Python child reads the switch from its environment when it starts (``site/sitecustomize.py``), and appends
 lines to a file of its own in the folder of reports: that it is ready, which models it was given, and which Python it
-starts.
+starts, itself or by a line for a shell.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,16 +29,31 @@ SITE = Path(__file__).parent / "site"
 PACKAGE = Path(__file__).parents[2]
 
 _PYTHON = re.compile(r"pythonw?[\d.]*(\.exe)?")  # python3-config is none
+_SHELL = re.compile(r"(ba|da|k|z|a)?sh")
+_BEFORE = re.compile(r"\w+=.*|-.*|[\d.]+[smhd]?|env|exec|nohup|nice|time|timeout|command|!|{", re.DOTALL)
+"""What may stand before a command in a line of a shell."""
+_FAR = 8
+"""Generations between a process and the one that started a shell that is its ancestor."""
+_KINDS = ("ready", "starts", "shells", "switched", "passed")
 _TELLS = ("-V", "-VV", "--version", "-h", "-?", "--help", "--help-env", "--help-xoptions", "--help-all")
 
 
 @dataclass(frozen=True)
 class Orders:
-    """What a child is told: the adapter's folder, the check, whether nothing is to be at work, and where to report."""
+    """What a child is told.
+
+    Attributes:
+        adapter: the adapter's folder.
+        check: strict or warn.
+        identity: nothing of the adapter is to be at work.
+        features: where known programs keep features; None: in the user's cache.
+        reports: the folder to report to.
+    """
 
     adapter: str
     check: str
     identity: bool
+    features: str | None
     reports: str
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
@@ -82,7 +99,7 @@ def start() -> None:
         logging.getLogger("opendas_plugin").setLevel(logging.INFO)
         logging.getLogger("opendas_plugin").addHandler(logging.StreamHandler(sys.stderr))
         logging.getLogger("opendas_plugin").propagate = False
-        found = Switch.on(orders.adapter, orders.check, identity=orders.identity)  # type: ignore[arg-type]
+        found = Switch.on(orders.adapter, orders.check, identity=orders.identity, features=orders.features)  # type: ignore[arg-type]
         found.note = lambda kind, name: note(orders, kind, name)
         return found
 
@@ -114,6 +131,10 @@ def watch(orders: Orders) -> None:
             words = command.split() if isinstance(command, str) else list(map(os.fsdecode, command))
             if words and runs_python(words):
                 note(orders, "starts", " ".join(words))
+            elif shell_runs_python(words):
+                note(orders, "shells", " ".join(words))
+        elif event == "os.system" and shell_runs_python(["sh", "-c", os.fsdecode(arguments[0])]):
+            note(orders, "shells", os.fsdecode(arguments[0]))
 
     sys.addaudithook(heed)
 
@@ -124,27 +145,60 @@ def runs_python(words: Sequence[str]) -> bool:
     return bool(is_python) and not (len(words) > 1 and words[1] in _TELLS)
 
 
+def shell_runs_python(words: Sequence[str]) -> bool:
+    """Whether a command gives a shell a line in which Python runs a program, whatever comes before it.
+
+    What stands behind ``||`` or in an ``if`` may not run, and a script of a shell is not read.
+    """
+    if not words or not _SHELL.fullmatch(Path(words[0]).name) or "-c" not in words[:-1]:
+        return False
+    try:
+        parts = list(shlex.shlex(words[words.index("-c") + 1].replace("\n", ";"), posix=True, punctuation_chars=True))
+    except ValueError:  # quotes that do not match
+        return False
+    command: list[str] = []
+    for before, part in zip(["", *parts], [*parts, ";"], strict=True):
+        if set(part) <= set("();|&"):
+            if command and runs_python(command):
+                return True
+            command = ["||"] if part == "||" or (command[:1] == ["||"] and part != ";") else []
+        elif command or not (_BEFORE.fullmatch(part) or before == "-u"):
+            command.append(part)
+    return False
+
+
+def ancestors() -> list[int]:
+    """The parent of this process, its parent and so on, nearest first; where Linux does not tell, the parent alone."""
+    found = [os.getppid()]
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        while found[-1] > 1 and len(found) < _FAR:
+            status = Path(f"/proc/{found[-1]}/stat").read_text(encoding="utf-8", errors="replace")
+            found.append(int(status.rpartition(")")[2].split()[1]))  # a name may hold spaces and brackets
+    return found
+
+
 def note(orders: Orders, kind: str, name: str) -> None:
     """Appends a line to this process's report."""
-    line = json.dumps({"kind": kind, "name": name, "parent": os.getppid()})
+    line = json.dumps({"kind": kind, "name": name, "ancestors": ancestors() if kind == "ready" else []})
     with open(Path(orders.reports) / f"{os.getpid()}.jsonl", "a", encoding="utf-8") as file:
         file.write(f"{line}\n")
 
 
 def read_reports(folder: Path) -> Report:
     """What the processes of a program have noted in a folder."""
-    lines: dict[str, list[tuple[int, str, int]]] = {"ready": [], "starts": [], "switched": [], "passed": []}
+    lines: dict[str, list[tuple[int, str, list[int]]]] = {kind: [] for kind in _KINDS}
     for path in sorted(folder.glob("*.jsonl")):
         for text in path.read_text(encoding="utf-8").splitlines():
             line = json.loads(text)
-            lines[line["kind"]].append((int(path.stem), line["name"], line["parent"]))
-    children = [parent for _, _, parent in lines["ready"]]
-    lost = []
-    for pid, command, _ in lines["starts"]:
-        if pid in children:
-            children.remove(pid)
-        else:
-            lost.append(command)
+            lines[line["kind"]].append((int(path.stem), line["name"], line["ancestors"]))
+    ready, lost = [ancestors for _, _, ancestors in lines["ready"]], []
+    for kind, far in (("starts", 1), ("shells", _FAR)):  # a shell may become the Python that it runs, our child then
+        for pid, command, _ in lines[kind]:
+            child = next((found for found in ready if pid in found[:far]), None)
+            if child is None:
+                lost.append(command)
+            else:
+                ready.remove(child)
     names = {kind: list(dict.fromkeys(name for _, name, _ in lines[kind])) for kind in ("switched", "passed")}
     return Report(names["switched"], names["passed"], lost)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,9 @@ from opendas_plugin.model.config import BackboneConfig, Interpolation
 from opendas_plugin.model.interfaces import OpenAIView
 from opendas_plugin.model.transformers_view import TransformersCLIP
 from opendas_plugin.switch.adapted import as_open_clips, put_on, write_weights
+from opendas_plugin.switch.kept import KeptFeatures
+from opendas_plugin.switch.processors import Processors
+from opendas_plugin.switch.reloading import Fingerprint, Watch, fingerprint
 from opendas_plugin.switch.transformers_models import as_open_clips as of_transformers
 from opendas_plugin.switch.transformers_models import write_back
 
@@ -39,6 +44,7 @@ class Switch:
         folder: of the adapter.
         check: whether a program that never asked for it is an error, or is said.
         identity: the calls are answered, with nothing of the adapter at work.
+        features: where known programs keep features below this adapter; None: in the user's cache, by its hash.
         switched: what was asked for and adapted.
         passed: what was asked for and is another model, with the first digits of its weights' hash.
     """
@@ -46,12 +52,15 @@ class Switch:
     folder: Path
     check: Check = "strict"
     identity: bool = False
+    features: Path | None = None
     switched: list[str] = field(default_factory=list)
     passed: dict[str, str] = field(default_factory=dict)
     note: Callable[[str, str], None] = lambda kind, name: None
 
     @classmethod
-    def on(cls, adapter: str | Path, check: Check = "strict", *, identity: bool = False) -> Switch:
+    def on(
+        cls, adapter: str | Path, check: Check = "strict", *, identity: bool = False, features: str | Path | None = None
+    ) -> Switch:
         """The switch of an adapter: a folder or hub id.
 
         Raises:
@@ -65,7 +74,7 @@ class Switch:
                 f"{folder}: the text features of the {config.method} adapter depend on the image, so a program that "
                 "encodes its names once cannot use it; choose an adapter of another method"
             )
-        return cls(Path(folder), check, identity)
+        return cls(Path(folder), check, identity, None if features is None else Path(features))
 
     @property
     def config(self) -> Any:
@@ -78,6 +87,27 @@ class Switch:
         config = self.config
         tokens = config.prompts.visual_tokens or config.prompts.text_tokens
         return not tokens and not config.cache.entries and config.interpolation == Interpolation()
+
+    @functools.cached_property
+    def kept(self) -> KeptFeatures:
+        """Where known programs keep features below this adapter.
+
+        Raises:
+            AdapterError: features of another adapter lie there.
+        """
+        return KeptFeatures.of(self.folder, self._models, identity=self.identity, root=self.features)
+
+    def place(self, host: str, path: str | os.PathLike[str]) -> Path:
+        """Where a program's features lie, of which it says ``path``; see :meth:`KeptFeatures.place`."""
+        return self.kept.place(host, path)
+
+    @functools.cached_property
+    def _processors(self) -> Processors:
+        return Processors(self.config.backbone_facts)
+
+    def _models(self) -> str:
+        """All CLIPs that this process has been given, of any of which a program's features may be."""
+        return "+".join([*(["adapted"] if self.switched else []), *sorted({*self.passed.values()})]) or "none"
 
     def create_model(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """open_clip's ``create_model``: what it returns, adapted where it is the backbone."""
@@ -95,6 +125,8 @@ class Switch:
             self.adapt(model, plain, name)
             if scripted and not self.is_weights:
                 raise AdapterError(f"{name}: a model with an adapter of tokens cannot be scripted; leave jit=True out")
+        elif not scripted:
+            Watch.over(model, lambda loaded: self._look_at_passed(loaded, name))
         return torch.jit.script(model) if scripted else model
 
     def clip_load(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -124,6 +156,12 @@ class Switch:
             return model
         return self.adapt_transformers(model, plain, name) if self.is_backbone(plain, name) else model
 
+    def processor(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``from_pretrained`` of an image processor of transformers: what it returns, with the adapter's statistics."""
+        processor = original(*args, **kwargs)
+        self._processors.add(processor, str(args[0] if args else kwargs["pretrained_model_name_or_path"]))
+        return processor
+
     def adapt_transformers(self, model: Any, plain: Any, name: str) -> Any:
         """Returns a model of transformers with the adapter: itself, or for tokens a stand-in for it."""
         self._require_same(plain)
@@ -132,6 +170,7 @@ class Switch:
             model = TransformersCLIP(clip.plain() if self.identity else clip).train(model.training)
         elif not self.identity:
             write_back(model, self._clip(plain).merged_weights(), plain, name)
+        self._processors.adapted(name)
         self._switched(name)
         return model
 
@@ -161,7 +200,35 @@ class Switch:
                 write_weights(model, self._clip(plain))
         else:
             put_on(model, self._clip, identity=self.identity)
+        given = fingerprint(model)
+        Watch.over(model, lambda loaded: self._look_at_adapted(loaded, name, given))
         self._switched(name)
+
+    def _look_at_passed(self, model: Any, name: str) -> None:
+        """What a program has loaded into a model that was not the backbone may be it."""
+        if self.is_backbone(model, name):
+            self.adapt(model, model, name)
+
+    def _look_at_adapted(self, model: Any, name: str, given: Fingerprint) -> None:
+        """Looks at what a program has loaded into an adapted model, which had the fingerprint ``given``.
+
+        Raises:
+            AdapterError: other weights than the adapter was learnt on, and the check is strict.
+        """
+        if fingerprint(model) == given:
+            return
+        found, wanted = backbone_sha256(model), self.config.backbone_sha256
+        if found == wanted:
+            if self.is_weights and not self.identity:
+                write_weights(model, self._clip(model))
+            return
+        message = (
+            f"the program has loaded weights {found[:12]} into {name}, which it was given with {self.folder}, learnt "
+            f"on {wanted[:12]}; give an adapter of those weights"
+        )
+        if self.check == "strict" and model.logit_scale.dtype == torch.float32:  # rounded weights have another hash
+            raise AdapterError(f"{message}, or --backbone-check warn")
+        logger.warning("%s", message)
 
     def adapt_openais(self, model: Any, name: str) -> Any:
         """Returns a model of OpenAI's package with the adapter: itself, or for tokens a stand-in for it."""

@@ -15,6 +15,7 @@ import torch
 
 from opendas_plugin import methods
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.switch.processes import shell_runs_python
 from tests.conftest import TINY
 
 LOADS = """
@@ -138,6 +139,54 @@ def test_programs_that_it_starts_get_it_too_and_one_that_does_not_is_an_error(fo
     assert code == 1
     assert "1 Python programs were started without the adapter" in said
     np.testing.assert_allclose(np.load(tmp_path / "d.npy"), expected(folder, adapted=False), atol=1e-5)
+
+
+SHELL = """
+import os, subprocess, sys
+program, weights, out, command = sys.argv[1:]
+subprocess.run(command, shell=True, check=True)
+import open_clip
+open_clip.add_model_config({config!r})
+open_clip.create_model("test-tiny", weights)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell a process's ancestors")
+def test_a_python_that_a_shell_starts_without_the_adapter_is_an_error(folder, tmp_path) -> None:
+    (tmp_path / "shell.py").write_text(SHELL.replace("{config!r}", repr(str(folder / "configs"))))
+    inner = f"{folder / 'main.py'} {folder / 'tiny.pt'} {tmp_path / 'f.npy'}"
+    for python, expected_code in ((sys.executable, 0), (f"env -u PYTHONPATH {sys.executable}", 1)):
+        words = (
+            str(tmp_path / "shell.py"),
+            "",
+            str(folder / "tiny.pt"),
+            "",
+            f"cd {tmp_path} && {python} {inner}; true",
+        )
+        code, said = run(folder, *words)
+        assert code == expected_code, said
+        assert ("1 Python programs were started without the adapter" in said) == bool(expected_code)
+        np.testing.assert_allclose(np.load(tmp_path / "f.npy"), expected(folder, not expected_code), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("line", "runs"),
+    [
+        ("python x.py", True),
+        ("cd a && python -I x.py > log 2>&1", True),
+        ("cd a\nA=1 timeout 5 env -u B /usr/bin/python3.12 -m x", True),
+        ("a | (python -c 'print(1)')", True),
+        ("a || b; python x.py", True),
+        ("a || python x.py", False),  # which may not run
+        ("if a; then python x.py; fi", False),
+        ("which python; python --version; echo python x.py", False),
+        ("bash run.sh", False),
+        ("'", False),
+    ],
+)
+def test_lines_of_a_shell_that_run_python(line, runs) -> None:
+    assert shell_runs_python(["/bin/sh", "-c", line]) == runs
 
 
 @pytest.mark.slow

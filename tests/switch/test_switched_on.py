@@ -12,7 +12,6 @@ from open_clip import create_model  # bound before the switch
 from torch.nn.functional import normalize as unit
 
 import opendas_plugin as opendas
-from opendas_plugin import methods
 from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
@@ -21,24 +20,9 @@ from tests.model import families
 TOKENS, WEIGHTS = "opendas", "opendas_plus"
 
 
-@pytest.fixture
-def weights(tiny_backbone: str, tmp_path: Path) -> Path:
-    """Weights of the tiny backbone, as a file that ``pretrained`` takes."""
-    path = tmp_path / "tiny.pt"
-    torch.save(OpenDASCLIP.from_backbone(tiny_backbone, seed=3).model.state_dict(), path)
-    return path
-
-
 @pytest.fixture(params=[TOKENS, WEIGHTS])
-def adapter(request, tiny_backbone: str, weights: Path, tmp_path: Path) -> Path:
-    method = methods.get(request.param)
-    clip = OpenDASCLIP.from_backbone(tiny_backbone, weights, prompts=method.prompts, weights=method.weights)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in clip.prompt_parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
-    clip.save_pretrained(tmp_path / request.param, method=request.param)
-    return tmp_path / request.param
+def adapter(request, make_adapter) -> Path:
+    return make_adapter(request.param)
 
 
 @pytest.fixture
@@ -164,7 +148,7 @@ def test_weights_can_be_scripted_and_walked_through_and_tokens_cannot(adapter, w
     with opendas.switched_on(adapter):
         model = open_clip.create_model(tiny_backbone, str(weights))
     state = torch.randn(5, 3, 64)
-    if adapter.name == WEIGHTS:
+    if adapter.name.startswith(WEIGHTS):
         assert type(model) is open_clip.CLIP
         model.visual.transformer(state)
         model.visual.transformer.resblocks[0].register_forward_hook(lambda *a: None)
@@ -181,9 +165,14 @@ def test_weights_can_be_scripted_and_walked_through_and_tokens_cannot(adapter, w
         lambda: model.visual.transformer(state),
         lambda: model.transformer.resblocks[0](state),
         lambda: model.visual.transformer.resblocks[0].register_forward_hook(lambda *a: None),
+        lambda: model.visual.conv1(images),
+        lambda: model.transformer.resblocks[0].attn(state, state, state),
+        lambda: model.ln_final.register_forward_hook(lambda *a: None),
     ):
         with pytest.raises(AdapterError, match=r"weights\s+alone, such as opendas_plus learns"):
             use()
+    words = open_clip.tokenize(TEXTS)
+    assert torch.equal(model.token_embedding(words), model.token_embedding.weight[words])
 
 
 def test_cocas_features_are_adapted_and_its_decoder_which_reads_patches_is_refused(family_names, tmp_path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import open_clip
 import pytest
 import torch
@@ -73,3 +74,51 @@ def test_other_weights_of_transformers_pass_through(tiny_backbone, tmp_path) -> 
     save_transformers(OpenDASCLIP.from_backbone(tiny_backbone, seed=4), tmp_path / "other")
     with pytest.raises(AdapterError, match="had no effect"), opendas.switched_on(folder):
         assert type(transformers.CLIPModel.from_pretrained(tmp_path / "other")) is transformers.CLIPModel
+
+
+def save_processor(folder: Path, **settings: object) -> Path:
+    """A processor of CLIP's kind with other statistics than the tiny backbone's."""
+    size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    transformers.CLIPImageProcessor(image_mean=[0.5] * 3, image_std=[0.25] * 3, **size, **settings).save_pretrained(
+        folder
+    )
+    return folder
+
+
+@pytest.mark.parametrize("first", ["model", "processor"])
+def test_the_processor_of_an_adapted_model_has_the_statistics_that_the_adapter_was_learnt_with(
+    first, saved, tiny_backbone, tmp_path, caplog
+) -> None:
+    folder = adapter("opendas_plus", tiny_backbone, tmp_path)
+    other = save_processor(tmp_path / "other")
+    save_processor(saved)
+    pixels = OpenDASCLIP.from_pretrained(folder).pixels
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    steps = {
+        "model": lambda: transformers.CLIPModel.from_pretrained(saved),
+        "processor": lambda: transformers.AutoImageProcessor.from_pretrained(saved),
+    }
+    with opendas.switched_on(folder):
+        found = {name: steps[name]() for name in sorted(steps, key=lambda name: name != first)}
+        left = transformers.CLIPImageProcessor.from_pretrained(other)
+    expected = pixels.normalise(torch.from_numpy(picture)[None])
+    given = found["processor"](images=picture, return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(given, expected, atol=1e-5, rtol=0)
+    assert (
+        "had image_mean 0.5/0.5/0.5, image_std 0.25/0.25/0.25; it gets what the adapter was learnt with" in caplog.text
+    )
+    assert list(left.image_mean) == [0.5] * 3
+    assert f"the processor of {other} has image_mean 0.5/0.5/0.5" in caplog.text
+    again = transformers.AutoImageProcessor.from_pretrained(saved)
+    assert list(again.image_mean) == [0.5] * 3
+
+
+def test_processors_stay_as_they_are_where_no_model_of_transformers_is_adapted(saved, tiny_backbone, tmp_path, caplog):
+    save_processor(saved)
+    weights = tmp_path / "tiny.pt"
+    torch.save(OpenDASCLIP.from_backbone(tiny_backbone, seed=3).model.state_dict(), weights)
+    with opendas.switched_on(adapter("opendas_plus", tiny_backbone, tmp_path)):
+        open_clip.create_model(tiny_backbone, str(weights))
+        processor = transformers.CLIPImageProcessor.from_pretrained(saved)
+    assert list(processor.image_mean) == [0.5] * 3
+    assert "processor of" not in caplog.text

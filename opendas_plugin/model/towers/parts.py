@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import torch
@@ -26,16 +25,6 @@ def visual_blocks(model: OpenCLIP) -> list[Any]:
 def text_blocks(model: OpenCLIP) -> list[Any]:
     """Returns the layers of open_clip's own text transformer."""
     return list(text_module(model).transformer.resblocks)
-
-
-def stack_and_layers(tower: nn.Module) -> Iterator[nn.Module]:
-    """Yields the module that holds a tower's layers, of any kind that has such, and the layers."""
-    for stack in (getattr(tower, name, None) for name in ("transformer", "trunk")):
-        if isinstance(stack, nn.Module):
-            yield stack
-            for layers in (getattr(stack, name, None) for name in ("resblocks", "blocks", "layers")):
-                if isinstance(layers, nn.ModuleList | nn.Sequential):
-                    yield from layers
 
 
 def tower_weights(model: OpenCLIP, name: str) -> dict[str, torch.Tensor]:

@@ -1,0 +1,84 @@
+"""Programs that keep features on disk, and how each is led to a place of the adapter's own.
+
+A program is known by a module of it. Nothing heavy is imported here, and nothing of a program's.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import re
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Place: TypeAlias = Callable[[str, "str | os.PathLike[str]"], Path]
+"""(program, its own path) -> the path that stands in for it; see :meth:`KeptFeatures.place`."""
+Undo: TypeAlias = Callable[[], None]
+
+
+def _lerf(module: types.ModuleType, place: Place) -> list[Undo]:
+    """LERF: features of all tiles of the pictures, in ``outputs/<data>/clip_<backbone>``."""
+
+    def lead(arguments: dict[str, Any]) -> None:
+        if "model_name" in arguments["cfg"]:  # DINO's features have none
+            arguments["cache_path"] = place("LERF", arguments["cache_path"])
+
+    return [_led(module.FeatureDataloader, "__init__", lead)]
+
+
+def _hov_sg(module: types.ModuleType, place: Place) -> list[Undo]:
+    """HOV-SG: text features of its lists of names, in ``text_feats_*.npy`` in its checkout."""
+
+    def lead(arguments: dict[str, Any]) -> None:
+        own = Path(arguments["label_feat_path"], arguments["pre_computed_feats_path"])
+        arguments["label_feat_path"] = str(place("HOV-SG", own).parent)
+
+    return [_led(module, "compute_label_feats", lead)]
+
+
+_OPEN3DIS = re.compile(r"(?:^|[\\/])pretrains[\\/]text_features(?:[\\/][^\\/]+\.pth)?[\\/]?$")
+
+
+def _open3dis(module: types.ModuleType, place: Place) -> list[Undo]:
+    """Open3DIS: text features of ScanNet's names, in ``../pretrains/text_features/*.pth`` from where it is run."""
+    import torch
+
+    def leading(name: str) -> Callable[[dict[str, Any]], None]:
+        def lead(arguments: dict[str, Any]) -> None:
+            path = arguments.get(name)
+            if isinstance(path, str | os.PathLike) and _OPEN3DIS.search(os.fspath(path)):
+                folder = not os.fspath(path).endswith(".pth")
+                led = place("Open3DIS", Path(path, "_") if folder else path)
+                arguments[name] = led.parent if folder else led
+
+        return lead
+
+    calls = ((os.path, "exists", "path"), (os, "makedirs", "name"), (torch, "load", "f"), (torch, "save", "f"))
+    return [_led(owner, name, leading(argument)) for owner, name, argument in calls]
+
+
+HOSTS: dict[str, Callable[[types.ModuleType, Place], list[Undo]]] = {
+    "lerf.data.utils.feature_dataloader": _lerf,
+    "hovsg.utils.label_feats": _hov_sg,
+    "open3dis.dataset": _open3dis,
+}
+"""A program's module -> what leads it, once the module is there, and returns how that is taken back."""
+
+
+def _led(owner: Any, name: str, lead: Callable[[dict[str, Any]], None]) -> Undo:
+    """Lets ``lead`` change the arguments of a function or method before it is called."""
+    own = getattr(owner, name)
+    names = inspect.signature(own)
+
+    @functools.wraps(own)
+    def led(*args: Any, **kwargs: Any) -> Any:
+        asked = names.bind(*args, **kwargs)
+        asked.apply_defaults()
+        lead(asked.arguments)
+        return own(*asked.args, **asked.kwargs)
+
+    setattr(owner, name, led)
+    return lambda: setattr(owner, name, own)

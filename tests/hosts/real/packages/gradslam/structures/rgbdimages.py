@@ -1,0 +1,2 @@
+class RGBDImages:
+    """No map is fused here."""

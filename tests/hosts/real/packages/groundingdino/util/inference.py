@@ -1,0 +1,2 @@
+class Model:
+    """Objects are not looked for by GroundingDINO here."""

@@ -1,0 +1,1 @@
+ram = tag2text = None
