@@ -45,8 +45,7 @@ ONE_FILE = {
     "open3d": "scenes/pointcloud.py",
     "openai": "negatives/language_model.py",
     "matplotlib": "eval/plots.py",
-    "onnx": "model/onnx_format.py",
-    "onnxconverter_common": "model/onnx_format.py",
+    "onnx": "model/onnx_format.py model/onnx_half.py",
     "onnxscript": "model/onnx_format.py",
     "embreex": "scenes/embree.py",
     "igl": "scenes/embree.py",
@@ -201,7 +200,7 @@ def test_no_files_import_each_other_in_a_circle():
 @pytest.mark.parametrize(
     "dependency",
     [
-        *("cv2", "embreex", "igl", "matplotlib", "onnx", "onnxconverter_common", "onnxscript", "open3d", "openai"),
+        *("cv2", "embreex", "igl", "matplotlib", "onnx", "onnxscript", "open3d", "openai"),
         *("skimage", "torch.utils.tensorboard", "transformers", "wandb"),
     ],
 )

@@ -15,6 +15,7 @@ from opendas_plugin.files import atomic_folder, write_json
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.construct import first_line
 from opendas_plugin.model.graphs import ImageGraph, NamesGraph, TextGraph, baked
+from opendas_plugin.model.onnx_half import halve
 
 Precision: TypeAlias = Literal["fp32", "fp16"]
 
@@ -51,7 +52,7 @@ def save_onnx(
         MissingDependencyError: a package of the extra ``onnx`` is not installed.
         OutputError: the folder cannot be written.
     """
-    _require_packages(precision)
+    _require_packages()
     twin = baked(clip)
     pixels = torch.zeros(2, 3, *twin.image_shape)
     with atomic_folder(folder) as temporary:
@@ -111,25 +112,16 @@ def _write(
         raise BackboneError(f"torch {torch.__version__} returned no graph; install another release of torch")
     program.save(str(path), external_data=beside)
     if precision == "fp16":
-        from onnxconverter_common.float16 import convert_float_to_float16
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numbers below half precision's smallest become it
-            half = convert_float_to_float16(onnx.load(str(path)), keep_io_types=True)
+        model = onnx.load(str(path))
+        halve(model)
         path.with_name(f"{path.name}.data").unlink(missing_ok=True)
-        onnx.save(half, str(path), save_as_external_data=beside, location=f"{path.name}.data")
+        onnx.save(model, str(path), save_as_external_data=beside, location=f"{path.name}.data")
 
 
-def _require_packages(precision: Precision) -> None:
+def _require_packages() -> None:
     try:
         import onnx
-        import onnxscript  # torch's exporter needs it
-
-        needed = [onnx, onnxscript]
-        if precision == "fp16":
-            import onnxconverter_common
-
-            needed.append(onnxconverter_common)
+        import onnxscript  # noqa: F401 (torch's exporter needs it)
     except ImportError as error:
         raise MissingDependencyError(
             f"ONNX graphs need the package {error.name}; pip install 'opendas-plugin[onnx]'"
