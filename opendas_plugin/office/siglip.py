@@ -1,13 +1,13 @@
 """A tiny SigLIP: no class token but a pooling by attention, texts read from both sides with their padding, a bias.
 
 Its sizes are office-tiny's, its words the first ones of CLIP's own tokenizer, framed as SigLIP's are. Patches and blocks
-of the visual tower start from those of a finished tiny CLIP, whose LayerNorm before the blocks it does not have, so that
-minutes of training are enough; all else starts anew.
+of the visual tower start from a finished tiny CLIP's, so that minutes of training are enough; all else starts anew.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ def start(clip: OpenCLIP, seed: int) -> OpenCLIP:
     own[places] = theirs[places][1:] / _SPREAD
     own |= {key: value for key, value in theirs.items() if key.startswith("vision_model.encoder.")}
     model.load_state_dict(_named(model, own))
+    nn.init.constant_(model.logit_scale, math.log(10))  # as SigLIP starts, and with a bias of -10
     return model.train().requires_grad_(True)
 
 
@@ -82,14 +83,12 @@ def finished(model: OpenCLIP) -> OpenCLIP:
     made = _build(CONFIG["vision_config"]["image_size"], CONFIG["vision_config"]["patch_size"])
     state = {key: value.detach().half().float() for key, value in model.state_dict().items()}
     kernel = state["visual.trunk.patch_embed.proj.weight"]
-    state["visual.trunk.patch_embed.proj.weight"] = (
-        kernel.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) / 4
-    )
+    state["visual.trunk.patch_embed.proj.weight"] = kernel.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) / 4
     made.load_state_dict(state)
     return made.eval().requires_grad_(False)
 
 
-def tokenizer(texts: list[str]) -> Tensor:
+def tokenize(texts: list[str]) -> Tensor:
     """Ids (N, CONTEXT) of texts."""
     with tempfile.TemporaryDirectory() as folder:
         return _clip(_build(32, 32), Path(folder)).tokenize(texts)

@@ -214,7 +214,10 @@ ABSURD = [
     (("text_cfg", "vocab_size", 1 << 40), r"describes a model of [\d,]{17,} values"),
     (("text_cfg", "context_length", 1 << 62), "does not describe a model of open_clip"),
     (("vision_cfg", "timm_model_name", "vit_giant_patch14_clip_224"), r"describes a model of 1,[\d,]{11} values"),
-    (("vision_cfg", "timm_model_name", "hf-hub:timm/vit_base_patch16_siglip_224"), "got 'hf-hub:.*which lies elsewhere"),
+    (
+        ("vision_cfg", "timm_model_name", "hf-hub:timm/vit_base_patch16_siglip_224"),
+        "got 'hf-hub:.*which lies elsewhere",
+    ),
 ]
 
 
