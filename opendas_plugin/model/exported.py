@@ -11,12 +11,11 @@ _RECORD = "run.json"
 _FIRST = ("onnx.json", "config.json", "open_clip_config.json")
 """One of them, beside the record, is what tells an export's folder."""
 _GRAPHS = ("image.onnx", "text.onnx", "names.onnx")
-_FILES = frozenset(
-    (_RECORD, *_FIRST, *_GRAPHS, *(f"{name}.data" for name in _GRAPHS), *TOKENIZER_FILES)
-    + ("model.safetensors", "open_clip_model.safetensors", "preprocessor_config.json", "tokenizer_config.json")
-    + ("special_tokens_map.json", "added_tokens.json", "merges.txt", "vocab.txt", "chat_template.jinja")
-)
-"""Names of all that an export writes; the last are what tokenizers of transformers save."""
+_TOKENIZERS = ("special_tokens_map.json", "added_tokens.json", "merges.txt", "vocab.txt", "chat_template.jinja")
+_MODELS = ("model.safetensors", "open_clip_model.safetensors", "preprocessor_config.json", "tokenizer_config.json")
+_DATA = tuple(f"{name}.data" for name in _GRAPHS)
+_FILES = frozenset((_RECORD, *_FIRST, *_GRAPHS, *_DATA, *_MODELS, *TOKENIZER_FILES, *_TOKENIZERS))
+"""Names of all that an export writes."""
 
 
 def require_replaceable(folder: Path) -> None:

@@ -120,7 +120,7 @@ def _write(
 
 def _require_packages() -> None:
     try:
-        import onnx
+        import onnx  # noqa: F401 (what is missing is said before the work)
         import onnxscript  # noqa: F401 (torch's exporter needs it)
     except ImportError as error:
         raise MissingDependencyError(

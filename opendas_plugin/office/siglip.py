@@ -1,7 +1,7 @@
 """A tiny SigLIP: no class token but a pooling by attention, texts read from both sides with their padding, a bias.
 
-Its sizes are office-tiny's, its words the first ones of CLIP's own tokenizer, framed as SigLIP's are. Patches and blocks
-of the visual tower start from a finished tiny CLIP's, so that minutes of training are enough; all else starts anew.
+Its sizes are office-tiny's, its words the first ones of CLIP's own tokenizer, framed as SigLIP's are. The patches and
+the blocks of the visual tower start from a finished tiny CLIP's, so that minutes of training are enough.
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ class OfficeTower(Run[str]):
     """
 
     name: str
-    """office-tiny-b, office-tiny-c or office-siglip (which needs transformers); of office-tiny and office-tiny-v1, which ship, it says how they were made."""
+    """office-tiny-b, office-tiny-c or office-siglip (for which transformers has to be installed); of office-tiny and
+    office-tiny-v1, which ship, it says how they were made."""
     _: KW_ONLY
     cache: Path | None = None
     """Folder of the drawn pictures; default: pictures/ in the cache folder."""

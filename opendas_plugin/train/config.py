@@ -10,7 +10,7 @@ from opendas_plugin.data.augment import Augmentation
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.config import Interpolation, PromptConfig, WeightConfig
 from opendas_plugin.negatives.mining import Mining
-from opendas_plugin.train.losses import Distance
+from opendas_plugin.train.losses import ClassLoss, Distance
 from opendas_plugin.train.schedules import RateSchedule, WeightSchedule
 
 
@@ -185,6 +185,9 @@ class TrainConfig:
     """Segments a step, over all processes."""
     sampler: Literal["uniform", "class_balanced"] = "uniform"
     """Every segment once an epoch, or as many draws of a random class and a random segment of it."""
+    loss: ClassLoss = "softmax"
+    """Over the training names: softmax (cross-entropy, whatever the backbone), or SigLIP's sigmoid of each name apart,
+    for backbones with a logit bias."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the towers; auto: bf16 autocast on CUDA and fp32 elsewhere. What is learnt stays fp32."""
     checkpoint_every: int = 500
