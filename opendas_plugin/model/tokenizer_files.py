@@ -17,6 +17,8 @@ from opendas_plugin.files import read_json, write_json, write_text
 
 OWN_TOKENIZER = "open_clip"
 """What the facts of a backbone call CLIP's own tokenizer."""
+ANY_TOKENIZER = "PreTrainedTokenizerFast"
+"""The class of transformers whose tokenizers are what their ``tokenizer.json`` says, and nothing else."""
 MISSING_TOKENIZER = "missing"
 """Likewise one that should lie in the model's folder, and does not."""
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
@@ -99,7 +101,7 @@ def write_siglips_kind(folder: Path, size: int, context_length: int) -> None:
     values["model"]["unk_token"] = "<unk>"
     write_json(folder / "tokenizer.json", values)
     cleaned_first(folder / "tokenizer.json")
-    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": context_length}
+    kind = {"tokenizer_class": ANY_TOKENIZER, "model_max_length": context_length}
     write_json(folder / "tokenizer_config.json", {**names, **kind, "model_input_names": ["input_ids"]})
 
 
