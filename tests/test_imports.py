@@ -45,7 +45,7 @@ ONE_FILE = {
     "open3d": "scenes/pointcloud.py",
     "openai": "negatives/language_model.py",
     "matplotlib": "eval/plots.py",
-    "onnx": "model/onnx_format.py model/onnx_half.py",
+    "onnx": "model/onnx_format.py",
     "onnxscript": "model/onnx_format.py",
     "embreex": "scenes/embree.py",
     "igl": "scenes/embree.py",

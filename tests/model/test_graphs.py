@@ -145,8 +145,7 @@ def test_onnxruntime_gives_the_cosines_of_the_adapter(tmp_path, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tokens", "both"])
-def test_half_precision_rounds_weights_and_little_else_at_half_the_size(tmp_path, kind):
-    """Of weights that half precision holds, as OpenAI's are, cosines stay within 1e-4."""
+def test_half_precision_rounds_weights_and_nothing_else_at_half_the_size(tmp_path, kind):
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")
     clip = build(kind)
     save_onnx(clip, tmp_path / "fp32", {})
@@ -164,7 +163,7 @@ def test_half_precision_rounds_weights_and_little_else_at_half_the_size(tmp_path
         (names,) = text.run(None, {"ids": ids.numpy()})
         assert images.dtype == names.dtype == np.float32
         assert max(np.abs(np.linalg.norm(one, axis=1) - 1).max() for one in (images, names)) < 1e-6
-        assert np.abs(images @ names.T - expected[:count].numpy()).max() < 1e-4
+        assert np.abs(images @ names.T - expected[:count].numpy()).max() < 1e-5
         assert np.abs(images @ names.T - before[:count].numpy()).max() < 1e-3  # the weights' own rounding
     sizes = [(tmp_path / form / "text.onnx").stat().st_size for form in ("fp16", "fp32")]
     assert sizes[0] < 0.55 * sizes[1]
