@@ -21,7 +21,7 @@ EXTRAS = {
     "openai": ["openai>=1.50"],
     "3d": ["open3d>=0.18"],
     "cv": ["opencv-python>=4.8"],
-    "onnx": ["onnx>=1.17", "onnxscript>=0.3", "onnxconverter-common>=1.14", "onnxruntime>=1.20"],
+    "onnx": ["onnx>=1.17", "onnxscript>=0.3", "onnxruntime>=1.20"],
     "transformers": ["transformers>=4.45", "sentencepiece>=0.2", "protobuf>=4"],
     "reports": ["matplotlib>=3.7", "jinja2>=3.1"],
     "cluster": ["submitit>=1.5"],

@@ -46,7 +46,6 @@ ONE_FILE = {
     "openai": "negatives/language_model.py",
     "matplotlib": "eval/plots.py",
     "onnx": "model/onnx_format.py",
-    "onnxconverter_common": "model/onnx_format.py",
     "onnxscript": "model/onnx_format.py",
     "embreex": "scenes/embree.py",
     "igl": "scenes/embree.py",
@@ -202,7 +201,7 @@ def test_no_files_import_each_other_in_a_circle():
 @pytest.mark.parametrize(
     "dependency",
     [
-        *("cv2", "embreex", "igl", "matplotlib", "onnx", "onnxconverter_common", "onnxscript", "open3d", "openai"),
+        *("cv2", "embreex", "igl", "matplotlib", "onnx", "onnxscript", "open3d", "openai"),
         *("skimage", "torch.utils.tensorboard", "transformers", "wandb"),
     ],
 )

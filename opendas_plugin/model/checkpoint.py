@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -151,12 +151,13 @@ def _named_model(
 def _tiny_clip(name: str) -> OpenCLIP:
     """Puts a tiny CLIP together; one from outside the package has to be what its name means."""
     files = tiny_clips.files_of(name)
-    model, path = construct(read_json(files[0].parent / "config.json")), files[-1]
-    tensors = {key: value for file in files for key, value in read_weights(file).tensors.items()}
-    state = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
-    vocab_size, width = model.token_embedding.weight.shape
-    table = rebuild_token_table(state.pop("token_rows"), state.pop("token_values"), vocab_size, width)
-    _load_state(model, state | {"token_embedding.weight": table}, path, name)
+    folder, path = files[0].parent, files[-1]
+    if TINY_CLIPS[name].is_folder:
+        model, state = folders.build(folder)
+        _load_state(model, as_open_clips(model, state), path, name)
+    else:
+        model = construct(read_json(folder / "config.json"))
+        _load_state(model, _whole_state(model, files), path, name)
     wanted = TINY_CLIPS[name].sha256
     if not TINY_CLIPS[name].files and (found := backbone_sha256(model)) != wanted:
         raise BackboneError(
@@ -164,6 +165,15 @@ def _tiny_clip(name: str) -> OpenCLIP:
             f"{tiny_clips.making(name)}"
         )
     return model
+
+
+def _whole_state(model: OpenCLIP, files: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """The tensors of files that hold the rows of the tokens alone which their tower has met."""
+    tensors = {key: value for file in files for key, value in read_weights(file).tensors.items()}
+    state = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+    vocab_size, width = model.token_embedding.weight.shape
+    table = rebuild_token_table(state.pop("token_rows"), state.pop("token_values"), vocab_size, width)
+    return state | {"token_embedding.weight": table}
 
 
 def _openai_model(path: Path) -> OpenCLIP:

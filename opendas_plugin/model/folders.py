@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from open_clip.factory import LOCAL_DIR_PREFIX
 
-from opendas_plugin.errors import MissingFileError
+from opendas_plugin.errors import BackboneError, MissingFileError
 from opendas_plugin.model import open_clip_folder, stated, transformers_format
 from opendas_plugin.model.construct import construct
 from opendas_plugin.model.tokenizer_files import find_tokenizer, missing_tokenizer
 from opendas_plugin.model.towers.parts import OpenCLIP
 from opendas_plugin.model.weight_file import read_weights
+
+_SLACK = 1_000_000
+"""Values that a model may have beyond twice those of its file, before it is refused unbuilt."""
 
 
 def build(folder: Path) -> tuple[OpenCLIP, dict[str, torch.Tensor]]:
@@ -29,12 +33,14 @@ def build(folder: Path) -> tuple[OpenCLIP, dict[str, torch.Tensor]]:
     """
     file = open_clip_folder.weights_in(folder)
     if _is_open_clips(folder, file):
-        model, tensors = open_clip_folder.build(folder), _tensors(folder, file)
+        tensors = _tensors(folder, file)
+        model = _built(functools.partial(open_clip_folder.build, folder), tensors, folder / stated.SIDECAR)
         foreign = bool(model.configuration["text_cfg"].get("hf_tokenizer_name"))
         own = find_tokenizer(folder, LOCAL_DIR_PREFIX) if foreign else None
     else:
         found = transformers_format.read_folder(folder)
-        model, tensors = found.build(), found.tensors()
+        tensors = found.tensors()
+        model = _built(found.build, tensors, folder / transformers_format.CONFIG)
         own, foreign = find_tokenizer(folder), not found.has_clips_vocabulary
     model.tokenizer_folder = missing_tokenizer(folder) if own is None and foreign else own
     return model, tensors
@@ -63,6 +69,18 @@ def build_as(folder: Path, config: Mapping[str, Any], name: str) -> tuple[OpenCL
         found.activate(model)
         model.tokenizer_folder = find_tokenizer(folder)
     return model, tensors
+
+
+def _built(make: Callable[[], OpenCLIP], tensors: Mapping[str, torch.Tensor], path: Path) -> OpenCLIP:
+    """Makes the model that a file at ``path`` describes, if it is about as large as its weights, not by far larger."""
+    with torch.device("meta"):
+        sizes = [tensor.numel() for tensor in make().state_dict().values()]
+    held = sum(tensor.numel() for tensor in tensors.values())
+    if sum(sizes) > 2 * held + _SLACK:
+        raise BackboneError(
+            f"{path} describes a model of {sum(sizes):,} values, but the weights beside it hold {held:,}; correct it"
+        )
+    return make()
 
 
 def _is_open_clips(folder: Path, file: Path | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from opendas_plugin.errors import MissingFileError
 from opendas_plugin.files import cache_home
@@ -14,6 +14,7 @@ OFFICE_TINY = "office-tiny"
 OFFICE_TINY_V1 = "office-tiny-v1"
 FOLDER = Path(__file__).parent / "tiny"
 WEIGHTS_FILE = "weights.safetensors"
+SIGLIPS_FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class TinyClip:
     sha256: str
     """:func:`~opendas_plugin.model.checkpoint.backbone_sha256` of it."""
     settings: Mapping[str, Any] | None
-    """Those of :class:`~opendas_plugin.office.relearn_text.Relearning` that are not the defaults; None: it is the
-    tower of the pre-training itself, whose images all others keep."""
+    """Those of the class that its maker's are of which are not the defaults; None: it is the tower of the pre-training
+    itself, whose images all others keep or start from."""
     files: tuple[str, ...] = ()
     """In the package, the later over the earlier; none: it is made by a command."""
+    maker: Literal["relearn", "siglip_train"] = "relearn"
+    """What of the office makes it: a text tower for finished images, or a ``SiglipModel``, which is a folder."""
 
     @property
     def made_by(self) -> str:
@@ -34,7 +37,12 @@ class TinyClip:
         if self.settings is None:
             return "python -m opendas_plugin.office.pretrain"
         flags = "".join(f" --{name} {value}" for name, value in self.settings.items())
-        return f"python -m opendas_plugin.office.relearn --threads 1{flags}"
+        return f"python -m opendas_plugin.office.{self.maker} --threads 1{flags}"
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is stored as transformers stores a model, which any command takes as a backbone."""
+        return self.maker == "siglip_train"
 
 
 TINY_CLIPS: Mapping[str, TinyClip] = {
@@ -48,6 +56,7 @@ TINY_CLIPS: Mapping[str, TinyClip] = {
     "office-tiny-c": TinyClip(
         "a9fd98b873f206ee6e45d17b47d44394c52a420c8fb212a582c84b6897eedfd5", {"scheme": "last", "seed": 2}
     ),
+    "office-siglip": TinyClip("0" * 64, {}, maker="siglip_train"),
 }
 
 
@@ -72,8 +81,9 @@ def files_of(name: str) -> tuple[Path, ...]:
     Raises:
         MissingFileError: it does not ship, and has not been made yet.
     """
-    folder, files = home_of(name), TINY_CLIPS[name].files or (WEIGHTS_FILE,)
-    if not TINY_CLIPS[name].files and not (folder / WEIGHTS_FILE).is_file():
+    folder, known = home_of(name), TINY_CLIPS[name]
+    files = known.files or (SIGLIPS_FILE if known.is_folder else WEIGHTS_FILE,)
+    if not known.files and not (folder / files[0]).is_file():
         raise MissingFileError(
             f"{name} does not ship with the package and has not been made here yet ({folder} is not there); make it "
             f"by: {making(name)}"

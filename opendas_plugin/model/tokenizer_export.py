@@ -8,7 +8,7 @@ from open_clip.tokenizer import get_clean_fn
 
 from opendas_plugin.files import read_json, write_json
 from opendas_plugin.model.frozen_parts import FrozenParts
-from opendas_plugin.model.tokenizer_files import OWN_TOKENIZER, cleaned_first, write_clips_own
+from opendas_plugin.model.tokenizer_files import ANY_TOKENIZER, OWN_TOKENIZER, cleaned_first, write_clips_own
 
 
 def save_tokenizer(clip: FrozenParts, folder: Path, fact: str, *, cleans: bool) -> None:
@@ -30,7 +30,8 @@ def save_tokenizer(clip: FrozenParts, folder: Path, fact: str, *, cleans: bool) 
     tokenizer.save_pretrained(str(folder))
     path = folder / "tokenizer_config.json"
     # the towers read padding as it stands, and a mask of it would hide it
-    limits = {"model_input_names": ["input_ids"], "model_max_length": clip.context_length}
-    write_json(path, {**read_json(path), **limits})
+    said = {"model_input_names": ["input_ids"], "model_max_length": clip.context_length}
     if cleans and tokenizer.clean_fn is get_clean_fn("canonicalize") and (folder / "tokenizer.json").is_file():
         cleaned_first(folder / "tokenizer.json")
+        said["tokenizer_class"] = ANY_TOKENIZER  # T5's and Gemma's own would build their normalizer anew
+    write_json(path, {**read_json(path), **said})

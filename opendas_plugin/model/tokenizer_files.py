@@ -17,12 +17,16 @@ from opendas_plugin.files import read_json, write_json, write_text
 
 OWN_TOKENIZER = "open_clip"
 """What the facts of a backbone call CLIP's own tokenizer."""
+ANY_TOKENIZER = "PreTrainedTokenizerFast"
+"""The class of transformers whose tokenizers are what their ``tokenizer.json`` says, and nothing else."""
 MISSING_TOKENIZER = "missing"
 """Likewise one that should lie in the model's folder, and does not."""
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
 """Each of them holds a whole tokenizer's vocabulary."""
 _SPECIAL = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
 """open_clip's names of CLIP's two special tokens, and transformers'."""
+_LETTERS = 512
+"""Ids of CLIP's tokenizer before its merges: each byte within a word and at its end."""
 _WORDS = (
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"  # CLIPTokenizer's
 )
@@ -74,6 +78,31 @@ def write_clips_own(folder: Path, context_length: int) -> None:
     names = {"bos_token": start, "eos_token": end, "pad_token": end, "unk_token": end}
     kind = {"tokenizer_class": "CLIPTokenizer", "model_max_length": context_length}
     write_json(folder / "tokenizer_config.json", names | kind)
+
+
+def write_siglips_kind(folder: Path, size: int, context_length: int) -> None:
+    """Writes a tokenizer of ``size`` ids that frames and cleans texts as SigLIP's does: no start, end 1, padding 1.
+
+    Its words are the first ones of CLIP's own, so that nothing is trained and every text has ids.
+    """
+    names = {"pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    special = ("<pad>", "</s>", "<unk>")
+    words = sorted(_own_vocabulary().items(), key=lambda item: item[1])[: size - len(special)]
+    vocabulary = {word: number for number, word in enumerate([*special, *(word for word, _ in words)])}
+    merges = [" ".join(pair) for pair in _own().bpe_ranks][: size - len(special) - _LETTERS]
+    values = _tokenizer(vocabulary, merges, "<pad>", "</s>")
+    template = [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}]
+    values["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": template,
+        "pair": template,
+        "special_tokens": {"</s>": {"id": "</s>", "ids": [vocabulary["</s>"]], "tokens": ["</s>"]}},
+    }
+    values["model"]["unk_token"] = "<unk>"
+    write_json(folder / "tokenizer.json", values)
+    cleaned_first(folder / "tokenizer.json")
+    kind = {"tokenizer_class": ANY_TOKENIZER, "model_max_length": context_length}
+    write_json(folder / "tokenizer_config.json", {**names, **kind, "model_input_names": ["input_ids"]})
 
 
 def cleaned_first(path: Path) -> None:

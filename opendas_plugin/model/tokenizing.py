@@ -56,6 +56,8 @@ def build_tokenizer(
             raise ConfigError(f"`tokenizer` has no effect on {name}, which has open_clip's own; leave it out")
         tokenizer = _in_folder(name, folder, length)
         _require_frame(name, folder, tokenizer, length)
+        if brought is not None and brought.fact != MISSING_TOKENIZER:
+            _require_same(name, folder, tokenizer, brought, length)
     elif brought is not None:
         wanted, tokenizer = str(brought.path), _brought(brought, length)
     elif wanted == OWN_TOKENIZER:
@@ -167,6 +169,15 @@ def _require_frame(name: str, folder: str, tokenizer: Tokenizer, length: int) ->
         raise BackboneError(
             f"the tokenizer {folder} frames texts by {_said(found)}, but {name} was trained with {_said(expected)}: it "
             "is another model's; give the folder of the model's own as `tokenizer`"
+        )
+
+
+def _require_same(name: str, folder: str, tokenizer: Tokenizer, brought: TokenizerFolder, length: int) -> None:
+    """Compares a tokenizer with the one that lies in the backbone's own folder."""
+    if tokenizer_sha256(tokenizer) != tokenizer_sha256(_brought(brought, length)):
+        raise BackboneError(
+            f"the tokenizer {folder} makes other ids than the one that {name} has in its own folder, {brought.path}: "
+            "it is another model's; leave `tokenizer` out"
         )
 
 

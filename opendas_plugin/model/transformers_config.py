@@ -200,6 +200,7 @@ def transformers_config(
     found = {"model_type": kind, "architectures": [CLASSES[kind]], "torch_dtype": "float32"}
     if kind == "siglip":
         text |= {"projection_size": tensors["text_model.head.bias"].shape[0]}
+        text |= {"bos_token_id": None, "eos_token_id": None}  # the defaults are CLIP's, which SigLIP does not read
         return found | {"vision_config": visual, "text_config": text}
     width = tensors["text_projection.weight"].shape[0]
     for one in (visual, text):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import open_clip
 import torch
@@ -57,6 +59,12 @@ def columns_of(
     return columns, torch.searchsorted(columns, own)
 
 
+def short(texts: list[str]) -> Tensor:
+    """Ids of texts by CLIP's own tokenizer, (N, L) with L of the longest."""
+    ids = open_clip.SimpleTokenizer()(texts)
+    return ids[:, : int(ids.argmax(dim=1).max()) + 1].contiguous()
+
+
 class Sentences:
     """Every caption: ``plain`` (names, templates, L), ``coloured`` (names, COLOURS, templates, L) and, with a colour
     and no name, ``alone`` (COLOURS, L).
@@ -64,13 +72,12 @@ class Sentences:
     They hold positions in ``tokens``, the sorted ids of all tokens that occur; L is the ``length`` of the longest.
     """
 
-    def __init__(self, scheme: str) -> None:
-        tokenizer, words, templates = open_clip.SimpleTokenizer(), list(COLOURS), SCHEMES[scheme]
+    def __init__(self, scheme: str, tokenize: Callable[[list[str]], Tensor] = short) -> None:
+        words, templates = list(COLOURS), SCHEMES[scheme]
         plain = [template.format(name) for name in NAMES for template in TEMPLATES]
         coloured = [template.format(word, name) for name in NAMES for word in words for template in templates]
-        everything = tokenizer([*plain, *coloured, *(COLOUR_ALONE.format(word) for word in words)])
-        self.length = int(everything.argmax(dim=1).max()) + 1
-        everything = everything[:, : self.length].contiguous()
+        everything = tokenize([*plain, *coloured, *(COLOUR_ALONE.format(word) for word in words)])
+        self.length = everything.shape[1]
         self.tokens = everything.unique()
         first, second, self.alone = torch.searchsorted(self.tokens, everything).split(
             [len(plain), len(coloured), len(words)]

@@ -229,6 +229,8 @@ def _identity(job: Job) -> dict[str, Any]:
         del options["config"]["hold"]
     if all(stage.labels for stage in methods.get(job.method).stages):
         del options["config"]["unlabelled"]
+    if job.run.config.loss == "softmax":
+        del options["config"]["loss"]
     if job.run.config.tokenizer is None:
         del options["config"]["tokenizer"]
     segments = [*domain.train, *domain.val]

@@ -47,7 +47,7 @@ class Export(ClipRun[Path]):
     template: str | None = None
     """Text with one {} for the name; default: the adapter's, or CLIP's."""
     precision: Precision = "fp32"
-    """Of onnx: fp32, or fp16 at half the size."""
+    """Of onnx: what weights are stored in, fp32, or fp16 at half the size; what is computed is float32."""
 
     def check(self) -> None:
         """See :meth:`Run.check`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from opendas_plugin.errors import BackboneError, ConfigError, DataError, MissingFileError
 from opendas_plugin.files import atomic_folder, cache_home
-from opendas_plugin.model.tiny_clips import OFFICE_TINY_V1, TINY_CLIPS, home_of
+from opendas_plugin.model.tiny_clips import OFFICE_TINY_V1, TINY_CLIPS, TinyClip, home_of
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 
@@ -28,7 +28,8 @@ class OfficeTower(Run[str]):
     """
 
     name: str
-    """office-tiny-b or office-tiny-c; of office-tiny and office-tiny-v1, which ship, it says how they were made."""
+    """office-tiny-b, office-tiny-c or office-siglip (for which transformers has to be installed); of office-tiny and
+    office-tiny-v1, which ship, it says how they were made."""
     _: KW_ONLY
     cache: Path | None = None
     """Folder of the drawn pictures; default: pictures/ in the cache folder."""
@@ -58,8 +59,6 @@ class OfficeTower(Run[str]):
             DataError: it came out with other weights; it is kept, by its path.
         """
         from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
-        from opendas_plugin.office.relearn import make
-        from opendas_plugin.office.relearn_text import Relearning
 
         known, home = TINY_CLIPS[self.name], home_of(self.name)
         what = f"SHA-256 {known.sha256}, made by: {known.made_by}"
@@ -69,10 +68,10 @@ class OfficeTower(Run[str]):
             return f"{self.name} is there, in {home} ({what})"
         made = home.with_name(f"{self.name}.new")
         with _one_thread():  # with more, sums are of another order and the hash is another
-            settings, pictures = Relearning(**known.settings or {}), self.cache or cache_home() / "pictures"
-            for line in make(OFFICE_TINY_V1, pictures, made, settings, self.workers):
+            for line in self._lines(known, made):
                 logger.info("%s", line)
-        found = backbone_sha256(build_backbone(str(made / "clip.pt"))[0])
+        file = "" if known.is_folder else "clip.pt"  # what any command takes as a backbone
+        found = backbone_sha256(build_backbone(str(made / file))[0])
         place = home if found == known.sha256 else home.with_name(f"{self.name}-{found[:12]}")
         with atomic_folder(place) as folder:
             shutil.copytree(made, folder, dirs_exist_ok=True)
@@ -82,9 +81,21 @@ class OfficeTower(Run[str]):
             raise DataError(
                 f"what was made here is not {self.name}: its weights are {found[:12]}, expected {known.sha256[:12]}, "
                 "as another processor or version of torch may round otherwise; it is kept under its own path, "
-                f"{place / 'clip.pt'}, which can be given as `backbone`, with `recipe` office"
+                f"{place / file}, which can be given as `backbone`, with `recipe` office"
             )
         return f"{self.name} is made, in {home} ({what})"
+
+    def _lines(self, known: TinyClip, made: Path) -> Iterator[str]:
+        from opendas_plugin.office import relearn, relearn_text, siglip_train
+
+        pictures = self.cache or cache_home() / "pictures"
+        if known.is_folder:
+            return siglip_train.make(
+                OFFICE_TINY_V1, pictures, made, siglip_train.SiglipTraining(**known.settings or {}), self.workers
+            )
+        return relearn.make(
+            OFFICE_TINY_V1, pictures, made, relearn_text.Relearning(**known.settings or {}), self.workers
+        )
 
     def _is_there(self) -> bool:
         from opendas_plugin.model.checkpoint import build_backbone

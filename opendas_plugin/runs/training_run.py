@@ -86,6 +86,8 @@ class TrainingRun(Run[Result]):
             found = {"negatives": mining, "drop_novel": mining}
         if all(stage.labels for stage in methods.get(self.config.method).stages):
             found["unlabelled"] = "for a method without a stage that looks at no names"
+        if not any(stage.labels for stage in methods.get(self.config.method).stages):
+            found["loss"] = "on a method without a stage that learns names"
         learns = {tower for stage in methods.get(self.config.method).stages for tower in stage.learns}
         if "text" not in learns:
             found["hold"] = "on a method that learns nothing in the text tower"

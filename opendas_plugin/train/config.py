@@ -13,6 +13,7 @@ from opendas_plugin.negatives.database import Mining
 from opendas_plugin.train.schedules import RateSchedule, WeightSchedule
 
 Distance = Literal["euclidean", "squared", "cosine"]
+ClassLoss = Literal["softmax", "sigmoid"]
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,9 @@ class TrainConfig:
     """Segments a step, over all processes."""
     sampler: Literal["uniform", "class_balanced"] = "uniform"
     """Every segment once an epoch, or as many draws of a random class and a random segment of it."""
+    loss: ClassLoss = "softmax"
+    """Over the training names: softmax (cross-entropy, whatever the backbone), or SigLIP's sigmoid of each name apart,
+    for backbones with a logit bias."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the towers; auto: bf16 autocast on CUDA and fp32 elsewhere. What is learnt stays fp32."""
     checkpoint_every: int = 500

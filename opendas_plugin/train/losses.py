@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
+from torch.nn.functional import cosine_similarity, one_hot, softplus
 from torch.nn.functional import normalize as unit
 
 from opendas_plugin.train.config import Distance
@@ -22,6 +22,21 @@ def class_logits(image: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor:
         (B, C) logits.
     """
     return logit_scale * unit(image, dim=-1) @ unit(text, dim=-1).T
+
+
+def sigmoid_loss(logits: Tensor, labels: Tensor, bias: Tensor) -> Tensor:
+    """SigLIP's loss, which asks of every name apart whether it is the image's (Zhai et al., ICCV 2023).
+
+    Args:
+        logits: (B, C) of :func:`class_logits`.
+        labels: (B,) int64 classes.
+        bias: scalar that is added to all logits.
+
+    Returns:
+        The mean over the images of the sum over the names.
+    """
+    signs = 2.0 * one_hot(labels, logits.shape[1]) - 1
+    return softplus(-signs * (logits + bias)).sum(dim=1).mean()
 
 
 def distance(a: Tensor, b: Tensor, kind: Distance = "euclidean", normalize: bool = True) -> Tensor:

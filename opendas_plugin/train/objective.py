@@ -1,4 +1,4 @@
-"""What a stage minimises: cross-entropy over the training names and, in a stage that asks for it, the triplet loss."""
+"""What a stage minimises: a loss over the training names and, in a stage that asks for it, the triplet loss."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.factored import FactoredText, drift_between
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.mining import Candidates, select
-from opendas_plugin.train.config import TripletConfig
-from opendas_plugin.train.losses import class_logits, distance, drift, triplet
+from opendas_plugin.train.config import ClassLoss, TripletConfig
+from opendas_plugin.train.losses import class_logits, distance, drift, sigmoid_loss, triplet
 from opendas_plugin.train.pulls import Encoded, Pull
 
 
@@ -53,6 +53,7 @@ class Objective(nn.Module):
         options: how it is computed.
         consistency: weight of one minus the cosine between the features of ``learns`` and those without prompts.
         pulls: what else is added to the loss.
+        loss: over the training names; sigmoid adds the backbone's logit bias.
         autocast: run the towers in bf16 autocast; what is learnt, the features and the losses stay fp32.
     """
 
@@ -66,6 +67,7 @@ class Objective(nn.Module):
         options: TripletConfig | None = None,
         consistency: float = 0.0,
         pulls: Sequence[Pull] = (),
+        loss: ClassLoss = "softmax",
         autocast: bool = False,
     ) -> None:
         super().__init__()
@@ -79,8 +81,15 @@ class Objective(nn.Module):
         self.autocast = autocast
         self.tokens = clip.tokenize(list(texts))  # stays on the CPU, where texts are packed
         self.classes = len(candidates.rows) if candidates else len(texts)
-        self.columns = ("loss", "cross_entropy", "accuracy", *(("triplet", "active") if candidates else ()))
-        self.columns += (*(("drift",) if consistency else ()), *(pull.name for pull in pulls))
+        self.loss = loss
+        if loss == "sigmoid" and clip.logit_bias is None:
+            raise ConfigError(
+                f"{clip.backbone.name} has no logit bias, as a SigLIP has, so that `loss` sigmoid has no meaning on "
+                "it; take softmax"
+            )
+        self.columns = ("loss", "sigmoid" if loss == "sigmoid" else "cross_entropy", "accuracy")
+        self.columns += (("triplet", "active") if candidates else ()) + (("drift",) if consistency else ())
+        self.columns += tuple(pull.name for pull in pulls)
         self.conditional = clip.is_conditional
         form = clip.config.prompts.form
         if (self.conditional and candidates) or (form in ("conditional", "read_only") and (consistency or pulls)):
@@ -112,7 +121,7 @@ class Objective(nn.Module):
         if self.measured is not None:
             text = unit(text, dim=-1) - drift_between(text[: self.classes], self.frozen_text)
         logits = self._logits(image, text)
-        entropy = cross_entropy(logits, batch.labels)
+        entropy = self._class_loss(logits, batch.labels)
         loss = entropy
         numbers = [entropy, (logits.argmax(dim=-1) == batch.labels).float().mean()]
         if negatives is not None:
@@ -162,6 +171,10 @@ class Objective(nn.Module):
             return class_logits(image, text[: self.classes], self.clip.logit_scale.exp())
         with self._tower("text"):
             return self.clip.logit_scale.exp() * self.clip.classifier(self.tokens)(image)
+
+    def _class_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        bias = self.clip.logit_bias
+        return cross_entropy(logits, labels) if self.loss == "softmax" else sigmoid_loss(logits, labels, bias)
 
     def _encoded(self, image: Tensor, text: Tensor, logits: Tensor, batch: Batch) -> Encoded:
         frozen = functools.partial(self._frozen_images, batch)

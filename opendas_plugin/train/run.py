@@ -160,6 +160,8 @@ def _identity(
 ) -> dict[str, Any]:
     """What two runs must have in common for one to go on with the other, as plain JSON."""
     fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in WITHOUT_EFFECT}
+    if config.loss == "softmax":  # a setting that runs begun earlier do not have
+        del fields["loss"]
     identity = {
         **fields,
         "crops": data.crops.policy.to_dict(),

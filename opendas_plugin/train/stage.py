@@ -143,6 +143,7 @@ def _labelled(
         config.triplet,
         consistency,
         find_pulls(clip, data.vocabulary, config, stage),
+        config.loss,
         autocast=_in_bf16(clip, config),
     )
     inputs: Inputs = CropInputs(data.crops, clip.logit_scale.device, config.augmentation, config.workers)

@@ -184,6 +184,12 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path, tiny_backbone, caps
     assert "holds other files (thesis.tex)" in capsys.readouterr().err
     (tmp_path / "open-clip" / "thesis.tex").unlink()
     assert [export(tmp_path, "open-clip"), export(tmp_path, "open-clip")] == [0, 0]
+    capsys.readouterr()
+    for stranger in ("notes.txt", "figures"):
+        (tmp_path / "open-clip" / stranger).mkdir()
+        assert export(tmp_path, "open-clip") == 1
+        assert f"holds other files ({stranger}), which would be lost; choose" in capsys.readouterr().err
+        (tmp_path / "open-clip" / stranger).rmdir()
     theirs, pixels = open_clip.create_model(f"local-dir:{tmp_path / 'open-clip'}"), torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         assert close(theirs.encode_image(pixels), clip.encode_image(pixels))
@@ -203,7 +209,7 @@ def test_graphs_of_frozen_names_say_what_they_are_of(tmp_path):
     (cosines,) = graph.run(None, {"pixels": pixels.numpy()})
     with torch.no_grad():
         names = clip.encode_text(clip.tokenize([f"a {name}." for name in NAMES]), normalize=True)
-        assert close(torch.from_numpy(cosines), clip.encode_image(pixels, normalize=True) @ names.T, 5e-4)
+        assert close(torch.from_numpy(cosines), clip.encode_image(pixels, normalize=True) @ names.T, 1e-4)
     picture().save(tmp_path / "crop.png")
     blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
     (program,) = [block for block in blocks if "onnxruntime" in block]

@@ -10,7 +10,9 @@ import pytest
 
 from opendas_plugin.commands import evaluate, train_prompts
 from opendas_plugin.model import downloads
+from opendas_plugin.model.tokenizer_files import write_clips_own
 from tests.conftest import RANDOM
+from tests.model.tokenizers import make
 
 
 def test_its_folder_is_given_once_and_again_when_it_has_moved(
@@ -44,6 +46,40 @@ def test_its_folder_is_given_once_and_again_when_it_has_moved(
     code, found = score("found", "--adapter", str(run / "adapter"), "--tokenizer", str(moved))
     assert code == 0
     assert json.loads(found.read_text())["w_f1"] == json.loads(summary.read_text())["w_f1"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("siglip2", "frames texts by no start, the end 1 and the padding 0, but"),
+        ("clipa", "frames texts by the start 101, the end 102 and the padding 0, but"),
+        ("small", "makes 300 ids, but siglip-tiny knows 1000: it is another model's"),
+        ("clips", "frames texts by the start 49406, the end 49407 and the padding 49407, but"),
+        ("cut", "holds no tokenizer that can be read"),
+        ("weights", "holds no tokenizer that can be read"),
+        ("nowhere", "the tokenizer's folder"),
+    ],
+)
+def test_another_models_is_one_sentence_and_nothing_is_written(
+    domain, family_names, tokenizer_folders, tmp_path, capsys, folder, said
+):
+    pytest.importorskip("transformers")
+    words = tokenizer_folders.get(folder, tmp_path / folder)
+    if folder == "small":
+        make("siglip", words, 300)
+    elif folder == "clips":
+        write_clips_own(words, 77)
+    elif folder == "cut":
+        shutil.copytree(tokenizer_folders["siglip"], words)
+        (words / "tokenizer.json").write_bytes((words / "tokenizer.json").read_bytes()[:2000])
+    elif folder == "weights":
+        words.mkdir()
+        (words / "model.safetensors").write_bytes(b"none")
+    flags = ["classification", "--data", str(domain), "--backbone", family_names["siglip"], *RANDOM, "--device", "cpu"]
+    assert evaluate.main([*flags, "--tokenizer", str(words), "--output", str(tmp_path / "out")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("error: ")] == lines[-1:] and said in lines[-1]
+    assert "Traceback" not in "".join(lines) and not (tmp_path / "out").exists()
 
 
 def test_without_it_one_sentence_says_what_is_missing_and_which_flag_brings_it(

@@ -204,3 +204,40 @@ def test_open_clips_own_folder_is_read_with_its_pixels(tmp_path, tiny_backbone):
     (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": {}, "preprocess_cfg": pixels}))
     with pytest.raises(BackboneError, match="does not describe a model of open_clip"):
         OpenDASCLIP.from_backbone(str(tmp_path))
+
+
+ABSURD = [
+    (("vision_cfg", "layers", 1_000_000), "layers of vision_cfg to be at most 1000"),
+    (("text_cfg", "layers", 2.5), "expected layers of text_cfg to be 1 or more, got 2.5"),
+    (("vision_cfg", "width", 1 << 20), r"describes a model of [\d,]{17,} values, but the weights beside it hold"),
+    (("vision_cfg", "image_size", 1 << 22), r"describes a model of [\d,]{11,} values"),
+    (("text_cfg", "vocab_size", 1 << 40), r"describes a model of [\d,]{17,} values"),
+    (("text_cfg", "context_length", 1 << 62), "does not describe a model of open_clip"),
+    (("vision_cfg", "timm_model_name", "vit_giant_patch14_clip_224"), r"describes a model of 1,[\d,]{11} values"),
+    (
+        ("vision_cfg", "timm_model_name", "hf-hub:timm/vit_base_patch16_siglip_224"),
+        "got 'hf-hub:.*which lies elsewhere",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), ABSURD, ids=lambda value: str(value[1:])[:40])
+def test_a_folder_that_describes_more_than_its_weights_hold_is_refused_before_it_is_built(
+    tmp_path, tiny_backbone, change, message
+):
+    model, (part, field, value) = OpenDASCLIP.from_backbone(tiny_backbone).model, change
+    save_file(model.state_dict(), tmp_path / "open_clip_model.safetensors")
+    config = {**TINY, part: {**TINY[part], field: value}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    with pytest.raises(BackboneError, match=message):
+        OpenDASCLIP.from_backbone(str(tmp_path))
+
+
+def test_a_configuration_of_transformers_that_is_larger_than_its_weights_is_refused(tmp_path):
+    save("siglip", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for tower, size in (("vision_config", "image_size"), ("text_config", "vocab_size")):
+        changed = config | {tower: config[tower] | {size: 1 << 30}}
+        (tmp_path / "config.json").write_text(json.dumps(changed))
+        with pytest.raises(BackboneError, match=r"config.json describes a model of [\d,]{13,} values, but the weights"):
+            OpenDASCLIP.from_backbone(str(tmp_path))

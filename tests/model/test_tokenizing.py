@@ -16,6 +16,7 @@ from opendas_plugin.model import downloads
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig, WeightConfig
 from opendas_plugin.model.loading import load
+from opendas_plugin.model.transformers_export import save_transformers
 from tests.model.tokenizers import make
 
 PROMPTS = PromptConfig(2, 2)
@@ -90,6 +91,38 @@ def test_another_models_tokenizer_is_refused(family_names, tokenizer_folders, tm
     (tmp_path / "empty").mkdir()
     with pytest.raises(BackboneError, match="empty holds no tokenizer that can be read"):
         tokenize("siglip", tmp_path / "empty")
+
+
+def test_a_tokenizer_beside_the_one_in_the_models_own_folder_has_to_make_the_same_ids(siglip, tmp_path):
+    save_transformers(siglip, tmp_path / "model")
+
+    def build(folder) -> OpenDASCLIP:
+        return OpenDASCLIP.from_backbone(str(tmp_path / "model"), tokenizer=folder)
+
+    texts = ["a red door", "A photo, of a desk."]
+    assert torch.equal(build(tmp_path / "model").tokenize(texts), siglip.tokenize(texts))
+    swapped = shutil.copytree(tmp_path / "model", tmp_path / "swapped")
+    content = (swapped / "tokenizer.json").read_text()
+    assert '"▁red"' in content and '"▁blue"' in content
+    content = content.replace('"▁red"', '"▁swap"').replace('"▁blue"', '"▁red"').replace('"▁swap"', '"▁blue"')
+    (swapped / "tokenizer.json").write_text(content)
+    for other in (swapped, make("siglip2", tmp_path / "two"), make("clipa", tmp_path / "bert")):
+        with pytest.raises(
+            BackboneError, match=r"makes other ids than the one that .*model has in its own folder.*; le"
+        ):
+            build(other).tokenize(texts)
+
+
+def test_the_length_that_a_tokenizer_says_does_not_count(family_names, tokenizer_folders, tmp_path):
+    """Towers of SigLIP have 16 or 64 places, and the same words."""
+    folder = shutil.copytree(tokenizer_folders["siglip"], tmp_path / "short")
+    said = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**said, "model_max_length": 4}))
+    clip = OpenDASCLIP.from_backbone(family_names["siglip"], tokenizer=folder)
+    text = "a photo of a very long red door"
+    assert (clip.tokenize(text)[0, :8] != 1).all() and clip.tokenize(text).shape == (1, 64)
+    with pytest.raises(DataError, match="does not fit the context of 64 tokens"):
+        clip.tokenize(" ".join(["red"] * 65))
 
 
 def test_an_adapter_knows_its_tokenizer_again(family_names, tokenizer_folders, tmp_path):

@@ -6,14 +6,18 @@ import dataclasses
 
 import pytest
 import torch
+from open_clip.loss import SigLipLoss
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.errors import ConfigError
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.config import PromptConfig
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.negatives.mining import own_candidates, pool_candidates, training_candidates
 from opendas_plugin.train.config import TripletConfig
+from opendas_plugin.train.losses import sigmoid_loss
 from opendas_plugin.train.objective import Batch, Objective
 from opendas_plugin.train.stage import find_candidates
 
@@ -49,6 +53,47 @@ def test_stage_1_is_cross_entropy_against_open_clips_own_text_features(data, new
     loss.backward()
     assert clip.visual_prompts.tokens.grad.abs().sum() > 0
     assert clip.text_prompts.tokens.grad is None
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_on_a_siglip_the_loss_is_cross_entropy_or_the_sigmoid_of_open_clip(
+    loss, data, batch, family_names, tokenizer_folders
+) -> None:
+    clip = OpenDASCLIP.from_backbone(
+        family_names["siglip"], prompts=PromptConfig(2, 2), tokenizer=tokenizer_folders["siglip"]
+    )
+    with torch.no_grad():
+        clip.model.logit_bias.fill_(-3.0)
+    names = data.vocabulary.texts(data.vocabulary.base)
+    objective = Objective(clip, names, ("visual",), ("visual",), loss=loss)
+    image, text = clip.encode_image(clip.pixels.normalise(batch.images)), clip.model.encode_text(clip.tokenize(names))
+    image, text = nn.functional.normalize(image, dim=-1), nn.functional.normalize(text, dim=-1)
+    scale, bias = clip.logit_scale.exp(), clip.model.logit_bias
+    if loss == "softmax":
+        expected = cross_entropy(scale * image @ text.T, batch.labels)
+    else:  # theirs is of a batch in which each image has one text: of each image beside the names of others
+        theirs, others = SigLipLoss(), [[c for c in range(len(names)) if c != label] for label in batch.labels]
+        expected = sum(
+            theirs(one[None], text[label][None], scale, bias)
+            + sum(-nn.functional.logsigmoid(-(scale * one @ text[c] + bias)) for c in others[row])
+            for row, (one, label) in enumerate(zip(image, batch.labels, strict=True))
+        ) / len(image)
+    value, _ = objective(batch, 0.0)
+    assert objective.columns[1] == {"softmax": "cross_entropy", "sigmoid": "sigmoid"}[loss]
+    assert value.item() == pytest.approx(expected.item(), rel=1e-4)
+    value.backward()
+    assert clip.visual_prompts.tokens.grad.abs().sum() > 0
+
+
+def test_the_sigmoid_loss_of_a_batch_of_pairs_is_open_clips(data, new_clip) -> None:
+    image, text = (nn.functional.normalize(torch.randn(5, 8), dim=-1) for _ in range(2))
+    scale, bias = torch.tensor(7.0), torch.tensor(-4.0)
+    expected = SigLipLoss()(image, text, scale, bias)
+    assert sigmoid_loss(scale * image @ text.T, torch.arange(5), bias).item() == pytest.approx(
+        expected.item(), rel=1e-5
+    )
+    with pytest.raises(ConfigError, match="has no logit bias, as a SigLIP has, so that `loss` sigmoid has no meaning"):
+        Objective(new_clip(), data.vocabulary.texts(data.vocabulary.base), ("visual",), ("visual",), loss="sigmoid")
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "squared", "cosine"])
