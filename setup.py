@@ -23,7 +23,7 @@ EXTRAS = {
     "cv": ["opencv-python>=4.8"],
     "onnx": ["onnx>=1.17", "onnxscript>=0.3", "onnxconverter-common>=1.14", "onnxruntime>=1.20"],
     "transformers": ["transformers>=4.45", "sentencepiece>=0.2", "protobuf>=4"],
-    "reports": ["matplotlib>=3.7", "jinja2>=3.1"],
+    "reports": [],  # pictures and pages are part of the core; commands that people have kept still work
     "cluster": ["submitit>=1.5"],
     "segment": ["scikit-image>=0.22", "transformers>=4.46"],
 }
@@ -31,7 +31,6 @@ EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement
 EXTRAS["dev"] = [
     *EXTRAS["onnx"],
     *EXTRAS["openai"],
-    *EXTRAS["reports"],
     *EXTRAS["segment"],
     *EXTRAS["cluster"],
     *EXTRAS["transformers"],
@@ -65,7 +64,12 @@ setup(
         "hydra_plugins.opendas_openmask3d",  # a namespace package: hydra looks for its plug-ins there
     ],
     package_dir={"hydra_plugins.opendas_openmask3d": "integrations/openmask3d/hydra_plugins/opendas_openmask3d"},
-    package_data={"opendas_plugin": ["py.typed", "recipes/*.yaml", "office/*.json", "office/*.yaml", "model/tiny/*"]},
+    package_data={
+        "opendas_plugin": [
+            *("py.typed", "recipes/*.yaml", "office/*.json", "office/*.yaml"),
+            *("model/tiny/*", "reports/templates/*"),
+        ]
+    },
     install_requires=[
         "torch>=2.6",
         "torchvision>=0.21",  # its releases pin the torch that they match
@@ -73,6 +77,8 @@ setup(
         "timm>=1.0.17,<2",  # open_clip's own requirement
         *RAY_CASTERS,
         "huggingface_hub>=0.24",
+        "jinja2>=3.1",  # torch's own requirement
+        "matplotlib>=3.8",
         "numpy>=1.26",
         "pillow>=10.1",
         "pycocotools>=2.0.8",

@@ -23,6 +23,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     {"commands"},
     {"runs"},
+    {"reports"},
     {"train", "eval", "readers"},
     {"labeller", "office", "switch"},
     {"classifier", "dense", "labels"},
@@ -44,7 +45,8 @@ ONE_FILE = {
     "cv2": "scenes/fisheye.py",
     "open3d": "scenes/pointcloud.py",
     "openai": "negatives/language_model.py",
-    "matplotlib": "eval/plots.py",
+    "matplotlib": "eval/canvas.py",
+    "jinja2": "reports/page.py",
     "onnx": "model/onnx_format.py",
     "onnxconverter_common": "model/onnx_format.py",
     "onnxscript": "model/onnx_format.py",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
+import logging
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,22 @@ class RunRecord:
             "host": platform.node(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
+        self.warnings: list[str] = []
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What ``run.json`` would hold now."""
+        return {**self._facts, "wall_time": round(time.monotonic() - self._start, 3)}
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Keeps what the package's log warns of meanwhile in ``warnings``."""
+        ear, log = _Ear(self.warnings), logging.getLogger("opendas_plugin")
+        log.addHandler(ear)
+        try:
+            yield
+        finally:
+            log.removeHandler(ear)
 
     def write(self, folder: str | Path, name: str = "run.json", *, config: Any = None) -> None:
         """Writes ``folder/run.json`` with the wall time, in seconds, since this record was made.
@@ -48,8 +66,18 @@ class RunRecord:
             name: of the file; a run whose output is one file in a folder of others gives its record its own.
             config: what the settings turned out to mean, where that was not known at the start.
         """
-        facts = self._facts if config is None else {**self._facts, "config": plain(config)}
-        write_json(Path(folder) / name, {**facts, "wall_time": round(time.monotonic() - self._start, 3)})
+        write_json(Path(folder) / name, self.facts if config is None else {**self.facts, "config": plain(config)})
+
+
+class _Ear(logging.Handler):
+    """Writes warnings into a list."""
+
+    def __init__(self, heard: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._heard.append(record.getMessage())
 
 
 def plain(value: Any) -> Any:

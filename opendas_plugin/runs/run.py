@@ -113,7 +113,9 @@ class Run(ABC, Generic[Result]):
             OpenDASError: what the work raises.
         """
         self.validate(changed(self))
-        return self.work(RunRecord(self, command=command, seed=getattr(self, "seed", None)))
+        record = RunRecord(self, command=command, seed=getattr(self, "seed", None))
+        with record.listening():
+            return self.work(record)
 
 
 def changed(run: Run[Any]) -> set[str]:

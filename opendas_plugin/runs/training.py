@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import shutil
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ class Training:
         before: the report of the same backbone on the same segments, where there is one, to copy.
         watch: paused while scores are made.
         figures: draw figures of the scores, which many runs of a comparison would spend a fifth of their time on.
+        reached: called by the writing process after the scores of each milestone, and at the end.
 
     Raises:
         OpenDASError: the data, the recipe or the backbone cannot be used.
@@ -81,10 +83,11 @@ class Training:
         before: Path | None = None,
         watch: Stopwatch | None = None,
         figures: bool = True,
+        reached: Callable[[Training], None] | None = None,
     ) -> None:
         self.run, self.output, self.config = run, output, run.config
         self.world, self.before, self.watch = world or World(), before, watch
-        self.figures = figures
+        self.figures, self.reached, self.begun = figures, reached, False
         self.scores: dict[str, dict[str, Any]] = {}
         self.segments = learning_segments(domain, run.config, run.proposals, run.proposal_images)
         self.domain = dataclasses.replace(domain, vocabulary=mark_unseen(domain.vocabulary, self.segments))
@@ -190,6 +193,7 @@ class Training:
     def _reach(self, milestone: str, towers: tuple[TowerName, ...]) -> None:
         """Scores what the towers have learnt; what a resumed run has scored before is read again."""
         name = score_folders(self.config.method)[milestone]
+        self.begun = True
         if milestone == BEFORE:
             self._write_sources()
             self._look_for_copies()
@@ -198,6 +202,9 @@ class Training:
         self._score(name, towers)
         if milestone == BEFORE and self.run.start is not None:
             self._score(START, ("visual", "text"))
+        if self.reached is not None:
+            with self.watch.paused() if self.watch else contextlib.nullcontext():
+                self.reached(self)
 
     def _score(self, name: str, towers: tuple[TowerName, ...]) -> None:
         folder = self.output / name

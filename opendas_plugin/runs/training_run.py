@@ -51,6 +51,8 @@ class TrainingRun(Run[Result]):
     """Leave out related names that equal novel names; the result has then used evaluation names, and says so."""
     resume: bool = False
     """Go on with the run in the output folder; starts one where there is none."""
+    report: bool = True
+    """Draw the figures and write report.html, a page with all that is worth seeing of the run."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; with torchrun each process takes its own GPU."""
     config: TrainConfig = field(default_factory=TrainConfig, metadata=INLINE)
