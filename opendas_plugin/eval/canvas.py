@@ -58,6 +58,9 @@ _STYLE: Any = {
 }
 
 
+_ENLARGED = 1.35  # times its own size that a figure grows to on a page at most
+
+
 def available() -> bool:
     """Says whether matplotlib is installed."""
     return importlib.util.find_spec("matplotlib") is not None
@@ -149,5 +152,8 @@ def _inline(svg: str, title: str) -> str:
     for colour, name in _VARIABLES.items():
         svg = svg.replace(colour, f"var(--{name})")
     svg = re.sub(r"\n\s*", "\n", svg)
+    width = re.search(r' width="([\d.]+)pt"', svg)
+    widest = round(float(width[1]) * 4 / 3 * _ENLARGED) if width else 0  # in CSS pixels
     said = title.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    return svg.replace("<svg", f'<svg role="img" aria-label="{said}"', 1)
+    svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{said}" style="max-width:{widest}px"', 1)

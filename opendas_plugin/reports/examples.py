@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,13 @@ from opendas_plugin.reports.scores import change_cell, percent_cell
 
 NAMES, PAIRS, MISTAKES, PHOTOS = 6, 6, 24, 12
 """Names with the largest changes on each side, pairs, mistakes, and photos that are shown."""
-_CROPS = 6  # of a name or a pair
+_CROPS = 3  # of a name or a pair
+_OF_PAIR, _OF_PHOTO = 3, 2  # of the worst mistakes
+
+
+def sure(probability: float) -> str:
+    """How sure the model is of a name."""
+    return "over 99% sure" if probability > 0.99 else f"{probability:.0%} sure"
 
 
 class Examples:
@@ -70,7 +77,9 @@ class Examples:
         columns = ["true name", "called", "segments", "share of the name"]
         columns += [] if first is None else [f"segments, {first.title}"]
         rows = tuple(self._pair(i, j, counts, earlier) for i, j in pairs)
-        table = Table(tuple(columns), rows, f"The {len(pairs)} most frequent of {int((wrong > 0).sum())} wrong pairs.")
+        table = Table(
+            tuple(columns), rows, f"The {len(pairs)} most frequent of {int((wrong > 0).sum())} wrong pairs.", texts=2
+        )
         crops = [one for pair in pairs[:PAIRS] for one in self._of_pair(last, *pair)]
         caption = "Segments of the first of them, those that the model is surest of." if crops else ""
         chart = confusion_chart(counts, self.names, self.naming.novel.tolist(), "segments")
@@ -82,7 +91,7 @@ class Examples:
         wrong = np.flatnonzero(last.places != self.naming.labels)
         if not len(wrong):
             return Section("Worst mistakes", (Notes(("Every segment got its right name.",)),))
-        chosen = self._surest(last, wrong)[:MISTAKES]
+        chosen = self._spread(last, self._surest(last, wrong))
         photos = list(dict.fromkeys(self.naming.segments[place].image for place in chosen))[:PHOTOS]
         anchors = {image: f"photo-{number}" for number, image in enumerate(photos, 1)}
         said = "surest of" if last.given is not None else "first in order"
@@ -94,7 +103,8 @@ class Examples:
             marks = {str(1 + chosen.index(place)): self.naming.segments[place].box for place in own}
             words = tuple(f"{1 + chosen.index(place)}: {self._said(last, place)}" for place in own)
             link = link_to(image, self.page)
-            shown.append(Picture(photo_uri(image, marks), (image.name, *words), "", link, anchors[image]))
+            title = "/".join(image.parts[-3:])
+            shown.append(Picture(photo_uri(image, marks), (title, *words), "", link, anchors[image]))
         about = "The photos; a click opens the file where it lies beside this page as it did."
         return Section("Worst mistakes", (crops, Gallery(tuple(shown), about, wide=True)))
 
@@ -117,7 +127,7 @@ class Examples:
             lines = [shortened(region.label)]
             lines += [] if before is None else [f"was: {self._name(before, place)}"]
             lines += [f"{'is' if before is not None else 'called'}: {self._name(now, place)}"]
-            lines += [f"{now.given[place]:.0%} sure"] if now.given is not None else []
+            lines += [sure(now.given[place])] if now.given is not None else []
             anchor = None if anchors is None else anchors.get(region.image)
             if anchors is not None:
                 lines[0] = f"{number + 1}: {lines[0]}"
@@ -129,11 +139,11 @@ class Examples:
         """Segments of a name whose answer turned right, or wrong, the surest first."""
         was, now = (named.places == self.naming.labels for named in (first, last))
         turned = (self.naming.labels == place) & ((now & ~was) if sign > 0 else (was & ~now))
-        return self._surest(last, np.flatnonzero(turned))[: _CROPS // 2]
+        return self._surest(last, np.flatnonzero(turned))[:_CROPS]
 
     def _of_pair(self, named: Named, true: int, given: int) -> list[int]:
         own = np.flatnonzero((self.naming.labels == true) & (named.places == given))
-        return self._surest(named, own)[: _CROPS // 2]
+        return self._surest(named, own)[:_CROPS]
 
     def _surest(self, named: Named, places: NDArray[np.int64]) -> list[int]:
         """The places in the order of how much likelier the given name is than the right one."""
@@ -141,6 +151,16 @@ class Examples:
             return [int(place) for place in places]
         lead = named.given[places] - named.true[places]
         return [int(place) for place in places[np.argsort(-lead, kind="stable")]]
+
+    def _spread(self, named: Named, places: Sequence[int]) -> list[int]:
+        """The first of them, of each pair of names and of each photo a few alone, so that many kinds are seen."""
+        chosen, seen = list[int](), Counter[object]()
+        for place in places:
+            pair, image = (self.naming.labels[place], named.places[place]), self.naming.segments[place].image
+            if len(chosen) < MISTAKES and seen[pair] < _OF_PAIR and seen[image] < _OF_PHOTO:
+                chosen.append(place)
+                seen.update((pair, image))
+        return chosen
 
     def _pair(
         self, true: int, given: int, counts: NDArray[np.int64], earlier: NDArray[np.int64] | None

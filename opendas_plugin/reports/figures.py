@@ -128,9 +128,10 @@ def curves(stages: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[flo
                     axes.set_axis_off()
                     continue
                 steps, values = (np.asarray(part, dtype=np.float64) for part in found[quantity])
-                axes.plot(steps, values, "-", color=BEFORE, linewidth=0.7)
-                if len(values) >= 20:
-                    axes.plot(*smoothed(steps, values), "-", color=SERIES[row % len(SERIES)], linewidth=1.8)
+                colour, many = SERIES[row % len(SERIES)], len(values) >= 20
+                axes.plot(steps, values, "-", color=BEFORE if many else colour, linewidth=0.7 if many else 1.8)
+                if many:
+                    axes.plot(*smoothed(steps, values), "-", color=colour, linewidth=1.8)
                 axes.set_ylabel(quantity)
                 if row == 0:
                     axes.set_title(stage)

@@ -58,6 +58,7 @@ class Table:
         rows: a cell or a text for each column.
         caption: above it.
         notes: below it.
+        texts: how many columns, from the first, are texts and not numbers.
     """
 
     block: ClassVar[str] = "table"
@@ -65,6 +66,7 @@ class Table:
     rows: tuple[tuple[Cell | str, ...], ...]
     caption: str = ""
     notes: tuple[str, ...] = ()
+    texts: int = 1
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def score_section(naming: Naming) -> Section:
         _row(title, [interval_cell(cells[metric]) for metric in COLUMNS], Cell(f"{count:,}", count))
         for title, cells in found.items()
     )
-    table = Table(("", *COLUMNS.values(), "segments"), rows, notes=(INTERVALS, RULE))
+    table = Table(("named by", *COLUMNS.values(), "segments"), rows, notes=(INTERVALS, RULE))
     return Section("Scores", (table, *_difference(naming), *_chart(found)))
 
 
@@ -94,7 +94,7 @@ def _difference(naming: Naming) -> tuple[Block, ...]:
         for named in naming.systems[1:]
     )
     note = "Green and red: above and below it where the 95% interval of the paired difference does not hold 0."
-    return (Table(("", *COLUMNS.values()), rows, f"Difference to {first.title}, in points", (note,)),)
+    return (Table(("named by", *COLUMNS.values()), rows, f"Difference to {first.title}, in points", (note,)),)
 
 
 def _row(title: str, cells: Sequence[Cell], *more: Cell) -> tuple[Cell | str, ...]:

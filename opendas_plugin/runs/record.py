@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from opendas_plugin.files import write_json
+from opendas_plugin.files import require_writable, write_json
 from opendas_plugin.version import __version__
 
 
@@ -42,11 +42,21 @@ class RunRecord:
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
         self.warnings: list[str] = []
+        self.begun: Path | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
         """What ``run.json`` would hold now."""
         return {**self._facts, "wall_time": round(time.monotonic() - self._start, 3)}
+
+    def begin(self, folder: str | Path) -> None:
+        """Notes that the run writes into a folder from now on, so that what stops it may be said there.
+
+        Raises:
+            OutputError: the folder cannot be made or written.
+        """
+        require_writable(folder)
+        self.begun = Path(folder)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:

@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 from opendas_plugin.eval import canvas
+from opendas_plugin.reports.facts import command_section, facts_section
+from opendas_plugin.reports.notices import notice_section
 from opendas_plugin.reports.page import Page, write_page
-from opendas_plugin.runs.run import Run, changed
+from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.run import Result, Run, changed
 
 REPORT = "report.html"
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReportedRun(Run[Result]):
+    """A run that leaves a page of what it found, also where it fails half-way."""
+
+    _: KW_ONLY
+    report: bool = True
+    """Draw the figures and write report.html, a page with all that is worth seeing of the run."""
+
+    def stopped(self, record: RunRecord, error: BaseException) -> None:
+        """See :meth:`Run.stopped`."""
+        if self.report and record.begun is not None and os.environ.get("RANK", "0") == "0":
+            save_page(lambda: failed_page(record, error), record.begun)
+
+
+def failed_page(record: RunRecord, error: BaseException) -> Page:
+    """The page of a run that ended before it had scores."""
+    facts = record.facts
+    about = [(name.replace("_", " "), value) for name, value in facts["config"].items() if isinstance(value, str)]
+    sections = (facts_section(facts, about), notice_section(record.warnings), command_section(facts))
+    return Page("A run that did not end", sections, failure=said(error))
 
 
 def save_page(make: Callable[[], Page], folder: Path) -> None:

@@ -115,7 +115,14 @@ class Run(ABC, Generic[Result]):
         self.validate(changed(self))
         record = RunRecord(self, command=command, seed=getattr(self, "seed", None))
         with record.listening():
-            return self.work(record)
+            try:
+                return self.work(record)
+            except BaseException as error:
+                self.stopped(record, error)
+                raise
+
+    def stopped(self, record: RunRecord, error: BaseException) -> None:
+        """Called where the work ends in an error, before that goes on to the caller."""
 
 
 def changed(run: Run[Any]) -> set[str]:
