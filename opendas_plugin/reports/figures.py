@@ -203,3 +203,16 @@ def lines(x: Sequence[float], series: Mapping[str, Sequence[float | None]], x_ti
         axes.legend()
         svg = drawn.svg(f"{y_title} over {x_title}")
     return Chart(svg, least=480)
+
+
+def histogram(values: Sequence[float], title: str, unit: str) -> Chart:
+    """How often shares from 0 to 1 occur, in twenty steps."""
+    with canvas((6.4, 2.4)) as drawn:
+        axes = drawn.axes
+        axes.hist(values, bins=np.linspace(0, 1, 21), color=BASE, edgecolor=PAPER, linewidth=0.4)
+        axes.set_xlim(0, 1)
+        axes.set_xlabel(title)
+        axes.set_ylabel(unit)
+        axes.grid(visible=False, axis="x")
+        svg = drawn.svg(f"{unit} by {title}")
+    return Chart(svg, f"{unit} by {title}.".capitalize(), least=420)

@@ -85,4 +85,9 @@ def evidence_of(jobs: Sequence[Job], domain: Domain) -> Evidence:
 
 def predictions_of(job: Job) -> tuple[str, ...]:
     """The names that a finished run gives the validation segments."""
-    return read_predictions(job.folder / list(score_folders(job.method).values())[-1] / "predictions.jsonl").predictions
+    return read_predictions(last_folder(job) / "predictions.jsonl").predictions
+
+
+def last_folder(job: Job) -> Path:
+    """The folder of a run's report on what it has learnt."""
+    return job.folder / list(score_folders(job.method).values())[-1]
