@@ -25,6 +25,7 @@ EXTRAS = {
     "transformers": ["transformers>=4.45", "sentencepiece>=0.2", "protobuf>=4"],
     "reports": [],  # pictures and pages are part of the core; commands that people have kept still work
     "cluster": ["submitit>=1.5"],
+    "trackers": ["tensorboard>=2.14", "trackio>=0.5", "wandb>=0.17"],
     "segment": ["scikit-image>=0.22", "transformers>=4.46"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
@@ -43,6 +44,7 @@ EXTRAS["dev"] = [
     "pytest-xdist>=3.6",  # two processes
     "ruff>=0.6",
     "scikit-learn>=1.3",  # the metrics' oracle
+    "tensorboard>=2.14",  # reads what training writes for it
     "supervision>=0.25",  # reads what opendas-segment writes
     "transformers>=5",  # makes and reads the tokenizers that some backbones have
     "types-PyYAML",

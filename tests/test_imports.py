@@ -54,6 +54,8 @@ ONE_FILE = {
     "igl": "scenes/embree.py",
     "skimage": "data/superpixels.py",
     "submitit": "runs/cluster.py",
+    "trackio": "train/trackers.py",
+    "wandb": "train/trackers.py",
     "transformers": "data/sam.py model/transformers_view.py",  # one file for each use
 }
 
@@ -204,7 +206,7 @@ def test_no_files_import_each_other_in_a_circle():
     "dependency",
     [
         *("cv2", "embreex", "igl", "matplotlib", "onnx", "onnxconverter_common", "onnxscript", "open3d", "openai"),
-        *("skimage", "torch.utils.tensorboard", "transformers", "wandb"),
+        *("skimage", "torch.utils.tensorboard", "trackio", "transformers", "wandb"),
     ],
 )
 def test_optional_packages_are_imported_where_they_are_used(dependency):

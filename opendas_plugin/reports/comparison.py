@@ -59,7 +59,7 @@ def picture_section(path: Path, caption: str) -> Section:
         shown = picture.convert("RGB")
     shown.thumbnail((_WIDEST, 4 * _WIDEST), Image.Resampling.LANCZOS)
     found = Picture(data_uri(shown), (), "", path.name)
-    return Section("Pictures", (Gallery((found,), caption, wide=True),))
+    return Section("Pictures", (Gallery((found,), caption, least=1000),))
 
 
 def _cell(value: Figure) -> Cell:

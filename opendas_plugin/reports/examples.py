@@ -106,7 +106,7 @@ class Examples:
             title = "/".join(image.parts[-3:])
             shown.append(Picture(photo_uri(image, marks), (title, *words), "", link, anchors[image]))
         about = "The photos; a click opens the file where it lies beside this page as it did."
-        return Section("Worst mistakes", (crops, Gallery(tuple(shown), about, wide=True)))
+        return Section("Worst mistakes", (crops, Gallery(tuple(shown), about, least=300)))
 
     def gallery(
         self,

@@ -119,13 +119,13 @@ class Gallery:
     Args:
         pictures: what is shown.
         caption: above them.
-        wide: whether they are photos, not crops.
+        least: CSS pixels that each is wide at least, as far as the page is.
     """
 
     block: ClassVar[str] = "gallery"
     pictures: tuple[Picture, ...]
     caption: str = ""
-    wide: bool = False
+    least: int = 118
 
 
 @dataclass(frozen=True)

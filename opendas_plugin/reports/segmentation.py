@@ -89,7 +89,7 @@ def overlay_section(output: Path, stems: Sequence[str], page: Path) -> Section:
         if file.exists()
     ]
     caption = f"{len(shown)} of {len(stems):,} photos; all are in overlays/."
-    return Section("Photos", (Gallery(tuple(shown), caption, wide=True),))
+    return Section("Photos", (Gallery(tuple(shown), caption, least=300),))
 
 
 def example_sections(found: Sequence[Found], page: Path) -> tuple[Section, Section]:

@@ -102,7 +102,7 @@ class SeenPictures:
             for what, classes in ((f"labels; {wrong:.0%} of them are missed", labels), ("predicted", predicted)):
                 drawn = draw_named(under, np.where(labels == NONE, NONE, classes), self.names, colours)
                 shown.append(Picture(data_uri(drawn), (stem, what), "", link))
-        blocks: list[Block] = [Gallery(tuple(shown), "The pictures with the largest share of wrong pixels.", wide=True)]
+        blocks: list[Block] = [Gallery(tuple(shown), "The pictures with the largest share of wrong pixels.", least=420)]
         return Section("Worst mistakes", tuple(blocks))
 
     def _pair(self, pair: tuple[int, int], photos: Mapping[str, Path], page: Path) -> Picture | None:

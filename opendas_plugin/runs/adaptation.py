@@ -76,6 +76,7 @@ class Adapt(TrainingRun[Adapted]):
                 if world.writes and self.calibration_folds:
                     scores["after_calibrated"] = run.calibrate(training.domain, device)
             except BaseException as error:
+                training.trackers.close(failed=True)
                 if told is not None and world.writes and training.begun:  # else the folder is another run's
                     told.failed(training, error)
                 raise

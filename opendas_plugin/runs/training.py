@@ -32,6 +32,7 @@ from opendas_plugin.model.config import Interpolation
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.meters import Stopwatch
+from opendas_plugin.runs.record import plain
 from opendas_plugin.runs.sources import learning_segments, mines_in_related_names, related_names, training_inputs
 from opendas_plugin.runs.starts import learnt_before, start_from, ways_of
 from opendas_plugin.runs.training_run import TrainingRun
@@ -39,8 +40,9 @@ from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import TrainingData
-from opendas_plugin.train.run import CACHE, require_empty, train
+from opendas_plugin.train.run import CACHE, LOG, require_empty, train
 from opendas_plugin.train.state import fingerprint
+from opendas_plugin.train.trackers import Trackers
 
 BEFORE = "before"
 START = "start"
@@ -87,6 +89,8 @@ class Training:
     ) -> None:
         self.run, self.output, self.config = run, output, run.config
         self.world, self.before, self.watch = world or World(), before, watch
+        title = f"{run.data.resolve().name}-{run.config.method}-seed{run.config.seed}"
+        self.trackers = Trackers(run.log_to, output, title, plain(run.config), output / LOG)
         self.figures, self.reached, self.begun = figures, reached, False
         self.scores: dict[str, dict[str, Any]] = {}
         self.segments = learning_segments(domain, run.config, run.proposals, run.proposal_images)
@@ -125,7 +129,9 @@ class Training:
             facts=self._facts(),
             milestone=self._reach,
             world=self.world,
+            trackers=self.trackers,
         )
+        self.trackers.close()
         if self.world.writes:
             self.clip.save_pretrained(
                 self.output / "adapter",
@@ -202,6 +208,7 @@ class Training:
         self._score(name, towers)
         if milestone == BEFORE and self.run.start is not None:
             self._score(START, ("visual", "text"))
+        self.trackers.scores(milestone, self.scores[name], METRICS)
         if self.reached is not None:
             with self.watch.paused() if self.watch else contextlib.nullcontext():
                 self.reached(self)
