@@ -101,6 +101,7 @@ setup(
             "opendas-bench = opendas_plugin.commands.bench:main",
             "opendas-compare = opendas_plugin.commands.compare:main",
             "opendas-export = opendas_plugin.commands.export_adapter:main",
+            "opendas-probe = opendas_plugin.commands.probe:main",
             "opendas-run = opendas_plugin.commands.run:main",
             "opendas-backbones = opendas_plugin.commands.backbones:main",
             "opendas-segment = opendas_plugin.commands.segment:main",
