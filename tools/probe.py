@@ -1,5 +1,6 @@
-"""``python tools/probe.py``: the same as ``opendas-probe``."""
+"""Door to opendas_plugin.commands.probe; see --help."""
 
 from opendas_plugin.commands.probe import main
 
-raise SystemExit(main())
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def label_curve(
 def enough(curve: Mapping[int, float], gain: float = 1.0) -> int | None:
     """From how many labelled segments on another doubling brings less than ``gain`` points; None: from none of them."""
     counts = sorted(count for count in curve if count)
-    for count, more in zip(counts, counts[1:], strict=False):
+    for count, more in itertools.pairwise(counts):
         if curve[more] - curve[count] < gain:
             return count
     return None

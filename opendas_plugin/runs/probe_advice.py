@@ -144,7 +144,8 @@ def _whether(choice: CropChoice, curve: Mapping[int, float], faults: int) -> str
     best = choice.accuracies[choice.chosen]
     first = f"First mend the {faults} fault{'s' if faults > 1 else ''} that were found; then " if faults else ""
     near = spread(best, choice.segments)
-    said = f"plain CLIP names {best:.0f}% (\u00b1{near:.0f}) of {choice.segments} training segments right by the best crops"
+    right = f"{best:.0f}% (\u00b1{near:.0f}) of {choice.segments} training segments right"
+    said = f"plain CLIP names {right} by the best crops"
     most = max(curve, default=0)
     gain = curve[most] - curve[0] if most else 0.0
     if best >= SATURATED:
@@ -166,8 +167,8 @@ def _how(domain: Domain, method: str) -> str:
             "classification --support train.jsonl), which moves the names' features and learns nothing."
         )
     return (
-        f"By --method {method}, as the recipe of this folder says: it named most segments right on the office domain, the "
-        "only one where methods were measured; opendas-compare tells on yours."
+        f"By --method {method}, as the recipe of this folder says: it named most segments right on the office domain, "
+        "the only one where methods were measured; opendas-compare tells on yours."
     )
 
 

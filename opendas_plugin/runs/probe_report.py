@@ -87,8 +87,8 @@ def _labels(found: Probed) -> Section:
     )
     rows = tuple((Cell(str(s), s), percent_cell(found.curve[s])) for s in shots)
     about = (
-        "Names right in percent where so many labelled segments a name stand beside its words, on other pictures; nothing "
-        "is trained, so training should bring more. Mean over five draws."
+        "Names right in percent where so many labelled segments a name stand beside its words, on other pictures, "
+        "without training. Mean over five draws."
     )
     return Section("Labels", (chart, Table(("segments a name", "right"), rows, about, texts=0)))
 
