@@ -39,7 +39,7 @@ def found(domain, tiny_backbone, tmp_path_factory):
 
 
 def test_the_advised_crops_are_those_with_the_highest_accuracy_on_training_segments(found, domain, tiny_backbone):
-    output, told = found
+    _, told = found
     blocks, best = load_domain(domain), told["crops"]["chosen"]
     names = Vocabulary(blocks.vocabulary.base)
     labeller = Labeller(OpenDASCLIP.from_backbone(tiny_backbone), names)
