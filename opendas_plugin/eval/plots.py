@@ -14,6 +14,7 @@ from opendas_plugin.eval import canvas
 
 _LEGIBLE = 200  # class names beside a picture; more are left out
 _LINE = 5  # pictures side by side
+_OF_METRICS = (canvas.SERIES[2], canvas.BASE, canvas.NOVEL, *canvas.SERIES[3:])  # all names, base, novel
 
 
 def available() -> bool:
@@ -125,7 +126,7 @@ def draw_bars(axes: Any, series: Mapping[str, Mapping[str, tuple[float, float]]]
     for place, (metric, values) in enumerate(series.items()):
         means, spreads = zip(*(values[system] for system in systems), strict=True)
         x = np.arange(len(systems)) + (place - (len(series) - 1) / 2) * width
-        axes.bar(x, means, width, label=metric, color=canvas.SERIES[(2 - place) % len(canvas.SERIES)])
+        axes.bar(x, means, width, label=metric, color=_OF_METRICS[place % len(_OF_METRICS)])
         spread = ~np.isnan(spreads)
         axes.errorbar(
             x[spread], np.array(means)[spread], np.array(spreads)[spread], fmt="none", capsize=2, ecolor=canvas.INK
@@ -133,8 +134,8 @@ def draw_bars(axes: Any, series: Mapping[str, Mapping[str, tuple[float, float]]]
     axes.grid(visible=False, axis="x")
     axes.set_xticks(range(len(systems)), systems, rotation=35, ha="right", fontsize=8)
     axes.set_ylabel("%")
-    axes.set_title(title)
-    axes.legend()
+    axes.set_title(title, pad=20)
+    axes.legend(ncols=max(1, len(series)), loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ def command_section(record: Mapping[str, Any], settings: str = "") -> Section:
     return Section("To repeat it", (Code(settings, "It was called from Python; every setting is in run.json."),))
 
 
+def sentence(text: str) -> str:
+    """A text with a capital first."""
+    return text[:1].upper() + text[1:]
+
+
 def duration(seconds: float) -> str:
     """Seconds as people read them."""
     if seconds < 120:

@@ -129,7 +129,9 @@ def curves(stages: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[flo
                     continue
                 steps, values = (np.asarray(part, dtype=np.float64) for part in found[quantity])
                 colour, many = SERIES[row % len(SERIES)], len(values) >= 20
-                axes.plot(steps, values, "-", color=BEFORE if many else colour, linewidth=0.7 if many else 1.8)
+                axes.plot(
+                    steps, values, "-" if many else "o-", color=BEFORE if many else colour, linewidth=0.7, markersize=3
+                )
                 if many:
                     axes.plot(*smoothed(steps, values), "-", color=colour, linewidth=1.8)
                 axes.set_ylabel(quantity)
@@ -157,8 +159,7 @@ def confusion_chart(confusion: NDArray[np.int64], names: Sequence[str], novel: S
     counts, rows, columns = occupied(confusion, names)
     own = dict(zip(names, novel, strict=False))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(3.2, (0.13 if len(rows) > 60 else 0.17) * len(columns) + 1.6)
-    size = 5.5 if len(rows) > 60 else 7
+    side, size = max(3.2, 0.17 * len(columns) + 1.6), 7
     with canvas((side + 0.5, side)) as drawn:
         axes = drawn.axes
         shown = axes.imshow(shares, vmin=0, vmax=1, cmap=shades(BASE), interpolation="none")
@@ -175,7 +176,7 @@ def confusion_chart(confusion: NDArray[np.int64], names: Sequence[str], novel: S
         svg = drawn.svg("confusion matrix")
     said = f"{len(rows)} of {len(confusion)} names have {unit}; the others are one column."
     about = said if len(rows) < len(confusion) else f"All {len(rows)} names."
-    return Chart(svg, f"Confusion matrix: rows are true, columns predicted. {about}", least=int(0.75 * _PIXELS * side))
+    return Chart(svg, f"Confusion matrix: rows are true, columns predicted. {about}", least=int(_PIXELS * side))
 
 
 def grouped_bars(series: Mapping[str, Mapping[str, tuple[float, float]]], title: str) -> Chart:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opendas_plugin.eval import canvas
-from opendas_plugin.reports.facts import command_section, facts_section
+from opendas_plugin.reports.facts import command_section, facts_section, sentence
 from opendas_plugin.reports.notices import notice_section
 from opendas_plugin.reports.page import Page, write_page
 from opendas_plugin.runs.record import RunRecord
@@ -81,4 +81,4 @@ def said(error: BaseException) -> str:
     """What a run stopped at, for its page."""
     if isinstance(error, KeyboardInterrupt):
         return "It was interrupted."
-    return f"{error}" or type(error).__name__
+    return sentence(str(error)) or type(error).__name__
