@@ -59,20 +59,14 @@ def found_section(
     scores: dict[str, list[float]] = {}
     for one in found:
         scores.setdefault(one.segment.label, []).append(one.score)
-    rows = []
+    rows: list[tuple[int, tuple[Cell, ...]]] = []
     for name, count, area, photos in zip([*names, "(no name)"], masks, pixels, pictures, strict=True):
         mean = float(np.mean(scores[name])) if name in scores else None
-        rows.append(
-            (
-                Cell(name),
-                Cell(f"{count:,}", count),
-                Cell(f"{photos:,}", photos),
-                Cell(f"{area / total:.1%}", area / total),
-                Cell("-") if mean is None else Cell(f"{mean:.0%}", mean),
-            )
-        )
+        cells = (Cell(name), Cell(f"{count:,}", count), Cell(f"{photos:,}", photos))
+        sure_of = Cell("-") if mean is None else Cell(f"{mean:.0%}", mean)
+        rows.append((count, (*cells, Cell(f"{area / total:.1%}", area / total), sure_of)))
     columns = ("name", "masks", "photos", "share of all pixels", "mean probability")
-    table = Table(columns, tuple(sorted(rows, key=lambda row: -(row[1].value or 0))))
+    table = Table(columns, tuple(cells for _, cells in sorted(rows, key=lambda row: -row[0])))
     blocks: list[Block] = [table]
     if found:
         blocks.append(histogram([one.score for one in found], "probability of the name", "masks"))

@@ -34,7 +34,9 @@ def instance_page(
     now, before = read_per_class(output), None if beside is None else read_per_class(beside)
     other = "" if beside is None else beside.name
     parts = [(part, summary[part]) for part in ("base", "novel", "unlisted", "agnostic") if summary.get(part)]
-    rows = tuple((part, *(percent_cell(found.get(key)) for key in COLUMNS)) for part, found in parts)
+    rows: tuple[tuple[Cell | str, ...], ...] = tuple(
+        (part, *(percent_cell(found.get(key)) for key in COLUMNS)) for part, found in parts
+    )
     kinds = Table(("of", *COLUMNS.values()), rows, "By kind of name; agnostic: the masks alone, whatever their names")
     scores = summary_section(summaries, COLUMNS, notes=("No interval: few scenes carry none.",))
     absent = [row["name"] for row in now if int(row["instances"]) == 0]
