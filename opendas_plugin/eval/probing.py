@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -136,10 +135,10 @@ def label_curve(
 
 
 def enough(curve: Mapping[int, float], gain: float = 1.0) -> int | None:
-    """From how many labelled segments on another doubling brings less than ``gain`` points; None: from none of them."""
+    """From how many labelled segments on more of them bring less than ``gain`` points; None: from none of them."""
     counts = sorted(count for count in curve if count)
-    for count, more in itertools.pairwise(counts):
-        if curve[more] - curve[count] < gain:
+    for place, count in enumerate(counts[:-1]):
+        if all(curve[more] - curve[count] < gain for more in counts[place + 1 :]):
             return count
     return None
 

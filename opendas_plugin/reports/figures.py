@@ -129,9 +129,8 @@ def curves(stages: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[flo
                     continue
                 steps, values = (np.asarray(part, dtype=np.float64) for part in found[quantity])
                 colour, many = SERIES[row % len(SERIES)], len(values) >= 20
-                axes.plot(
-                    steps, values, "-" if many else "o-", color=BEFORE if many else colour, linewidth=0.7, markersize=3
-                )
+                shade = BEFORE if many else colour
+                axes.plot(steps, values, "-" if many else "o-", color=shade, linewidth=0.7, markersize=3)
                 if many:
                     axes.plot(*smoothed(steps, values), "-", color=colour, linewidth=1.8)
                 axes.set_ylabel(quantity)

@@ -88,7 +88,8 @@ def _of_names(names: NameLook | None, unreadable: Mapping[str, str]) -> list[Fin
     if names is not None and names.equal:
         pairs = listed([f"{one} = {other}" for one, other, _ in names.equal])
         todo = "rename one of each, or merge them: which of the two a segment gets is chance"
-        found.append(Finding("fault", f"{len(names.equal)} pairs of names are one to the text tower: {pairs}", todo))
+        said = "a pair of names is" if len(names.equal) == 1 else f"{len(names.equal)} pairs of names are"
+        found.append(Finding("fault", f"{said} one to the text tower: {pairs}", todo))
     return found
 
 
