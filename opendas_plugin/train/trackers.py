@@ -57,7 +57,7 @@ class Trackers:
 
     def __init__(self, names: Sequence[str], folder: Path, title: str, config: Mapping[str, Any], log: Path) -> None:
         check_trackers(names)
-        self._open = [MAKERS[name] for name in dict.fromkeys(names)]
+        self._open = list(dict.fromkeys(names))
         self._folder, self._title, self._config, self._log = folder, title, config, log
         self._trackers: list[Tracker] = []
         self._ends: Mapping[str, int] = {}
@@ -75,7 +75,13 @@ class Trackers:
         self._offsets = dict(zip([*ends][1:], ends.values(), strict=False))
         if self._open:
             run = Identity.of(self._folder, self._title)
-            self._trackers = [make(self._folder, run, self._config, done, self._log) for make in self._open]
+            self._trackers = [self._make(name, run, done) for name in self._open]
+
+    def _make(self, name: str, run: Identity, done: int) -> Tracker:
+        try:
+            return MAKERS[name](self._folder, run, self._config, done, self._log)
+        except ImportError as error:  # one of its own requirements
+            raise MissingDependencyError(f"`log_to` {name} cannot be used ({error}); pip install -U {name}") from error
 
     def lines(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Takes lines of the run's log."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from opendas_plugin.commands import compare, evaluate, segment, train_prompts
+from opendas_plugin.commands import evaluate, segment, train_prompts
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.train.loop import FLUSH_EVERY
 from tests.commands.test_train_prompts import flags  # noqa: F401 (a fixture)
@@ -105,14 +105,3 @@ def test_the_page_of_photos_says_that_nothing_says_how_many_names_are_right(doma
     page = read_page(tmp_path / "out" / "report.html")
     assert "There are no labels here" in page.text and "What was found" in page.text
     assert page.tags.count("img") >= 3
-
-
-def test_a_comparison_has_one_page_and_its_runs_none(domain, tiny_backbone, tmp_path):
-    given = ["--data", str(domain), "--output", str(tmp_path / "out"), "--backbone", tiny_backbone, *RANDOM]
-    rows = ["--recipe", "paper", "--methods", "zero_shot", "ln_bias", "--seeds", "1"]
-    assert compare.main([*given, *rows, "--device", "cpu"]) == 0
-    page = read_page(tmp_path / "out" / "report.html")
-    for words in ("zero_shot", "ln_bias", "Base and novel names", "Difference to", "Worst mistakes: ln_bias"):
-        assert words in page.text, words
-    inner = [path for path in (tmp_path / "out" / "runs").rglob("*") if path.suffix in (".html", ".png")]
-    assert inner == []
