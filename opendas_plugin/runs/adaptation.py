@@ -148,7 +148,8 @@ def calibrate(data: str | Path, output_dir: str | Path, folds: int = 2, **settin
     As many trainings, each without some of the training names, say it; it is used where an evaluation asks for it.
 
     Args:
-        data, output_dir: those of the run.
+        data: the run's.
+        output_dir: the run's.
         folds: how many trainings, from 2 to half of the training names.
         settings: the others that the run was made with, as :func:`adapt` takes them.
 

@@ -17,7 +17,8 @@ from opendas_plugin.eval.tables import Table
 from opendas_plugin.files import read_json, require_writable, write_json
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 from opendas_plugin.office.bench import V2, checksum
-from opendas_plugin.office.bench_folds import CHOOSING, folds
+from opendas_plugin.office.bench_folds import CHOOSING, OfficeFold, folds
+from opendas_plugin.runs.bench_again import read_again
 from opendas_plugin.runs.bench_rows import Block, Place, Row, Scored, rows_of
 from opendas_plugin.runs.bench_tables import write_tables
 from opendas_plugin.runs.comparison_runs import Job, folder_name, run_all
@@ -96,38 +97,70 @@ class OfficeBenchTables(Run[dict[str, Table]]):
                 logger.info("%s was scored on the test rooms already, and is not again", row.title)
                 continue
             setting = self.choose(row, place) if row.settings else None
-            jobs = place.jobs(row, folds(PARTITIONS[self.block]), self.seeds, setting)
-            run_all(jobs, self.jobs, self.plain(row, place, PARTITIONS[self.block]))
             facts |= {"setting": setting, "tried": len(row.settings or ()) or None}
-            Scored.of_runs(row, jobs, facts).save(path)
+            jobs, reports = self.score(row, place, setting, PARTITIONS[self.block], self.seeds)
+            Scored.of_runs(row, jobs, facts, reports).save(path)
         record.write(self.output)
         return write_tables(self.results, self.data)
 
     def facts(self, row: Row, tower: str) -> dict[str, Any]:
         """What a row's file says of how it was made, by which two rows of a name are the same."""
-        known = [row.method, row.fields, row.related, row.settings, self.seeds, *([True] if row.unlabelled else [])]
-        asked = yaml.safe_dump(known)
         return {
             "bench": f"{V2.name} {checksum(V2.frozen['digests'])}",
             "block": self.block,
             "tower": tower,
             "seeds": self.seeds if row.learns else 1,
-            "asked": hashlib.sha256(asked.encode()).hexdigest()[:12],
+            "asked": self.asked(row),
         }
+
+    def asked(self, row: Row) -> str:
+        """The first digits of a hash of all settings of a row."""
+        known = [row.method, row.fields, row.related, row.settings, self.seeds, *([True] if row.unlabelled else [])]
+        if row.of is not None:
+            known += [row.of, self.row(row.of).settings]
+        return hashlib.sha256(yaml.safe_dump(known).encode()).hexdigest()[:12]
 
     def plain(self, row: Row, place: Place, partitions: Sequence[str]) -> list[Job]:
         """The runs of plain CLIP on the same crops, by which the scores before training are known."""
         return place.jobs(Row("zero_shot", "zero_shot", {"crops": row.fields["crops"]}), folds(partitions), 1)
 
+    def score(
+        self, row: Row, place: Place, setting: str | None, partitions: Sequence[str], seeds: int
+    ) -> tuple[list[Job], list[Path] | None]:
+        """Trains and scores what is not there yet of a row with one setting.
+
+        Returns:
+            The runs, and the folder of the report for each where the adapters of another row were read again.
+        """
+        if row.of is None:
+            jobs = place.jobs(row, _of(partitions), seeds, setting)
+            run_all(jobs, self.jobs, self.plain(row, place, partitions))
+            return jobs, None
+        base = self.row(row.of)
+        jobs, _ = self.score(base, place, self.choose(base, place) if base.settings else None, partitions, seeds)
+        return jobs, read_again(row, setting or "", jobs, place, self.jobs)
+
+    def row(self, title: str) -> Row:
+        """The row of the block with this title."""
+        return next(row for row in rows_of(self.block) if row.title == title)
+
     def choose(self, row: Row, place: Place) -> str:
         """The setting with the best harmonic mean of B-F1 and N-F1 on the fold to choose on, over its seeds."""
-        fold = [fold for fold in folds((CHOOSING,)) if fold.key == FOLD_OF_CHOICE]
-        jobs = {name: place.jobs(row, fold, self.choice_seeds, name) for name in row.settings or {}}
-        run_all([job for own in jobs.values() for job in own], self.jobs, self.plain(row, place, (CHOOSING,)))
-        tried = {name: _mean_scores(own) for name, own in jobs.items()}
+        path, asked = self.results / self.block / f"{folder_name(row.title)}.{CHOICE}", self.asked(row)
+        if path.exists() and (known := read_json(path)).get("asked") == asked:
+            return str(known["chosen"])
+        tried = {}
+        for name in row.settings or {}:
+            jobs, reports = self.score(row, place, name, (CHOOSING,), self.choice_seeds)
+            tried[name] = _mean_scores(reports or [job.folder / "after" for job in jobs])
         chosen = max(tried, key=lambda name: tried[name]["harmonic_f1"])
-        write_json(self.results / self.block / f"{folder_name(row.title)}.{CHOICE}", {"chosen": chosen, "tried": tried})
+        write_json(path, {"asked": asked, "chosen": chosen, "tried": tried})
         return chosen
+
+
+def _of(partitions: Sequence[str]) -> list[OfficeFold]:
+    """The folds of partitions; of the one to choose on, a single one."""
+    return [fold for fold in folds(partitions) if partitions != (CHOOSING,) or fold.key == FOLD_OF_CHOICE]
 
 
 def require_same(path: Path, facts: Mapping[str, Any]) -> None:
@@ -145,8 +178,8 @@ def require_same(path: Path, facts: Mapping[str, Any]) -> None:
             )
 
 
-def _mean_scores(jobs: Sequence[Job]) -> dict[str, float]:
-    summaries = [read_json(job.folder / "after" / "summary.json") for job in jobs]
+def _mean_scores(reports: Sequence[Path]) -> dict[str, float]:
+    summaries = [read_json(folder / "summary.json") for folder in reports]
     means = {name: sum(s[name] for s in summaries) / len(summaries) for name in ("w_f1", "b_f1", "n_f1")}
     return {**means, "harmonic_f1": harmonic_mean(means["b_f1"], means["n_f1"]) or 0.0}
 

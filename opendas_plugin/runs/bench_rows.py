@@ -35,7 +35,7 @@ from opendas_plugin.version import __version__
 Block: TypeAlias = Literal["published", "tuned", "quick"]
 QUICK = ("zero_shot", "opendas, own names", "vpt", "maple", "wise_ft_image")
 RELATED = {"with novel": "negatives.json", "without novel": "negatives_without_novel.json"}
-NOT_FIELDS = ("method", "related", "unlabelled", "settings")
+NOT_FIELDS = ("method", "of", "related", "unlabelled", "settings")
 ALL_TRAINING = Path("test", "train.jsonl")
 """All 3,712 training segments, of which a fold has names for 1,200."""
 
@@ -50,7 +50,9 @@ class Row:
         fields: of its recipe, nested as in a recipe file.
         related: which related names of a fold it learns against: ``with novel`` or ``without novel``; None: none.
         unlabelled: whether it learns from all training segments, whose names it does not look at, too.
-        settings: name -> further fields, of which the choosing folds choose one; empty: the fields are all.
+        settings: name -> further fields, of which the choosing folds choose one; empty: the fields are all. Where the
+            adapters of another row are read again: those of :class:`~opendas_plugin.runs.bench_again.Reading`.
+        of: the row whose adapters are read again, so that nothing is trained; None: it has its own.
     """
 
     title: str
@@ -59,6 +61,7 @@ class Row:
     related: str | None = None
     unlabelled: bool = False
     settings: Mapping[str, Mapping[str, Any]] | None = None
+    of: str | None = None
 
     def file(self, folder: Path) -> Path:
         """Where a block's folder keeps it."""
@@ -119,9 +122,10 @@ def rows_of(block: Block) -> list[Row]:
     for title, own in content["rows"].items():
         if block == "quick" and title not in QUICK:
             continue
-        fields = merge(content["common"], {name: value for name, value in own.items() if name not in NOT_FIELDS})
-        related, unlabelled = own.get("related"), own.get("unlabelled", False)
-        rows.append(Row(title, own["method"], fields, related, unlabelled, own.get("settings")))
+        base = content["rows"][own["of"]] if "of" in own else own
+        fields = merge(content["common"], {name: value for name, value in base.items() if name not in NOT_FIELDS})
+        related, unlabelled = base.get("related"), base.get("unlabelled", False)
+        rows.append(Row(title, base["method"], fields, related, unlabelled, own.get("settings"), own.get("of")))
     return rows
 
 
@@ -149,18 +153,32 @@ class Scored:
     found: Mapping[str, Mapping[str, FoldPredictions]]
 
     @classmethod
-    def of_runs(cls, row: Row, jobs: Sequence[Job], facts: Mapping[str, Any]) -> Scored:
-        """What finished runs of a row gave."""
+    def of_runs(
+        cls, row: Row, jobs: Sequence[Job], facts: Mapping[str, Any], reports: Sequence[Path] | None = None
+    ) -> Scored:
+        """What finished runs of a row gave.
+
+        Args:
+            row: the row.
+            jobs: the runs, of this row or of the one whose adapters it reads again.
+            facts: of the row's file.
+            reports: the folder of the report for each job, where the adapters were read again; None: the jobs' own.
+        """
         stages = [folder for folder in score_folders(row.method).values() if folder != BEFORE or not row.learns]
-        own: dict[str, list[Path]] = {}
-        for job in jobs:
-            own.setdefault(job.folder.parent.name, []).append(job.folder)
+        counts = [learnt_by(jobs[0], number) for number in range(len(stages))] if row.learns else [0]
+        scored = {stage: [job.folder / stage for job in jobs] for stage in stages}
+        if reports is not None:
+            stages, counts = stages[-1:], counts[-1:]
+            scored = {stages[0]: list(reports)}
+        keys = [job.folder.parent.name for job in jobs]
         found = {
-            stage: {key: _read([folder / stage for folder in folders], novel_of(key)) for key, folders in own.items()}
-            for stage in stages
+            stage: {
+                key: _read([folder for folder, own in zip(folders, keys, strict=True) if own == key], novel_of(key))
+                for key in dict.fromkeys(keys)
+            }
+            for stage, folders in scored.items()
         }
         costs = [read_json(job.folder / COST) for job in jobs]
-        counts = [learnt_by(jobs[0], number) for number in range(len(stages))] if row.learns else [0]
         about = {
             "row": row.title,
             "method": row.method,

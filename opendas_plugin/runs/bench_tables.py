@@ -110,7 +110,8 @@ def figures_table(lines: Sequence[Line], judged: Judged, block: Block) -> Table:
         seconds, tried = line.scored.facts["seconds"], line.scored.facts.get("tried")
         whole = line.stage == list(line.scored.found)[-1] and line.values
         cost = f"{median(seconds):.0f}" if whole else None  # a run may have had to wait for its machine
-        rows.append((line.title, f"{line.values:,}", *map(_with_ends, found), cost, str(tried or 1) if whole else None))
+        settings = str(tried or 1) if whole or tried else None
+        rows.append((line.title, f"{line.values:,}", *map(_with_ends, found), cost, settings))
     first = lines[0]
     about = f"{len(judged.labels):,} segments, {len(first.folds)} folds, tower {first.scored.facts['tower'][:12]}"
     note = (

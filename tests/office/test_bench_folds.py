@@ -19,6 +19,7 @@ from opendas_plugin.office.names import NAMES
 from opendas_plugin.office.rooms import Pictures, build_room
 from opendas_plugin.runs import prepare
 from opendas_plugin.runs.bench_rows import Scored, rows_of
+from opendas_plugin.runs.classification import evaluate_classification
 from opendas_plugin.vocabulary import Vocabulary
 
 FROZEN = bench.V2.frozen
@@ -161,8 +162,31 @@ def test_a_tuned_row_takes_the_setting_that_is_best_on_the_fold_to_choose_on(sma
     }  # only the chosen setting is scored on the test rooms
 
 
+@pytest.mark.slow
+def test_a_row_that_reads_adapters_again_says_what_an_evaluation_says(small, tmp_path) -> None:
+    command = ["--data", str(small), "--output", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    title = "zero_shot, five segments a name"
+    assert bench_main([*command, "--block", "tuned", "--rows", title, "--jobs", "2"]) == 0
+    row = next(row for row in rows_of("tuned") if row.title == title)
+    found = Scored.load(row.file(tmp_path / "results" / "tuned"))
+    weight = (row.settings or {})[found.facts["setting"]]["support_weight"]
+    fold, support = small / "folds" / "1-1", small / "test" / "train.jsonl"
+    crops = {"background": "mean", "expand": 0.3, "resize": "center"}
+    settings = {"support": (support,), "support_shots": 5, "support_weight": weight, **crops}
+    evaluate_classification(fold, tmp_path / "again", backbone="office-tiny", **settings)
+    lines = (tmp_path / "again" / "predictions.jsonl").read_text("utf-8").splitlines()
+    given = [scored_names()[place] for place in found.found["before"]["1-1"].predictions[0]]
+    assert given == [json.loads(line)["prediction"] for line in lines]
+    plain = [json.loads(line)["prediction"] for line in _plain(tmp_path, "1-1").read_text("utf-8").splitlines()]
+    assert given != plain
+
+
+def _plain(folder: Path, fold: str) -> Path:
+    return folder / "runs" / "runs" / "zero_shot" / fold / "seed0" / "before" / "predictions.jsonl"
+
+
 def test_every_row_to_be_tuned_has_six_settings() -> None:
-    assert {len(row.settings or ()) for row in rows_of("tuned") if row.learns} == {6}
+    assert {len(row.settings or ()) for row in rows_of("tuned") if row.learns or row.of} == {6}
     assert all(row.settings is None for row in rows_of("published"))
     assert len(rows_of("quick")) == 5
 
