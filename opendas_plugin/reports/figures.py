@@ -72,9 +72,8 @@ def class_bars(
         axes.set_xlabel(f"{score} (%)")
         drawn.figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
         svg = drawn.svg(f"{score} of each name")
-    return Chart(
-        svg, f"{score} of each name in percent. Bars: this run; strokes: {before_title}." if before is not None else ""
-    )
+    strokes = "" if before is None else f" Bars: the result; strokes: {before_title}."
+    return Chart(svg, f"{score} of each name in percent.{strokes}", least=520)
 
 
 def score_intervals(rows: Mapping[str, Mapping[str, tuple[float, float, float] | None]], title: str) -> Chart:

@@ -12,8 +12,14 @@ from opendas_plugin.reports.page import Notes, Section
 
 POINTS = 400
 """Steps of a stage that are drawn; of more, every so many."""
-_QUIET = ("stage", "epoch", "step")
-_TITLES = {"loss": "loss", "accuracy": "share right", "lr": "learning rate", "cross_entropy": "cross-entropy"}
+_QUIET = ("stage", "epoch", "step", "triplet_weight")
+_TITLES = {
+    "loss": "loss",
+    "accuracy": "share right",
+    "lr": "learning rate",
+    "cross_entropy": "cross-entropy",
+    "triplet": "triplet loss",
+}
 _MOST = 5  # quantities
 
 
