@@ -23,8 +23,9 @@ EXTRAS = {
     "cv": ["opencv-python>=4.8"],
     "onnx": ["onnx>=1.17", "onnxscript>=0.3", "onnxruntime>=1.20"],
     "transformers": ["transformers>=4.45", "sentencepiece>=0.2", "protobuf>=4"],
-    "reports": ["matplotlib>=3.7", "jinja2>=3.1"],
+    "reports": [],  # pictures and pages are part of the core; commands that people have kept still work
     "cluster": ["submitit>=1.5"],
+    "trackers": ["tensorboard>=2.14", "trackio>=0.5", "wandb>=0.17"],
     "segment": ["scikit-image>=0.22", "transformers>=4.46"],
     "demo": ["gradio>=6", "scikit-image>=0.22"],
 }
@@ -35,7 +36,6 @@ EXTRAS["dev"] = [
     *DOCS,
     *EXTRAS["onnx"],
     *EXTRAS["openai"],
-    *EXTRAS["reports"],
     *EXTRAS["segment"],
     *EXTRAS["cluster"],
     *EXTRAS["transformers"],
@@ -50,6 +50,7 @@ EXTRAS["dev"] = [
     "pytest-xdist>=3.6",  # two processes
     "ruff>=0.6",
     "scikit-learn>=1.3",  # the metrics' oracle
+    "tensorboard>=2.14",  # reads what training writes for it
     "supervision>=0.25",  # reads what opendas-segment writes
     "transformers>=5",  # makes and reads the tokenizers that some backbones have
     "types-PyYAML",
@@ -71,7 +72,12 @@ setup(
         "hydra_plugins.opendas_openmask3d",  # a namespace package: hydra looks for its plug-ins there
     ],
     package_dir={"hydra_plugins.opendas_openmask3d": "integrations/openmask3d/hydra_plugins/opendas_openmask3d"},
-    package_data={"opendas_plugin": ["py.typed", "recipes/*.yaml", "office/*.json", "office/*.yaml", "model/tiny/*"]},
+    package_data={
+        "opendas_plugin": [
+            *("py.typed", "recipes/*.yaml", "office/*.json", "office/*.yaml"),
+            *("model/tiny/*", "reports/templates/*"),
+        ]
+    },
     install_requires=[
         "torch>=2.6",
         "torchvision>=0.21",  # its releases pin the torch that they match
@@ -79,6 +85,8 @@ setup(
         "timm>=1.0.17,<2",  # open_clip's own requirement
         *RAY_CASTERS,
         "huggingface_hub>=0.24",
+        "jinja2>=3.1",  # torch's own requirement
+        "matplotlib>=3.8",
         "numpy>=1.26",
         "pillow>=10.1",
         "pycocotools>=2.0.8",
@@ -100,6 +108,7 @@ setup(
             "opendas-compare = opendas_plugin.commands.compare:main",
             "opendas-export = opendas_plugin.commands.export_adapter:main",
             "opendas-reproduce = opendas_plugin.commands.reproduce:main",
+            "opendas-probe = opendas_plugin.commands.probe:main",
             "opendas-run = opendas_plugin.commands.run:main",
             "opendas-backbones = opendas_plugin.commands.backbones:main",
             "opendas-segment = opendas_plugin.commands.segment:main",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from opendas_plugin.data.segments import Segment
+from opendas_plugin.errors import DataError
 from opendas_plugin.eval.influences import Metric
 from opendas_plugin.eval.intervals import Interval, difference, interval
 from opendas_plugin.eval.pooling import FoldPredictions, Indices
+from opendas_plugin.eval.prediction_file import read_predictions
+from opendas_plugin.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +58,33 @@ def group_numbers(segments: Sequence[Segment]) -> Indices:
     if len(set(groups)) == 1:
         groups = [str(segment.image) for segment in segments]
     return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+
+
+def read_answers(folder: Path, labels: Sequence[str], vocabulary: Vocabulary) -> FoldPredictions:
+    """What the report of a classification in ``folder`` says of segments with these labels.
+
+    Raises:
+        MissingFileError: there is no such report.
+        DataError: it is of other segments or names.
+    """
+    path = folder / "predictions.jsonl"
+    found = read_predictions(path)
+    if list(found.labels) != list(labels) or not {*found.predictions, *(found.own_kind or ())} <= {*vocabulary.names}:
+        raise DataError(
+            f"{path} is of other segments or names than the domain's; remove the run, to have it made again"
+        )
+    with open(folder / "per_class.csv", encoding="utf-8", newline="") as file:
+        novel = {row["name"] for row in csv.DictReader(file) if row["kind"] == "novel"}
+
+    def places(names: Sequence[str]) -> np.ndarray:
+        return np.array([vocabulary.index[name] for name in names], dtype=np.int64)
+
+    return FoldPredictions(
+        places(found.predictions),
+        np.array([name in novel for name in vocabulary.names]),
+        None if found.own_kind is None else places(found.own_kind),
+        None if found.base_scores is None else np.array(found.base_scores),
+    )
 
 
 def _stacked(seeds: Sequence[FoldPredictions]) -> FoldPredictions:

@@ -49,6 +49,7 @@ def evaluate_instances(
     unlisted: Collection[str] = (),
     about: Mapping[str, Any] | None = None,
     oracle: OracleScores | None = None,
+    figure: bool = True,
 ) -> dict[str, Any]:
     """Scores predicted instances and writes the report into ``output``; one scene at a time is in memory.
 
@@ -61,6 +62,7 @@ def evaluate_instances(
         novel: the names that were not seen in training; others of ``classes`` are base.
         unlisted: names of which nobody says whether they were; they are neither base nor novel.
         about: further facts for the summary, such as the adapter.
+        figure: draw the scores of each class.
         oracle: what ``scenes`` fills where the masks are the ground truth's own; its scores stand under ``oracle``.
 
     Returns:
@@ -96,7 +98,7 @@ def evaluate_instances(
     if oracle is not None:
         summary["oracle"] = oracle.write(Path(output))
     _write_per_class(Path(output) / "per_class.csv", scores, classes, kinds)
-    if plots.available():
+    if figure and plots.available():
         series = {"AP": scores.ap[:, :9].mean(axis=1).tolist(), "AP25": scores.ap[:, 9].tolist()}
         with atomic_file(Path(output) / "per_class.png") as path:
             plots.class_figure(path, classes.names, series, "average precision")

@@ -1,24 +1,25 @@
-"""Figures of a classification report; the one file that knows matplotlib (extra ``reports``)."""
+"""Figures of reports as PNG files."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.errors import MissingDependencyError
+from opendas_plugin.eval import canvas
 
 _LEGIBLE = 200  # class names beside a picture; more are left out
 _LINE = 5  # pictures side by side
+_OF_METRICS = (canvas.SERIES[2], canvas.BASE, canvas.NOVEL, *canvas.SERIES[3:])  # all names, base, novel
 
 
 def available() -> bool:
     """Says whether matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
+    return canvas.available()
 
 
 def confusion_figure(path: Path, confusion: NDArray[np.int64], names: Sequence[str]) -> None:
@@ -36,17 +37,19 @@ def confusion_figure(path: Path, confusion: NDArray[np.int64], names: Sequence[s
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     legible = len(columns) <= _LEGIBLE
     side = max(4.0, 0.2 * len(columns) + 2) if legible else 12.0
-    figure, axes = _subplots((side, side))
-    drawn = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    if legible:
-        axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=6)
-        axes.set_yticks(range(len(rows)), rows, fontsize=6)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    if len(rows) < len(confusion):
-        axes.set_title(f"{len(rows)} of {len(confusion)} classes occur", fontsize=8)
-    figure.colorbar(drawn, shrink=0.6, label="share of the true class")
-    figure.savefig(path, dpi=120, format="png")
+    with canvas.canvas((side, side)) as drawn:
+        axes = drawn.axes
+        shown = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+        axes.grid(visible=False)
+        if legible:
+            axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=6)
+            axes.set_yticks(range(len(rows)), rows, fontsize=6)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        if len(rows) < len(confusion):
+            axes.set_title(f"{len(rows)} of {len(confusion)} classes occur", fontsize=8)
+        drawn.figure.colorbar(shown, shrink=0.6, label="share of the true class")
+        drawn.png(path)
 
 
 def occupied(confusion: NDArray[np.int64], names: Sequence[str]) -> tuple[NDArray[np.int64], list[str], list[str]]:
@@ -81,17 +84,20 @@ def class_figure(path: Path, names: Sequence[str], series: Mapping[str, Sequence
     """
     shown = np.flatnonzero(~np.isnan(np.array(list(series.values()), dtype=np.float64)).all(axis=0)).tolist()
     names = [names[place] for place in shown]
-    figure, axes = _subplots((7.0, max(3.0, 0.22 * len(names) + 1)))
     height = 0.8 / len(series)
-    for place, (title, values) in enumerate(series.items()):
-        y = np.arange(len(names)) + (place - (len(series) - 1) / 2) * height
-        axes.barh(y, np.asarray(values)[shown], height, label=title)
-    axes.set_yticks(range(len(names)), names, fontsize=7)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 100)
-    axes.set_xlabel(f"{score} (%)")
-    axes.legend()
-    figure.savefig(path, dpi=120, format="png")
+    with canvas.canvas((7.0, max(3.0, 0.22 * len(names) + 1))) as drawn:
+        axes = drawn.axes
+        for place, (title, values) in enumerate(series.items()):
+            y = np.arange(len(names)) + (place - (len(series) - 1) / 2) * height
+            colour = canvas.SERIES[place % len(canvas.SERIES)]
+            axes.barh(y, np.asarray(values)[shown], height, label=title, color=colour)
+        axes.grid(visible=False, axis="y")
+        axes.set_yticks(range(len(names)), names, fontsize=7)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 100)
+        axes.set_xlabel(f"{score} (%)")
+        axes.legend()
+        drawn.png(path)
 
 
 def bars_figure(path: Path, series: Mapping[str, Mapping[str, tuple[float, float]]], title: str) -> None:
@@ -107,22 +113,29 @@ def bars_figure(path: Path, series: Mapping[str, Mapping[str, tuple[float, float
         MissingDependencyError: matplotlib is not installed.
     """
     systems = list(next(iter(series.values())))
-    figure, axes = _subplots((max(5.0, 0.7 * len(systems) + 2), 4.0))
     shown = {metric: v for metric, v in series.items() if not all(np.isnan(mean) for mean, _ in v.values())}
-    width = 0.8 / max(1, len(shown))
-    for place, (metric, values) in enumerate(shown.items()):
+    with canvas.canvas((max(5.0, 0.7 * len(systems) + 2), 4.0)) as drawn:
+        draw_bars(drawn.axes, shown, title)
+        drawn.png(path)
+
+
+def draw_bars(axes: Any, series: Mapping[str, Mapping[str, tuple[float, float]]], title: str) -> None:
+    """Draws the groups of :func:`bars_figure` on axes of matplotlib's."""
+    systems = list(next(iter(series.values()), {}))
+    width = 0.8 / max(1, len(series))
+    for place, (metric, values) in enumerate(series.items()):
         means, spreads = zip(*(values[system] for system in systems), strict=True)
-        x = np.arange(len(systems)) + (place - (len(shown) - 1) / 2) * width
-        axes.bar(x, means, width, label=metric)
+        x = np.arange(len(systems)) + (place - (len(series) - 1) / 2) * width
+        axes.bar(x, means, width, label=metric, color=_OF_METRICS[place % len(_OF_METRICS)])
         spread = ~np.isnan(spreads)
         axes.errorbar(
-            x[spread], np.array(means)[spread], np.array(spreads)[spread], fmt="none", capsize=2, ecolor="black"
+            x[spread], np.array(means)[spread], np.array(spreads)[spread], fmt="none", capsize=2, ecolor=canvas.INK
         )
+    axes.grid(visible=False, axis="x")
     axes.set_xticks(range(len(systems)), systems, rotation=35, ha="right", fontsize=8)
     axes.set_ylabel("%")
-    axes.set_title(title, fontsize=9)
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=120, format="png")
+    axes.set_title(title, pad=20)
+    axes.legend(ncols=max(1, len(series)), loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
 
 
 @dataclass(frozen=True)
@@ -165,40 +178,23 @@ def picture_grid(
     entries = max(1, 2 * columns)
     side, legend_lines = 3.2, -(-len(legend) // entries)
     size = (side * columns, (side * height / width + 0.2) * lines * len(rows) + 0.2 * (legend_lines + bool(caption)))
-    figure, grid = _subplots(size, lines * len(rows), columns)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for place, row in enumerate(rows):
-        for axes, panel in zip(grid[place * lines :].flat, row, strict=False):
-            axes.imshow(panel.picture)
-            axes.set_title(panel.title, fontsize=8)
-            for note in panel.notes:
-                _note(axes, note)
-    handles = [_patch(np.array(colour) / 255, name) for name, colour in legend.items()]
-    style = {"fontsize": 7, "title_fontsize": 8, "frameon": False}
-    figure.legend(handles=handles, loc="outside lower center", ncols=entries, title=caption, **style)
-    figure.savefig(path, dpi=150, format="png")
+    with canvas.canvas(size, lines * len(rows), columns) as drawn:
+        grid = drawn.axes
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for place, row in enumerate(rows):
+            for axes, panel in zip(grid[place * lines :].flat, row, strict=False):
+                axes.imshow(panel.picture)
+                axes.set_title(panel.title, fontsize=8, loc="center")
+                for note in panel.notes:
+                    _note(axes, note)
+        handles = [canvas.patch(np.array(colour) / 255, name) for name, colour in legend.items()]
+        style = {"fontsize": 7, "title_fontsize": 8, "frameon": False}
+        drawn.figure.legend(handles=handles, loc="outside lower center", ncols=entries, title=caption, **style)
+        drawn.png(path, dpi=150)
 
 
-def _note(axes, note: Note) -> None:  # type: ignore[no-untyped-def]
+def _note(axes: Any, note: Note) -> None:
     """Writes the word with a dark edge, so that it can be read on any colour."""
-    from matplotlib.patheffects import withStroke
-
-    edge = [withStroke(linewidth=1.2, foreground="black")]
     where = {"ha": "center", "va": "center", "clip_on": True}
-    axes.text(note.x, note.y, note.text, color=note.colour, fontsize=5, path_effects=edge, **where)
-
-
-def _patch(colour, label):  # type: ignore[no-untyped-def]
-    from matplotlib.patches import Patch
-
-    return Patch(color=colour, label=label)
-
-
-def _subplots(size: tuple[float, float], rows: int | None = None, columns: int = 1):  # type: ignore[no-untyped-def]  # matplotlib is optional, and so are its types
-    try:
-        from matplotlib.figure import Figure  # without pyplot: no display, no global state
-    except ImportError as error:
-        raise MissingDependencyError("figures need matplotlib; pip install 'opendas-plugin[reports]'") from error
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots() if rows is None else figure.subplots(rows, columns, squeeze=False)
+    axes.text(note.x, note.y, note.text, color=note.colour, fontsize=5, path_effects=canvas.rim(), **where)

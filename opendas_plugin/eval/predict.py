@@ -30,6 +30,10 @@ class Predictions:
     base_scores: NDArray[np.float64]
     """(M,) how much a segment seems to be of a base name: the log-odds of the base name with the highest probability,
     by the softmax over all names at CLIP's scale, to 3 decimals."""
+    probabilities: NDArray[np.float64] | None = None
+    """(M,) the probability of the predicted name, by the same softmax, to 4 decimals; None: not known."""
+    label_probabilities: NDArray[np.float64] | None = None
+    """(M,) that of the true name, likewise."""
 
     def own_kind(self, vocabulary: Vocabulary) -> NDArray[np.int64]:
         """(M,) the best name among those of the segment's own kind, base or novel."""
@@ -55,19 +59,25 @@ def predict(labeller: Labeller, segments: Sequence[Segment], vocabulary: Vocabul
     )
     predictions, base_predictions = (torch.empty(len(segments), dtype=torch.long) for _ in range(2))
     novel_predictions = torch.full_like(predictions, -1)
-    base_scores = torch.empty(len(segments), dtype=torch.float64)
+    base_scores, given, true = (torch.empty(len(segments), dtype=torch.float64) for _ in range(3))
+    true_places = torch.from_numpy(labels)
     for index, found in labeller.segments(segments):
         predictions[index] = labeller.text.choose(found)
         base_predictions[index] = base[found[:, base].argmax(dim=-1)]
         if len(novel):
             novel_predictions[index] = novel[found[:, novel].argmax(dim=-1)]
-        base_scores[index] = torch.logit(labeller.text.softmax(found.double())[:, base].amax(dim=-1), eps=1e-15)
+        probabilities = labeller.text.softmax(found.double())
+        base_scores[index] = torch.logit(probabilities[:, base].amax(dim=-1), eps=1e-15)
+        for places, values in ((predictions, given), (true_places, true)):
+            values[index] = probabilities.gather(1, places[index][:, None])[:, 0]
     return Predictions(
         labels,
         predictions.numpy(),
         novel_predictions.numpy(),
         base_predictions.numpy(),
         base_scores.round(decimals=3).numpy(),
+        given.round(decimals=4).numpy(),
+        true.round(decimals=4).numpy(),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval import plots
 from opendas_plugin.eval.classification import Confusion
-from opendas_plugin.eval.label_maps import Labelling, map_files, pairs
+from opendas_plugin.eval.label_maps import ClassMap, Labelling, map_files, pairs
 from opendas_plugin.eval.report import align, percent
 from opendas_plugin.eval.semantic import Protocol, per_class, pixel_confusion, summarise
 from opendas_plugin.files import atomic_file, write_json
@@ -33,6 +33,8 @@ def evaluate_semantic(
     labelling: Labelling,
     novel: Sequence[str] = (),
     about: Mapping[str, Any] | None = None,
+    seen: Callable[[str, ClassMap, ClassMap, Confusion], None] | None = None,
+    figure: bool = True,
 ) -> dict[str, Any]:
     """Scores predicted class maps against label maps and writes the report into ``output``.
 
@@ -45,6 +47,8 @@ def evaluate_semantic(
         labelling: which numbers mean which name, on both sides.
         novel: those of ``names`` that were not seen in training.
         about: further facts for the summary, such as the adapter.
+        seen: called for each picture with its stem, its true and predicted classes (H, W) and their confusion matrix.
+        figure: draw the confusion matrix.
 
     Returns:
         What ``summary.json`` holds.
@@ -57,11 +61,14 @@ def evaluate_semantic(
     confusion = np.zeros((len(names), len(names) + 1), dtype=np.int64)
     images = len(map_files(ground_truth))
     maps = pairs(predictions, ground_truth, labelling)
-    for _, labels, predicted in tqdm(maps, total=images, desc="score", unit="image", disable=None):
-        confusion += pixel_confusion(labels, predicted, len(names))
+    for stem, labels, predicted in tqdm(maps, total=images, desc="score", unit="image", disable=None):
+        own = pixel_confusion(labels, predicted, len(names))
+        confusion += own
+        if seen is not None:
+            seen(stem, labels, predicted, own)
     labelling.check_doubt(confusion)
     facts = {"n_images": images, "ignore": list(labelling.labels.ignored), **_numbers(labelling), **(about or {})}
-    return write_report(output, confusion, names, protocol, novel, facts)
+    return write_report(output, confusion, names, protocol, novel, facts, figure=figure)
 
 
 def _numbers(labelling: Labelling) -> dict[str, str]:
@@ -76,6 +83,8 @@ def write_report(
     protocol: Protocol,
     novel: Sequence[str],
     about: Mapping[str, Any],
+    *,
+    figure: bool = True,
 ) -> dict[str, Any]:
     """Scores a summed confusion matrix (N, N + 1) and writes the report's files, ``summary.json`` last.
 
@@ -103,7 +112,7 @@ def write_report(
         for name, row in zip(names, per_class(confusion), strict=True):
             shares = ["" if row[key] is None else f"{row[key]:.4f}" for key in ("iou", "acc")]
             writer.writerow([name, "novel" if name in novel else "base", row["pixels"], row["predicted"], *shares])
-    if plots.available():
+    if figure and plots.available():
         with atomic_file(output / "confusion.png") as path:
             plots.confusion_figure(path, confusion, [*names, NOTHING])
     write_json(output / "summary.json", summary)
@@ -114,3 +123,10 @@ def format_semantic_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
     """Lays summaries out as a text table: a row each, the scores in percent, ``-`` where there is none."""
     rows = [[name, *(percent(summary[key]) for key in COLUMNS)] for name, summary in summaries.items()]
     return align([["", *COLUMNS.values()], *rows])
+
+
+def read_confusion(path: Path) -> Confusion:
+    """Reads the (N, N + 1) matrix that :func:`write_report` wrote."""
+    with open(path, encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    return np.array([row[1:] for row in rows], dtype=np.int64)

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import HfApi
 from torch import nn
 
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import AdapterError, ConfigError
-from opendas_plugin.model import adapter
+from opendas_plugin.model import adapter, hub
 from opendas_plugin.model.adapter_backbone import build_named, require_same, require_same_tokenizer
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.cache import FeatureCache
+from opendas_plugin.model.cards import CARD
 from opendas_plugin.model.checkpoint import OpenCLIP, build_backbone
 from opendas_plugin.model.config import BackboneConfig, CacheConfig, PromptConfig, WeightConfig
 from opendas_plugin.model.encoder import Encoder
@@ -185,7 +185,7 @@ class OpenDASCLIP(Encodes):
         return OpenDASCLIP(self.model, self.backbone)
 
     def save_pretrained(self, folder: str | Path, **metadata: Any) -> None:
-        """Writes the adapter folder, whole or not at all.
+        """Writes the adapter folder with a README.md, its card, whole or not at all; a card that was edited is kept.
 
         Args:
             folder: new, empty, or an adapter to replace.
@@ -201,19 +201,48 @@ class OpenDASCLIP(Encodes):
             raise ConfigError(f"expected metadata among {', '.join(_METADATA)}, got {', '.join(unknown)}")
         if not isinstance(crops := metadata.get("crop_policy"), CropPolicy | None):
             raise ConfigError(f"expected crop_policy to be a CropPolicy, got {crops!r}")
-        if not self.config.backbone_sha256:
-            raise AdapterError("this CLIP has no adapter to save; build it with prompts=PromptConfig()")
-        config = replace(self.config, **metadata, package_version=__version__)
-        adapter.save_adapter(folder, config, self.learnt_state())
-        self.config = config
+        self._save(Path(folder), None, metadata)
 
-    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
-        """Uploads the adapter folder to the Hugging Face Hub and returns the commit's address."""
-        api = HfApi(token=token)
-        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder)
-            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Add adapter"))
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        commit_message: str = "Add adapter",
+        create_pr: bool = False,
+    ) -> str:
+        """Uploads the adapter folder with its card to the Hugging Face hub; a card that was edited there is kept.
+
+        Args:
+            repo_id: such as ``name/adapter``; made where there is none.
+            private: whether a new one is private; None: as the account makes them.
+            token: of the account; None: the one that is logged in.
+            branch: to upload to, made where there is none; None: the main one.
+            commit_message: of the commit.
+            create_pr: propose it as a pull request.
+
+        Returns:
+            The commit's address.
+
+        Raises:
+            AdapterError: there is no adapter.
+            OutputError: the hub cannot be reached, or refuses it.
+        """
+        with tempfile.TemporaryDirectory() as folder, hub.said(repo_id, token):
+            repo_id, card = hub.prepare(repo_id, private=private, token=token, branch=branch)
+            if card is not None:
+                Path(folder, CARD).write_text(card, encoding="utf-8")
+            self._save(Path(folder), repo_id, {})
+            return hub.upload(repo_id, folder, token, branch, commit_message, create_pr)
+
+    def _save(self, folder: Path, name: str | None, metadata: dict[str, Any]) -> None:
+        config = replace(self.config, **metadata, package_version=__version__)
+        if not config.backbone_sha256:
+            raise AdapterError("this CLIP has no adapter to save; build it with prompts=PromptConfig()")
+        adapter.save_adapter(folder, config, self.learnt_state(), name)
+        self.config = config
 
     def keep(self, cache: FeatureCache) -> None:
         """Puts stored features beside what was learnt; from now on they move image features, and are saved with it.

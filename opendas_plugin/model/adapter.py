@@ -14,9 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from opendas_plugin.errors import AdapterError, DataError, MissingFileError, OutputError
-from opendas_plugin.files import atomic_file, atomic_folder, read_json, write_json
+from opendas_plugin.files import atomic_file, atomic_folder, read_json, write_json, write_text
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.bounds import shortened
+from opendas_plugin.model.cards import CARD, card_text, kept_card
 from opendas_plugin.model.config import PREFIX
 from opendas_plugin.model.downloads import unreachable
 from opendas_plugin.model.naming import CONFIG_FILE, no_adapter
@@ -25,19 +26,29 @@ WEIGHTS_FILE = "adapter.safetensors"
 MAX_CONFIG = 32 << 20
 
 
-def save_adapter(folder: str | Path, config: AdapterConfig, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Writes an adapter folder in one step; an adapter that was there is replaced.
+def save_adapter(
+    folder: str | Path, config: AdapterConfig, tensors: Mapping[str, torch.Tensor], name: str | None = None
+) -> None:
+    """Writes an adapter folder with its card in one step; an adapter that was there is replaced, an edited card kept.
+
+    Args:
+        folder: new, empty, or an adapter.
+        config: what the adapter says of itself.
+        tensors: what was learnt.
+        name: by which the card calls it; None: as the folder.
 
     Raises:
         OutputError: the folder cannot be written, or holds files that are no adapter's.
     """
     folder = Path(folder)
-    others = {path.name for path in folder.iterdir()} - {CONFIG_FILE, WEIGHTS_FILE} if folder.is_dir() else set()
+    others = {path.name for path in folder.iterdir()} - {CONFIG_FILE, WEIGHTS_FILE, CARD} if folder.is_dir() else set()
     if others:
         raise OutputError(
             f"{folder} holds other files ({', '.join(sorted(others)[:3])}); choose a new or an empty folder"
         )
+    card = kept_card(folder) or card_text(config, name or folder.name)
     with atomic_folder(folder) as temporary:
+        write_text(temporary / CARD, card)
         write_json(temporary / CONFIG_FILE, config.to_dict())
         plain = {key: value.detach().to("cpu", torch.float32).contiguous() for key, value in tensors.items()}
         with atomic_file(temporary / WEIGHTS_FILE) as file:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.office_tower import make_office_tower
     from opendas_plugin.runs.openmask3d_scenes import prepare_openmask3d
     from opendas_plugin.runs.preparation import prepare
+    from opendas_plugin.runs.probe import probe
     from opendas_plugin.runs.proposals import prepare_proposals
     from opendas_plugin.runs.queries import query
     from opendas_plugin.runs.reproduce.run import reproduce_paper
@@ -50,6 +51,7 @@ __all__ = [
     "prepare_office_bench_v2",
     "prepare_openmask3d",
     "prepare_proposals",
+    "probe",
     "query",
     "reproduce_paper",
     "segment",
@@ -75,6 +77,7 @@ _HOMES = {
     "prepare_office_bench_v2": "office_bench",
     "prepare_openmask3d": "openmask3d_scenes",
     "prepare_proposals": "proposals",
+    "probe": "probe",
     "query": "queries",
     "reproduce_paper": "reproduce.run",
     "segment": "segmentation",

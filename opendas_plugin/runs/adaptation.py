@@ -14,6 +14,7 @@ from opendas_plugin.eval.calibration import choose_constant
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.training_report import TrainingReport
 from opendas_plugin.runs.training_run import TrainingRun
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import join
@@ -67,12 +68,22 @@ class Adapt(TrainingRun[Adapted]):
             domain = load_domain(self.data, self.images_root)
             if self.calibration_folds:
                 fold_domains(domain, self.calibration_folds, self.seed)  # refused now rather than after training
-            training = Training(self, domain, output, device, world=world)
-            scores, run = training(), dataclasses.replace(self, config=training.resolved)
-            if world.writes and self.calibration_folds:
-                scores["after_calibrated"] = run.calibrate(training.domain, device)
+            told = TrainingReport(record) if self.report else None
+            reached = None if told is None else told.reached
+            training = Training(self, domain, output, device, world=world, figures=self.report, reached=reached)
+            try:
+                scores, run = training(), dataclasses.replace(self, config=training.resolved)
+                if world.writes and self.calibration_folds:
+                    scores["after_calibrated"] = run.calibrate(training.domain, device)
+            except BaseException as error:
+                training.trackers.close(failed=True)
+                if told is not None and world.writes and training.begun:  # else the folder is another run's
+                    told.failed(training, error)
+                raise
             if world.writes:
                 record.write(output, config=run)
+                if told is not None:
+                    told.finished(training)
         return Adapted(output, scores)
 
     def calibrate(self, domain: Domain, device: torch.device) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from opendas_plugin.data.segments import Segment
 from opendas_plugin.data.subsets import few_shots
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.eval.classification import Protocol
-from opendas_plugin.files import require_writable
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.names import NameTable
+from opendas_plugin.reports.page import Page
+from opendas_plugin.runs.classification_report import PLAIN, Scored, classification_page
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.reporting import ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.support import DEFAULT_WEIGHT
 from opendas_plugin.train.distributed import World, join
@@ -29,22 +31,24 @@ from opendas_plugin.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from opendas_plugin.labeller import Labeller
 
+PLAIN_CLIP = "plain CLIP"
+SUPPORT = ("support", "support_shots", "support_seed", "support_weight")
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Classification(ModelRun[dict[str, Any]]):
+class Classification(ModelRun[dict[str, Any]], ReportedRun[dict[str, Any]]):
     """Names every labelled segment and scores the names: Acc, W-F1, B-F1, N-F1. Without an adapter: zero-shot.
 
-    The result is what summary.json holds. Under torchrun several processes share the segments; all but the first have
-    an empty result.
+    The result is what summary.json holds. For the page an adapter's plain CLIP is scored beside it, in plain/, which
+    takes as long again. Under torchrun several processes share the segments; all but the first have an empty result.
     """
 
     data: Path
     """Folder that opendas-prepare wrote."""
     output: Path
-    """Folder for summary.json, per_class.csv, predictions.jsonl, the confusion matrices and run.json."""
+    """Folder for report.html, summary.json, per_class.csv, predictions.jsonl, the confusion matrices and run.json."""
     _: KW_ONLY
     images_root: Path | None = None
     """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
@@ -83,17 +87,47 @@ class Classification(ModelRun[dict[str, Any]]):
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
-        names = ("support_shots", "support_seed", "support_weight")
-        lacking = {} if self.support else dict.fromkeys(names, "without `support`")
+        lacking = {} if self.support else dict.fromkeys(SUPPORT[1:], "without `support`")
         return {**super().unused(), **lacking}
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary, which is empty in all but the first process."""
         with join(pick_device(self.device)) as (world, device):
-            return dataclasses.replace(self, device=str(device)).evaluate(record, world)
+            here = dataclasses.replace(self, device=str(device))
+            scored, beside = here.evaluate(record, world), here.beside() if self.report else None
+            if beside is not None:
+                logger.info("plain CLIP, to set beside it")
+                beside.evaluate(RunRecord(beside), world)
+            if scored is None:
+                return {}
+            if self.report:
+                save_page(lambda: here.page(record, scored, beside), self.output)
+            return scored.summary
 
-    def evaluate(self, record: RunRecord, world: World) -> dict[str, Any]:
-        """The part of one process."""
+    @property
+    def title(self) -> str:
+        """What names the segments."""
+        more = ", calibrated" if self.calibrate else ", support" if self.support else ""
+        adapted = self.adapter is not None and not self.zero_shot
+        return ("/".join(Path(self.adapter or "").parts[-2:]) if adapted else PLAIN_CLIP) + more
+
+    def beside(self) -> Classification | None:
+        """Plain CLIP on the same segments; None: it is what is scored."""
+        if (self.adapter is None or self.zero_shot) and not self.support:
+            return None
+        plain: dict[str, Any] = {"report": False, "output": self.output / PLAIN, "zero_shot": self.adapter is not None}
+        fields = type(self).__dataclass_fields__
+        plain |= {name: fields[name].default for name in ("calibrate", *SUPPORT)}
+        return dataclasses.replace(self, **plain)
+
+    def page(self, record: RunRecord, scored: Scored, beside: Classification | None) -> Page:
+        """The page of what was scored."""
+        folders = {} if beside is None else {beside.title: beside.output}
+        settings, about = call_of("opendas.evaluate", self), [("adapter", self.adapter), ("split", self.split)]
+        return classification_page(record, scored, {**folders, self.title: self.output}, settings, about)
+
+    def evaluate(self, record: RunRecord, world: World) -> Scored | None:
+        """The part of one process; None in those that do not write."""
         from opendas_plugin.eval.report import evaluate_classification as report
         from opendas_plugin.runs.shared_cosines import discard_parts, share_cosines
 
@@ -103,19 +137,27 @@ class Classification(ModelRun[dict[str, Any]]):
         labeller = self.labeller(vocabulary, ensemble=self.ensemble, calibrated=self.calibrate)
         self._say_untrained(labeller.clip.config.base_names, vocabulary)
         if world.writes:
-            require_writable(self.output)
+            record.begin(self.output)
         segments, about = getattr(domain, self.split), {"adapter": None if self.zero_shot else self.adapter}
         if self.support:
             labeller = self.supported(labeller, segments)
         knowing = share_cosines(labeller, self.source(labeller.clip), segments, self.output, world)
         if knowing is None:
-            return {}
+            return None
         summary = report(
-            knowing, segments, vocabulary, self.output, split=self.split, about=about, protocol=self.protocol
+            knowing,
+            segments,
+            vocabulary,
+            self.output,
+            split=self.split,
+            about=about,
+            figure=self.report,
+            protocol=self.protocol,
         )
         discard_parts(self.output)
         record.write(self.output, config=self.resolved(labeller))
-        return summary
+        name = domain.info.get("name", self.data.resolve().name)
+        return Scored(summary, labeller, segments, vocabulary, str(name))
 
     def supported(self, labeller: Labeller, scored: Sequence[Segment]) -> Labeller:
         """The labeller with the support.

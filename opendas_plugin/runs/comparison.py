@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opendas_plugin import methods
 from opendas_plugin.data.domain import Domain, load_domain
@@ -17,17 +17,20 @@ from opendas_plugin.errors import ConfigError, MissingFileError, OpenDASError
 from opendas_plugin.eval import plots
 from opendas_plugin.eval.overlays import overlay_figure
 from opendas_plugin.eval.tables import Figure, Table
-from opendas_plugin.files import atomic_file, read_json, require_writable, write_text
+from opendas_plugin.files import atomic_file, read_json, write_text
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.naming import require_weights
+from opendas_plugin.reports.page import Page
 from opendas_plugin.runs.ablations import ABLATIONS, Variant
 from opendas_plugin.runs.adaptation import Adapt
+from opendas_plugin.runs.classification import PLAIN_CLIP
 from opendas_plugin.runs.cluster import Cluster, Kind
+from opendas_plugin.runs.comparison_hosts import host_summaries
 from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.negatives import GenerateNegatives, inputs_file
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.runs.run import Run, function_of
-from opendas_plugin.stamps import changes
+from opendas_plugin.runs.reporting import ReportedRun, call_of, save_page
+from opendas_plugin.runs.run import function_of
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import default_recipe, describe, read_recipe
 
@@ -38,25 +41,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-JUDGED = (
-    "protocol",
-    "dataset",
-    "ignore",
-    "offset",
-    "n_images",
-    "n_pixels",
-    "n_scenes",
-    "n_instances",
-    "masks",
-    "backend",
-)
-"""Facts of a summary in which the seeds of one row agree."""
-
 PAPER_METHODS = ("zero_shot", "cocoop", "vpt", "rpo", "maple", "wise_ft_text", "wise_ft_image", "opendas")
 
 
 @dataclass(frozen=True)
-class Compare(Run[dict[str, Table]]):
+class Compare(ReportedRun[dict[str, Table]]):
     """Trains methods from the same start on the same segments and writes their tables. Run again to go on.
 
     The result is the tables, by the names of their files.
@@ -65,7 +54,7 @@ class Compare(Run[dict[str, Table]]):
     data: Path
     """Folder that opendas-prepare wrote."""
     output: Path
-    """Folder for the runs, the tables (Markdown, CSV, LaTeX) and the figures."""
+    """Folder for the runs, the tables (Markdown, CSV, LaTeX), the figures and report.html."""
     _: KW_ONLY
     methods: tuple[str, ...] = PAPER_METHODS
     """What to compare, one row each, of the methods that opendas-train has; METHOD@RECIPE takes another recipe than the
@@ -135,13 +124,15 @@ class Compare(Run[dict[str, Table]]):
         if (cluster := self.cluster) is not None:
             cluster.check()
         domain = load_domain(self.data, self.images_root)
-        require_writable(self.output)
+        record.begin(self.output)
         jobs = self.plan()
         self.say(jobs)
         jobs = with_crops(jobs, domain, self.output / CHOICE)
         run_all(jobs, self.jobs, cluster=cluster)
         tables = self.write_results(domain, jobs)
         record.write(self.output)
+        if self.report:
+            save_page(lambda: self.page(record, domain, jobs, tables), self.output)
         return tables
 
     @property
@@ -267,23 +258,18 @@ class Compare(Run[dict[str, Table]]):
             table.save(self.output / name)
         write_text(self.output / "comparison.md", "\n".join(table.markdown() for table in tables.values()))
         write_runs(self.output / "runs.csv", systems)
-        self.write_figures(domain, jobs, systems)
+        if self.report:
+            self.write_figures(domain, jobs, systems)
         return tables
 
     def write_figures(self, domain: Domain, jobs: Sequence[Job], systems: Sequence[comparison.System]) -> None:
         """Draws the scores as bars, and the masks of a few images coloured by each row's names, where matplotlib is."""
-        from opendas_plugin.eval import comparison
         from opendas_plugin.runs.comparison_rows import predictions_of
 
         if not plots.available():
             logger.info("no figures: matplotlib is not installed; pip install 'opendas-plugin[reports]'")
             return
-        series: dict[str, dict[str, tuple[float, float]]] = {}
-        for metric in ("w_f1", "b_f1", "n_f1"):
-            figures = {system.title: system.figure(metric) or Figure(math.nan) for system in systems}
-            series[comparison.METRICS[metric]] = {
-                title: (f.mean, math.nan if f.std is None else f.std) for title, f in figures.items()
-            }
+        series = bars_of(systems)
         with atomic_file(self.output / "scores.png") as path:
             name = domain.info.get("name", self.data.resolve().name)
             spread = "one seed" if self.seeds == 1 else f"mean and deviation of {self.seeds} seeds"
@@ -294,8 +280,45 @@ class Compare(Run[dict[str, Table]]):
         path = self.output / "predictions.png"
         overlay_figure(path, domain.val, predictions, domain.vocabulary.names, self.pictures)
 
+    def page(self, record: RunRecord, domain: Domain, jobs: Sequence[Job], tables: Mapping[str, Table]) -> Page:
+        """The page: the tables, and the segments of plain CLIP, or else the first row, beside the row of `against`."""
+        from opendas_plugin.runs.comparison_report import comparison_page
+        from opendas_plugin.runs.comparison_rows import evidence_of, last_folder, systems_of
+        from opendas_plugin.runs.training import BEFORE
+
+        first = {job.title: job for job in reversed(jobs)}
+        against = self.against or jobs[-1].title
+        plain = first[against].folder / BEFORE
+        before = {PLAIN_CLIP: plain} if plain.is_dir() else {jobs[0].title: last_folder(jobs[0])}
+        compared = {**before, against: last_folder(first[against])}
+        device, kinds = pick_device(self.device), {(job.run.config.backbone, job.run.recipe) for job in jobs}
+        told = [
+            ("device", device),
+            ("backbone and recipe", ", ".join(f"{backbone}, {recipe}" for backbone, recipe in sorted(kinds))),
+            ("data", self.data.resolve()),
+            ("rows", ", ".join(first)),
+            ("seeds", self.seeds),
+            ("learnt from", f"{len(domain.train):,} segments"),
+            ("judged by", f"{len(domain.val):,} segments"),
+            ("names", f"{len(domain.vocabulary.base)} base, {len(domain.vocabulary.novel)} novel"),
+        ]
+        series, evidence = bars_of(systems_of(jobs)), evidence_of(jobs, domain)
+        call = call_of("opendas.runs.compare", self)
+        return comparison_page(record, domain, self.output, tables, evidence, series, compared, told, call)
+
 
 compare = function_of(Compare, "compare")
+
+
+def bars_of(systems: Sequence[comparison.System]) -> dict[str, dict[str, tuple[float, float]]]:
+    """Metric -> row -> mean and deviation over its seeds, NaN where there is none."""
+    series: dict[str, dict[str, tuple[float, float]]] = {}
+    for metric in ("w_f1", "b_f1", "n_f1"):
+        figures = {system.title: system.figure(metric) or Figure(math.nan) for system in systems}
+        series[comparison.METRICS[metric]] = {
+            title: (f.mean, math.nan if f.std is None else f.std) for title, f in figures.items()
+        }
+    return series
 
 
 def require_same_names(negatives: Path, generate: GenerateNegatives) -> None:
@@ -308,32 +331,6 @@ def require_same_names(negatives: Path, generate: GenerateNegatives) -> None:
         logger.warning("%s is taken as it is; it does not say which names it was made for", negatives)
     elif difference := generate.inputs().difference(read_json(inputs_file(negatives))):
         raise ConfigError(f"{negatives} was made from something else: {difference}; remove it, to have it made again")
-
-
-def host_summaries(rows: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """The summaries of each title.
-
-    Raises:
-        ConfigError: a row that is not TITLE=FILE.
-    """
-    summaries: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        title, _, file = row.rpartition("=")
-        if not title:
-            raise ConfigError(f"expected `hosts` as TITLE=SUMMARY.json, got {row!r}")
-        found = read_json(file)
-        if not isinstance(found, dict):
-            raise ConfigError(f"{file} is no summary.json of an evaluation; expected a JSON object")
-        for other in summaries.setdefault(title, []):
-            if difference := next(changes(_judged(other, found), _judged(found, other)), None):
-                raise ConfigError(f"the summaries of {title!r} are not seeds of one evaluation: in {file} {difference}")
-        summaries[title].append(found)
-    return summaries
-
-
-def _judged(summary: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """What a summary says of how and on what was judged, as far as the other says it, too."""
-    return {name: summary[name] for name in JUDGED if name in summary and name in other}
 
 
 def write_runs(path: Path, systems: Sequence[comparison.System]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from opendas_plugin.data.domain import Domain
-from opendas_plugin.errors import DataError
 from opendas_plugin.eval.comparison import System
-from opendas_plugin.eval.evidence import Evidence, group_numbers
-from opendas_plugin.eval.pooling import FoldPredictions
+from opendas_plugin.eval.evidence import Evidence, group_numbers, read_answers
 from opendas_plugin.eval.prediction_file import read_predictions
 from opendas_plugin.files import read_json
 from opendas_plugin.runs.comparison_runs import COST, Job, learnt_by
 from opendas_plugin.runs.training import BEFORE, score_folders
-from opendas_plugin.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def evidence_of(jobs: Sequence[Job], domain: Domain) -> Evidence:
     """
     vocabulary, labels = domain.vocabulary, [segment.label for segment in domain.val]
     answers = {
-        row.title: {seed: answers_of(folder, labels, vocabulary) for seed, folder in row.folders.items()}
+        row.title: {seed: read_answers(folder, labels, vocabulary) for seed, folder in row.folders.items()}
         for row in rows_of(jobs)
     }
     places = np.array([vocabulary.index[label] for label in labels], dtype=np.int64)
@@ -89,30 +85,9 @@ def evidence_of(jobs: Sequence[Job], domain: Domain) -> Evidence:
 
 def predictions_of(job: Job) -> tuple[str, ...]:
     """The names that a finished run gives the validation segments."""
-    return read_predictions(job.folder / list(score_folders(job.method).values())[-1] / "predictions.jsonl").predictions
+    return read_predictions(last_folder(job) / "predictions.jsonl").predictions
 
 
-def answers_of(folder: Path, labels: Sequence[str], vocabulary: Vocabulary) -> FoldPredictions:
-    """What a report says of segments with these labels, in this order.
-
-    Raises:
-        DataError: it is of other segments or names.
-    """
-    path = folder / "predictions.jsonl"
-    found = read_predictions(path)
-    if list(found.labels) != list(labels) or not {*found.predictions, *(found.own_kind or ())} <= {*vocabulary.names}:
-        raise DataError(
-            f"{path} is of other segments or names than the domain's; remove the run, to have it made again"
-        )
-    with open(folder / "per_class.csv", encoding="utf-8", newline="") as file:
-        novel = {row["name"] for row in csv.DictReader(file) if row["kind"] == "novel"}
-
-    def places(names: Sequence[str]) -> np.ndarray:
-        return np.array([vocabulary.index[name] for name in names], dtype=np.int64)
-
-    return FoldPredictions(
-        places(found.predictions),
-        np.array([name in novel for name in vocabulary.names]),
-        None if found.own_kind is None else places(found.own_kind),
-        None if found.base_scores is None else np.array(found.base_scores),
-    )
+def last_folder(job: Job) -> Path:
+    """The folder of a run's report on what it has learnt."""
+    return job.folder / list(score_folders(job.method).values())[-1]

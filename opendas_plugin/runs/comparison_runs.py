@@ -40,7 +40,17 @@ from opendas_plugin.train.stage import active_towers
 from opendas_plugin.train.state import fingerprint, flat
 
 COST = "cost.json"
-WITHOUT_EFFECT = ("data", "images_root", "output_dir", "unlabelled", "crop_cache", "resume", "device")
+WITHOUT_EFFECT = (
+    "data",
+    "images_root",
+    "output_dir",
+    "unlabelled",
+    "crop_cache",
+    "resume",
+    "device",
+    "report",
+    "log_to",
+)
 """Options of a run that another machine or folder may have otherwise; what they name is compared by content."""
 
 logger = logging.getLogger(__name__)

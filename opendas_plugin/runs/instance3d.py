@@ -21,10 +21,12 @@ from opendas_plugin.eval.instance_files import (
     read_predictions,
     read_truth,
 )
-from opendas_plugin.files import require_writable
 from opendas_plugin.names import NameTable
+from opendas_plugin.runs.classification import PLAIN_CLIP
 from opendas_plugin.runs.models import CROPS, ModelRun
+from opendas_plugin.runs.other_pages import instance_page
 from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.reporting import ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.vocabulary import Vocabulary
 
@@ -39,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Instance3d(ModelRun[dict[str, Any]]):
+class Instance3d(ModelRun[dict[str, Any]], ReportedRun[dict[str, Any]]):
     """Scores predicted 3D instances: AP, AP50, AP25, recall, per class, and of the masks whatever their class.
 
     With features the masks are OpenMask3D's, without classes, and are named first (zero-shot without an adapter). The
@@ -70,6 +72,8 @@ class Instance3d(ModelRun[dict[str, Any]]):
     """Class ids of the ground truth that are not in the class list and do not count."""
     features: Path | None = None
     """Folder with <scene>_openmask3d_features.npy, of the same CLIP: name the masks by all classes."""
+    beside: Path | None = None
+    """Folder of another evaluation of the same scenes, such as plain CLIP's, to set beside this one on the page."""
     oracle: bool = False
     """The masks are the ground truth's own: score their names as well, Acc, W-F1, B-F1, N-F1."""
 
@@ -83,13 +87,15 @@ class Instance3d(ModelRun[dict[str, Any]]):
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
+        alone = {} if self.report else {"beside": "without `report`"}
         if self.features is not None:
             return {
                 **super().unused(),
+                **alone,
                 **dict.fromkeys((*CROPS, "batch_size", "zero_shot"), "on `features`, which are there"),
             }
         model = {field.name for field in fields(ModelRun)} - {"device", "workers"}
-        return dict.fromkeys(sorted(model), "without `features`")
+        return {**dict.fromkeys(sorted(model), "without `features`"), **alone}
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary."""
@@ -109,7 +115,7 @@ class Instance3d(ModelRun[dict[str, Any]]):
             named, resolved = self.named_scenes(text, self.features, classes), self.resolved_model(text)
             about = {"backbone": text.clip.backbone.title, "adapter": self.adapter, "template": resolved.template}
         oracle = OracleScores(classes, novel, unlisted) if self.oracle else None
-        require_writable(self.output)
+        record.begin(self.output)
         summary = evaluate_instances(
             self.read_scenes(scenes, classes, named, oracle),
             scored,
@@ -119,10 +125,16 @@ class Instance3d(ModelRun[dict[str, Any]]):
             unlisted=unlisted,
             about=about,
             oracle=oracle,
+            figure=self.report,
         )
         if named is not None:
             named.write_predictions(self.output)
         record.write(self.output, config=resolved)
+        if self.report:
+            title = "predictions" if self.features is None else self.adapter or PLAIN_CLIP
+            paths = [(key, getattr(self, key)) for key in ("ground_truth", "predictions", "features", "classes")]
+            told, call = [*about.items(), *paths], call_of("opendas.runs.evaluate_instance3d", self)
+            save_page(lambda: instance_page(record, self.output, title, self.beside, told, call), self.output)
         return summary
 
     def check_classes(self, classes: Classes, scored: Classes) -> None:

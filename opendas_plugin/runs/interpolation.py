@@ -11,16 +11,19 @@ from typing import Any, Literal
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.learnt import check_learnt
-from opendas_plugin.files import atomic_file, require_writable, write_json
+from opendas_plugin.files import atomic_file, write_json
+from opendas_plugin.runs.classification_report import about_labeller
 from opendas_plugin.runs.models import ModelRun
+from opendas_plugin.runs.other_pages import shares_page
 from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.reporting import ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
 
 METRICS = {"acc": "Acc", "w_f1": "W-F1", "b_f1": "B-F1", "n_f1": "N-F1", "harmonic_f1": "H"}
 
 
 @dataclass(frozen=True)
-class Shares(ModelRun[list[dict[str, Any]]]):
+class Shares(ModelRun[list[dict[str, Any]]], ReportedRun[list[dict[str, Any]]]):
     """Scores an adapter at shares from 0, plain CLIP, to 1, the adapter.
 
     The result is a row a share: the share, and the scores of a classification.
@@ -57,7 +60,7 @@ class Shares(ModelRun[list[dict[str, Any]]]):
         self.say(self.backbone_seed)
         domain = load_domain(self.data, self.images_root)
         labeller, segments = self.labeller(domain.vocabulary), getattr(domain, self.split)
-        require_writable(self.output)
+        record.begin(self.output)
         values = [round(step / self.steps, 6) for step in range(self.steps + 1)]
         if self.of == "weights":
             scores = sweep_weights(labeller, segments, domain.vocabulary, values)
@@ -69,6 +72,10 @@ class Shares(ModelRun[list[dict[str, Any]]]):
         learnt = check_learnt(labeller.clip.config.training, {segment.image for segment in segments})
         write_json(self.output / "summary.json", {"of": self.of, **learnt, "shares": rows})
         record.write(self.output, config=self.resolved(labeller))
+        if self.report:
+            told = [*about_labeller(labeller), ("adapter", self.adapter), ("data", self.data), ("split", self.split)]
+            call = call_of("opendas.runs.evaluate_interpolation", self)
+            save_page(lambda: shares_page(record, rows, METRICS, self.of, told, call), self.output)
         return rows
 
 

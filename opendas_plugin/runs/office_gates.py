@@ -12,8 +12,10 @@ from opendas_plugin.data.domain import load_domain
 from opendas_plugin.eval.classification import confusion_matrix, weighted_f1
 from opendas_plugin.files import write_json
 from opendas_plugin.runs.models import DEFAULT_BACKBONE
+from opendas_plugin.runs.other_pages import gates_page
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.runs.run import Run, function_of
+from opendas_plugin.runs.reporting import ReportedRun, call_of, save_page
+from opendas_plugin.runs.run import function_of
 from opendas_plugin.train.recipe import read_recipe
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class OfficeGates(Run["list[Gate]"]):
+class OfficeGates(ReportedRun["list[Gate]"]):
     """Measures the gates of a tiny CLIP, and fails where one is missed.
 
     The result is the gates; they are also in gates.json, whether they hold or not.
@@ -64,6 +66,9 @@ class OfficeGates(Run["list[Gate]"]):
         figures = [{**dataclasses.asdict(gate), "holds": gate.holds} for gate in gates]
         write_json(self.output / "gates.json", {"backbone": self.backbone, "gates": _finite(figures)})
         record.write(self.output)
+        if self.report:
+            call = call_of("opendas.runs.office_gates.measure_office_gates", self)
+            save_page(lambda: gates_page(record, gates, self.backbone, call), self.output)
         for gate in gates:
             logger.info("%s", gate)
         require(gates)

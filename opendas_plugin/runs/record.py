@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
+import logging
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from opendas_plugin.files import write_json
+from opendas_plugin.files import require_writable, write_json
 from opendas_plugin.version import __version__
 
 
@@ -37,11 +39,32 @@ class RunRecord:
             "host": platform.node(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
+        self.warnings: list[str] = []
+        self.begun: Path | None = None
 
     @property
-    def facts(self) -> Mapping[str, Any]:
-        """What :meth:`write` writes, but for the wall time."""
-        return self._facts
+    def facts(self) -> dict[str, Any]:
+        """What ``run.json`` would hold now."""
+        return {**self._facts, "wall_time": round(time.monotonic() - self._start, 3)}
+
+    def begin(self, folder: str | Path) -> None:
+        """Notes that the run writes into a folder from now on, so that what stops it may be said there.
+
+        Raises:
+            OutputError: the folder cannot be made or written.
+        """
+        require_writable(folder)
+        self.begun = Path(folder)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Keeps what the package's log warns of meanwhile in ``warnings``."""
+        ear, log = _Ear(self.warnings), logging.getLogger("opendas_plugin")
+        log.addHandler(ear)
+        try:
+            yield
+        finally:
+            log.removeHandler(ear)
 
     def write(self, folder: str | Path, name: str = "run.json", *, config: Any = None) -> None:
         """Writes ``folder/run.json`` with the wall time, in seconds, since this record was made.
@@ -51,8 +74,18 @@ class RunRecord:
             name: of the file; a run whose output is one file in a folder of others gives its record its own.
             config: what the settings turned out to mean, where that was not known at the start.
         """
-        facts = self._facts if config is None else {**self._facts, "config": plain(config)}
-        write_json(Path(folder) / name, {**facts, "wall_time": round(time.monotonic() - self._start, 3)})
+        write_json(Path(folder) / name, self.facts if config is None else {**self.facts, "config": plain(config)})
+
+
+class _Ear(logging.Handler):
+    """Writes warnings into a list."""
+
+    def __init__(self, heard: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._heard.append(record.getMessage())
 
 
 def plain(value: Any) -> Any:

@@ -113,7 +113,16 @@ class Run(ABC, Generic[Result]):
             OpenDASError: what the work raises.
         """
         self.validate(changed(self))
-        return self.work(RunRecord(self, command=command, seed=getattr(self, "seed", None)))
+        record = RunRecord(self, command=command, seed=getattr(self, "seed", None))
+        with record.listening():
+            try:
+                return self.work(record)
+            except BaseException as error:
+                self.stopped(record, error)
+                raise
+
+    def stopped(self, record: RunRecord, error: BaseException) -> None:
+        """Called where the work ends in an error, before that goes on to the caller."""
 
 
 def changed(run: Run[Any]) -> set[str]:

@@ -16,11 +16,23 @@ from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.images import IMAGE_SUFFIXES, Exif, read_image
 from opendas_plugin.data.sam import SamSettings
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
-from opendas_plugin.files import find_files, read_json, require_writable, write_json
+from opendas_plugin.files import find_files, read_json, write_json
 from opendas_plugin.model.devices import pick_device
+from opendas_plugin.reports.facts import command_section, facts_section
+from opendas_plugin.reports.notices import listed, notice_section
+from opendas_plugin.reports.page import Page
+from opendas_plugin.reports.segmentation import (
+    example_sections,
+    found_notices,
+    found_section,
+    overlay_section,
+    read_parts,
+)
+from opendas_plugin.runs.classification_report import about_labeller
 from opendas_plugin.runs.mask_sources import SAM, SUPERPIXELS, MaskSource, open_source
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.reporting import REPORT, ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
@@ -64,7 +76,7 @@ class Segmented:
 
 
 @dataclass(frozen=True)
-class Segmentation(ModelRun[Segmented | None]):
+class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
     """Finds masks in photos and names them by words; no labels are needed. Zero-shot without an adapter.
 
     Run again to go on after an interruption, or with more photos. Under torchrun several processes share the photos.
@@ -76,8 +88,8 @@ class Segmentation(ModelRun[Segmented | None]):
     names: tuple[str, ...]
     """The names that compete: a,b,c, a file with one a line, or a vocabulary.json."""
     output: Path
-    """Folder for instances.json (COCO), semantic/ (PNG) with colours.txt, overlays/ (JPEG), detections/ (.npz),
-    summary.csv, run.json, and parts/, from which a run goes on."""
+    """Folder for report.html, instances.json (COCO), semantic/ (PNG) with colours.txt, overlays/ (JPEG), detections/
+    (.npz), summary.csv, run.json, and parts/, from which a run goes on."""
     masks: str = SUPERPIXELS
     """Where masks come from: superpixels (pieces of one colour, which know nothing of objects: a first look), sam: and
     a folder or hub id of SAM or SAM 2, a JSON file (a list of file_name and segmentation, or COCO's instances), or a
@@ -139,6 +151,8 @@ class Segmentation(ModelRun[Segmented | None]):
             )
             labeller = here.labeller(names)
             say_names_of_tables(labeller.classes)
+            if world.writes:
+                record.begin(self.output)
             todo = world.broadcast(lambda: here.begin(labeller, source, photos))
             own = {stem: photos[stem] for stem in todo[world.share(len(todo))]}
             failed = list(chain.from_iterable(world.gather(here.name_photos(labeller, source, own, world))))
@@ -151,7 +165,37 @@ class Segmentation(ModelRun[Segmented | None]):
                 )
             found = here.finish(labeller, list(photos))
             record.write(self.output, config=self.resolved(labeller))
+            if self.report:
+                save_page(lambda: here.page(record, labeller, source, found, list(photos)), self.output)
             return found
+
+    def page(
+        self, record: RunRecord, labeller: Labeller, source: MaskSource, found: Segmented, stems: Sequence[str]
+    ) -> Page:
+        """The page of what was found."""
+        from opendas_plugin.runs.segmentation_files import part_path
+
+        page, names = self.output / REPORT, found.names
+        masks = list(read_parts([part_path(self.output, stem) for stem in stems], self.images, names))
+        told = [
+            *about_labeller(labeller),
+            ("adapter", self.adapter),
+            ("photos", f"{found.photos:,} in {self.images.resolve()}"),
+            ("masks", f"{sum(found.masks):,} from {self.masks}"),
+            ("names", f"{len(names)}: {listed(names, 40)}"),
+        ]
+        seen = found_section(names, found.masks, found.pixels, found.pictures, masks)
+        notices = found_notices(names, found.masks, found.without_masks, found.photos)
+        sections = (
+            facts_section(record.facts, told),
+            overlay_section(self.output, stems, page),
+            seen,
+            notice_section(record.warnings, notices),
+            *example_sections(masks, page),
+            command_section(record.facts, call_of("opendas.runs.segment", self)),
+        )
+        figures = (("photos", f"{found.photos:,}"), ("masks", f"{sum(found.masks):,}"), ("names", f"{len(names)}"))
+        return Page(f"Named masks of {self.images.name}", sections, "", figures)
 
     def photos(self) -> dict[str, Path]:
         """Path in the folder without suffix -> photo, in order.
@@ -169,7 +213,6 @@ class Segmentation(ModelRun[Segmented | None]):
         """Looks whether the output goes on with these settings; returns the photos that are not done yet."""
         from opendas_plugin.runs.segmentation_files import part_path
 
-        require_writable(self.output)
         path, now = self.output / INPUTS, self.inputs(labeller, source)
         done = [stem for stem in photos if part_path(self.output, stem).is_file()]
         known = read_json(path) if path.is_file() else None

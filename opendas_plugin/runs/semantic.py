@@ -14,12 +14,18 @@ from opendas_plugin.eval.label_maps import Labelling, check_label_maps
 from opendas_plugin.eval.learnt import check_learnt
 from opendas_plugin.eval.number_tables import PLACES, read_table
 from opendas_plugin.eval.semantic import Protocol
-from opendas_plugin.files import require_writable, write_json
+from opendas_plugin.files import write_json
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.model.devices import pick_device
+from opendas_plugin.reports.page import Page
+from opendas_plugin.reports.semantic import SeenPictures
+from opendas_plugin.reports.summaries import read_summary
+from opendas_plugin.runs.classification import PLAIN_CLIP
+from opendas_plugin.runs.classification_report import PLAIN
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.own_numbers import dataset_of, table_of
 from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.reporting import ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.vocabulary import Vocabulary
@@ -37,11 +43,12 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Semantic(ModelRun[dict[str, Any]]):
+class Semantic(ModelRun[dict[str, Any]], ReportedRun[dict[str, Any]]):
     """Scores class maps: mIoU, mAcc, fwIoU, pAcc, per class, and hIoU of base and novel names.
 
     The maps are predictions, or made here: masks are named (zero-shot without an adapter; under torchrun by several
-    processes) and fused. The result is what summary.json holds.
+    processes) and fused. For the page an adapter's plain CLIP names them too, in plain/, which takes as long again. The
+    result is what summary.json holds.
     """
 
     _: KW_ONLY
@@ -50,14 +57,17 @@ class Semantic(ModelRun[dict[str, Any]]):
     protocol: Protocol
     """Rule of the mean: detectron2 counts the classes with pixels, ovseg those that were predicted as well."""
     output: Path
-    """Folder for summary.json, per_class.csv, confusion.csv and run.json; with masks for the fused maps and for
-    masks.jsonl, each mask's name and cosine, as well."""
+    """Folder for report.html, summary.json, per_class.csv, confusion.csv and run.json; with masks also for the fused
+    maps and for masks.jsonl, each mask's name and cosine."""
     predictions: Path | None = None
     """sem_seg_predictions.json of detectron2 and OVSeg, or a folder of PNGs (255, unless it is a class: none)."""
     masks: Path | None = None
     """Masks without classes in place of predictions: JSON, a list of file_name and segmentation (COCO RLE)."""
     images: Path | None = None
-    """Folder of the pictures that the masks name."""
+    """Folder of the pictures that the masks name; beside predictions for the crops of the page."""
+    beside: Path | None = None
+    """Folder of another evaluation of the same label maps, such as that of the pipeline with plain CLIP, to set beside
+    predictions on the page."""
     vocabulary: Path | None = None
     """vocabulary.json with the names, their label values, and which of them are novel."""
     num_classes: int | None = None
@@ -97,19 +107,60 @@ class Semantic(ModelRun[dict[str, Any]]):
         """See :meth:`Run.unused`."""
         if self.masks is not None:
             named = dict.fromkeys(("prediction_offset", "prediction_values"), "with `masks`, which are named here")
-            return {**super().unused(), **named}
+            return {**super().unused(), **named, "beside": "with `masks`, which plain CLIP names, too"}
         model = {field.name for field in fields(ModelRun)} - {"device", "workers"}
-        return dict.fromkeys(("images", *sorted(model)), "without `masks`")
+        unseen = {} if self.report else dict.fromkeys(("images", "beside"), "without `report`")
+        return {**dict.fromkeys(sorted(model), "without `masks`"), **unseen}
 
     def work(self, record: RunRecord) -> dict[str, Any]:
         """Evaluates, writes the report and returns its summary, which is empty in all but the first process."""
         if self.masks is None:
-            return self.evaluate(record, World())
+            return self.report_on(record, World())
         with join(pick_device(self.device)) as (world, device):
-            return replace(self, device=str(device)).evaluate(record, world)
+            return replace(self, device=str(device)).report_on(record, world)
 
-    def evaluate(self, record: RunRecord, world: World) -> dict[str, Any]:
-        """The part of one process."""
+    def report_on(self, record: RunRecord, world: World) -> dict[str, Any]:
+        """The part of one process, with the page."""
+        seen = plainly = None
+        if self.report and world.writes:
+            seen = SeenPictures(self._names()[0])
+        summary = self.evaluate(record, world, seen)
+        if self.report and self.masks is not None and self.adapter is not None and not self.zero_shot:
+            logger.info("plain CLIP, to set beside it")
+            plain = replace(self, report=False, output=self.output / PLAIN, zero_shot=True)
+            plainly = SeenPictures(self._names()[0])
+            plain.evaluate(RunRecord(plain), world, plainly)
+        if seen is not None and summary:
+            save_page(lambda: self.page(record, seen, plainly), self.output)
+        return summary
+
+    def page(self, record: RunRecord, seen: SeenPictures, plain: SeenPictures | None) -> Page:
+        """The page of what was scored."""
+        from opendas_plugin.eval.semantic_report import read_confusion
+        from opendas_plugin.runs.semantic_page import SemanticSide, semantic_page
+
+        title = "predictions" if self.masks is None else PLAIN_CLIP
+        if self.adapter is not None and not self.zero_shot:
+            title = "/".join(Path(self.adapter).parts[-2:])
+        sides = [] if plain is None else [SemanticSide(PLAIN_CLIP, self.output / PLAIN, plain)]
+        sides += [] if self.beside is None else [SemanticSide(self.beside.name, self.beside)]
+        sides.append(SemanticSide(title, self.output, seen))
+        summary = read_summary(self.output)
+        about = [(key, summary.get(key)) for key in ("backbone", "adapter", "template")]
+        about += [(key, getattr(self, key)) for key in ("ground_truth", "predictions", "masks", "images")]
+        confusion, novel = read_confusion(self.output / "confusion.csv"), self._names()[1]
+        settings = call_of("opendas.runs.evaluate_semantic", self)
+        return semantic_page(record, sides, confusion, novel, self.images, about, settings)
+
+    def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """All names, and the novel ones."""
+        if self.vocabulary is None:
+            return tuple(map(str, range(self.num_classes or 0))), ()
+        found = Vocabulary.load(self.vocabulary)
+        return found.names, found.novel
+
+    def evaluate(self, record: RunRecord, world: World, seen: SeenPictures | None = None) -> dict[str, Any]:
+        """The part of one process; ``seen`` looks at the pictures in the one that writes."""
         from opendas_plugin.eval.masks import pictures_without_masks, read_proposals
         from opendas_plugin.eval.semantic_report import evaluate_semantic as report
         from opendas_plugin.runs.shared_cosines import discard_parts, share_cosines
@@ -126,7 +177,7 @@ class Semantic(ModelRun[dict[str, Any]]):
             bare = pictures_without_masks(proposals, self.images or Path(), self.ground_truth)
             if world.writes:
                 check_label_maps(self.ground_truth, labelling)
-                require_writable(self.output)
+                record.begin(self.output)
             labeller = self.labeller(vocabulary)
             knowing = share_cosines(labeller, self.source(labeller.clip), proposals, self.output, world)
             if knowing is None:
@@ -136,7 +187,7 @@ class Semantic(ModelRun[dict[str, Any]]):
             about |= check_learnt(labeller.clip.config.training, {mask.image for mask in proposals})
             about |= {"adapter": None if self.zero_shot else self.adapter, "predictions": PREDICTIONS}
             resolved = self.resolved(labeller)
-        require_writable(self.output)
+        record.begin(self.output)
         predictions = self.predictions or self.output / PREDICTIONS
         summary = report(
             predictions,
@@ -147,6 +198,8 @@ class Semantic(ModelRun[dict[str, Any]]):
             labelling=labelling,
             novel=novel,
             about=about,
+            seen=None if seen is None else seen.add,
+            figure=self.report,
         )
         discard_parts(self.output)
         record.write(self.output, config=resolved)

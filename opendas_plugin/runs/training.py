@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import shutil
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from opendas_plugin.model.config import Interpolation
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.meters import Stopwatch
+from opendas_plugin.runs.record import plain
 from opendas_plugin.runs.sources import learning_segments, mines_in_related_names, related_names, training_inputs
 from opendas_plugin.runs.starts import learnt_before, start_from, ways_of
 from opendas_plugin.runs.training_run import TrainingRun
@@ -38,8 +40,9 @@ from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import TrainingData
-from opendas_plugin.train.run import CACHE, require_empty, train
+from opendas_plugin.train.run import CACHE, LOG, require_empty, train
 from opendas_plugin.train.state import fingerprint
+from opendas_plugin.train.trackers import Trackers
 
 BEFORE = "before"
 START = "start"
@@ -65,6 +68,7 @@ class Training:
         before: the report of the same backbone on the same segments, where there is one, to copy.
         watch: paused while scores are made.
         figures: draw figures of the scores, which many runs of a comparison would spend a fifth of their time on.
+        reached: called by the writing process after the scores of each milestone, and at the end.
 
     Raises:
         OpenDASError: the data, the recipe or the backbone cannot be used.
@@ -81,10 +85,13 @@ class Training:
         before: Path | None = None,
         watch: Stopwatch | None = None,
         figures: bool = True,
+        reached: Callable[[Training], None] | None = None,
     ) -> None:
         self.run, self.output, self.config = run, output, run.config
         self.world, self.before, self.watch = world or World(), before, watch
-        self.figures = figures
+        title = f"{run.data.resolve().name}-{run.config.method}-seed{run.config.seed}"
+        self.trackers = Trackers(run.log_to, output, title, plain(run.config), output / LOG)
+        self.figures, self.reached, self.begun = figures, reached, False
         self.scores: dict[str, dict[str, Any]] = {}
         self.segments = learning_segments(domain, run.config, run.proposals, run.proposal_images)
         self.domain = dataclasses.replace(domain, vocabulary=mark_unseen(domain.vocabulary, self.segments))
@@ -122,7 +129,9 @@ class Training:
             facts=self._facts(),
             milestone=self._reach,
             world=self.world,
+            trackers=self.trackers,
         )
+        self.trackers.close()
         if self.world.writes:
             self.clip.save_pretrained(
                 self.output / "adapter",
@@ -190,6 +199,7 @@ class Training:
     def _reach(self, milestone: str, towers: tuple[TowerName, ...]) -> None:
         """Scores what the towers have learnt; what a resumed run has scored before is read again."""
         name = score_folders(self.config.method)[milestone]
+        self.begun = True
         if milestone == BEFORE:
             self._write_sources()
             self._look_for_copies()
@@ -198,6 +208,10 @@ class Training:
         self._score(name, towers)
         if milestone == BEFORE and self.run.start is not None:
             self._score(START, ("visual", "text"))
+        self.trackers.scores(milestone, self.scores[name], METRICS)
+        if self.reached is not None:
+            with self.watch.paused() if self.watch else contextlib.nullcontext():
+                self.reached(self)
 
     def _score(self, name: str, towers: tuple[TowerName, ...]) -> None:
         folder = self.output / name

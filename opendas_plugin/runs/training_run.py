@@ -11,6 +11,7 @@ from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.naming import require_weights
 from opendas_plugin.runs.run import INLINE, Result, Run
 from opendas_plugin.train.config import HoldConfig, TrainConfig
+from opendas_plugin.train.trackers import TrackerName, check_trackers
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class TrainingRun(Run[Result]):
     """Leave out related names that equal novel names; the result has then used evaluation names, and says so."""
     resume: bool = False
     """Go on with the run in the output folder; starts one where there is none."""
+    log_to: tuple[TrackerName, ...] = ()
+    """Where curves and scores go beside log.jsonl, one or several: tensorboard, wandb (offline unless you have logged
+    in), trackio, csv."""
+    report: bool = True
+    """Draw the figures and write report.html, a page with all that is worth seeing of the run."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; with torchrun each process takes its own GPU."""
     config: TrainConfig = field(default_factory=TrainConfig, metadata=INLINE)
@@ -68,6 +74,7 @@ class TrainingRun(Run[Result]):
     def check(self) -> None:
         """See :meth:`Run.check`."""
         methods.get(self.config.method)
+        check_trackers(self.log_to)
         require_weights(self.config.backbone, self.config.pretrained)
         if (self.proposals is None) != (self.proposal_images is None):
             raise ConfigError("`proposals` and `proposal_images` go together; give both or neither")

@@ -15,6 +15,7 @@ from opendas_plugin.errors import OutputError, TrainingError
 from opendas_plugin.files import write_text
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.state import Position
+from opendas_plugin.train.trackers import Trackers
 
 
 class StepLog:
@@ -23,11 +24,12 @@ class StepLog:
     Args:
         path: the file, appended to; None writes nothing, but still checks.
         world: whose steps these are; numbers are summed over its processes.
+        trackers: take the lines as well, in the process that writes.
     """
 
-    def __init__(self, path: Path | None, world: World) -> None:
+    def __init__(self, path: Path | None, world: World, trackers: Trackers | None = None) -> None:
         self._path = path if world.writes else None
-        self._world = world
+        self._world, self._trackers = world, trackers if world.writes else None
         self._lines: list[dict[str, Any]] = []
         self._numbers: list[Tensor] = []
         self._columns: Sequence[str] = ()
@@ -61,6 +63,8 @@ class StepLog:
         self._lines, self._numbers = [], []
         bad = next((place for place, row in enumerate(rows) if not math.isfinite(row[0])), None)
         self._write(lines[:bad])
+        if self._trackers is not None:
+            self._trackers.lines(lines[:bad])
         if bad is not None:
             line = lines[bad]
             raise TrainingError(

@@ -41,6 +41,7 @@ from torch import Tensor
 
 from opendas_plugin import methods
 from opendas_plugin.errors import ConfigError, TrainingError
+from opendas_plugin.methods import Stage
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256
 from opendas_plugin.model.tower import TowerName
@@ -50,8 +51,10 @@ from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import World
 from opendas_plugin.train.inputs import TrainingData
 from opendas_plugin.train.loggers import StepLog, truncate
+from opendas_plugin.train.sampling import steps_per_epoch
 from opendas_plugin.train.stage import active_towers, segment_features, train_stage
 from opendas_plugin.train.state import Checkpoint, Position, fingerprint, remove_leftovers
+from opendas_plugin.train.trackers import Trackers
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ def train(
     facts: Mapping[str, Any] | None = None,
     milestone: Callable[[str, tuple[TowerName, ...]], None] | None = None,
     world: World | None = None,
+    trackers: Trackers | None = None,
 ) -> None:
     """Learns the prompts of ``clip`` in all stages of the method.
 
@@ -89,6 +93,7 @@ def train(
             whose prompts were at work; in a resumed run for the stages done earlier, too. Where the method stores
             features, at the end as ``("cache", ("visual", "text"))``.
         world: the processes that share the work.
+        trackers: take the log's lines as well; begun here.
 
     Raises:
         ConfigError: ``output`` holds a run and ``resume`` is False, or it is a run of something else.
@@ -103,7 +108,10 @@ def train(
     stages = method.stages
     identity = _identity(clip, data, config, negatives, facts)
     checkpoint = world.broadcast(lambda: _open(output, clip, identity, resume, [stage.name for stage in stages]))
-    start, log = checkpoint.position, StepLog(output / LOG, world)
+    start, log = checkpoint.position, StepLog(output / LOG, world, trackers)
+    if trackers is not None and world.writes:
+        ends = {"before": 0, **_ends(stages, data, config)}
+        trackers.begin(ends, [*ends.values()][start.stage] + start.step)
     clip.load_state_dict(_part(checkpoint.tensors, PROMPTS), strict=False)  # the backbone is not in it
 
     def save(stage: int, step: int, remembered: Mapping[str, Tensor]) -> None:
@@ -139,6 +147,17 @@ def train(
         reach(CACHE, ("visual", "text"))
     if backbone_sha256(clip) != clip.config.backbone_sha256:
         raise TrainingError("the frozen backbone has changed during training; this is a defect, please report it")
+
+
+def _ends(stages: Sequence[Stage], data: TrainingData, config: TrainConfig) -> dict[str, int]:
+    """How many steps all stages up to each have together."""
+    found, total = dict[str, int](), 0
+    for stage in stages:
+        others = None if stage.labels else data.unlabelled
+        count = len(data.labels) if others is None else len(others)
+        total += steps_per_epoch(count, config.batch_size) * getattr(config, stage.name).epochs
+        found[stage.name] = total
+    return found
 
 
 def require_empty(output: Path) -> None:

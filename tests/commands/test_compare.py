@@ -25,6 +25,7 @@ from opendas_plugin.eval.intervals import difference, interval
 from opendas_plugin.eval.pooling import FoldPredictions
 from opendas_plugin.runs.comparison import host_summaries
 from opendas_plugin.runs.comparison_runs import COST
+from tests.reports.reading import read_page
 
 RECIPE = """
 backbone: office-tiny
@@ -69,6 +70,14 @@ def test_every_row_is_there_with_every_seed(finished) -> None:
         "table1.md", "table1.tex", "table2.csv", "apart.md", "differences.md", "comparison.md", "scores.png",
         "predictions.png", "run.json",
     }  # fmt: skip
+
+
+def test_there_is_one_page_of_all_and_none_of_the_runs(finished) -> None:
+    out, _ = finished
+    page = read_page(out / "report.html")
+    for words in ("Base and novel names", "Difference to opendas", "Worst mistakes: opendas", "vpt", "opendas-compare"):
+        assert words in page.text, words
+    assert [path for path in (out / "runs").rglob("*") if path.suffix in (".html", ".png")] == []
 
 
 def test_a_row_of_a_stage_says_what_is_learnt_by_then(domain, tmp_path) -> None:

@@ -10,11 +10,10 @@ import numpy as np
 
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.eval.classification import harmonic_mean
-from opendas_plugin.eval.evidence import Evidence, group_numbers
+from opendas_plugin.eval.evidence import Evidence, group_numbers, read_answers
 from opendas_plugin.eval.influences import Metric
 from opendas_plugin.eval.report import read_confusion
 from opendas_plugin.files import read_json
-from opendas_plugin.runs.comparison_rows import answers_of
 from opendas_plugin.runs.reproduce.published import Figures
 from opendas_plugin.runs.reproduce.results import Result, beside, pack_confusion
 from opendas_plugin.vocabulary import Vocabulary
@@ -76,7 +75,7 @@ def coop_row(
     ours = {"base_acc": base, "novel_acc": new, "harmonic_acc": harmonic_mean(base, new)}
     ends = _ends(title, folders, segments, vocabulary, COOP)
     labels = [segment.label for segment in segments]
-    own = answers_of(next(iter(folders.values())), labels, vocabulary).own_kind
+    own = read_answers(next(iter(folders.values())), labels, vocabulary).own_kind
     counts = np.zeros((len(vocabulary.names), len(vocabulary.names)), dtype=np.int64)
     if own is not None:
         np.add.at(counts, (np.array([vocabulary.index[label] for label in labels]), own[0]), 1)
@@ -93,7 +92,7 @@ def _ends(
 ) -> dict[str, tuple[float, float]]:
     """The 95% intervals over groups of segments, names and seeds, of those figures that have one."""
     labels = [segment.label for segment in segments]
-    answers = {seed: answers_of(folder, labels, vocabulary) for seed, folder in folders.items()}
+    answers = {seed: read_answers(folder, labels, vocabulary) for seed, folder in folders.items()}
     places = np.array([vocabulary.index[label] for label in labels], dtype=np.int64)
     evidence = Evidence(places, group_numbers(segments), {title: answers})
     found = {metric: evidence.interval(title, of) for metric, of in metrics.items()}

@@ -1,0 +1,28 @@
+"""``opendas-probe``: a look at prepared data before training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opendas_plugin.commands.common import command_line, parse, run_command
+from opendas_plugin.runs.probe import Probe
+from opendas_plugin.runs.reporting import REPORT
+
+PROGRAM = "opendas-probe"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return run_command(probe, argv)
+
+
+def probe(argv: Sequence[str]) -> None:
+    """Looks at the data and prints what it found, what to do, and the verdict."""
+    run = parse(Probe, argv, prog=PROGRAM)
+    found = run(command_line(PROGRAM, argv))
+    for one in found.advice.findings:
+        print(f"{one.kind}: {one.what}; {one.todo}.")
+    print(f"crops: {found.choice.chosen}, {found.choice.accuracies[found.choice.chosen]:.1f}% by plain CLIP")
+    print("verdict: " + " ".join(found.advice.verdict))
+    page = f"   report: {found.output / REPORT}" if run.report else ""
+    print(f"recipe: {found.recipe}{page}")
