@@ -6,13 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
-from opendas_plugin.eval.predict import Predictions
 from opendas_plugin.files import atomic_file, read_lines
 from opendas_plugin.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from opendas_plugin.eval.predict import Predictions
 
 PROBABILITIES = ("probability", "label_probability")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from opendas_plugin.errors import OutputError
-from opendas_plugin.model.tokenizer_files import TOKENIZER_FILES
 
 _RECORD = "run.json"
 _FIRST = ("onnx.json", "config.json", "open_clip_config.json")
@@ -14,8 +13,8 @@ _GRAPHS = ("image.onnx", "text.onnx", "names.onnx")
 _TOKENIZERS = ("special_tokens_map.json", "added_tokens.json", "merges.txt", "vocab.txt", "chat_template.jinja")
 _MODELS = ("model.safetensors", "open_clip_model.safetensors", "preprocessor_config.json", "tokenizer_config.json")
 _DATA = tuple(f"{name}.data" for name in _GRAPHS)
-_FILES = frozenset((_RECORD, *_FIRST, *_GRAPHS, *_DATA, *_MODELS, *TOKENIZER_FILES, *_TOKENIZERS))
-"""Names of all that an export writes."""
+_FILES = frozenset((_RECORD, *_FIRST, *_GRAPHS, *_DATA, *_MODELS, *_TOKENIZERS))
+"""Names of all that an export writes, but for those of tokenizers that hold the words."""
 
 
 def require_replaceable(folder: Path) -> None:
@@ -24,9 +23,11 @@ def require_replaceable(folder: Path) -> None:
     Raises:
         OutputError: it holds something else.
     """
+    from opendas_plugin.model.tokenizer_files import TOKENIZER_FILES
+
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     is_exports = _RECORD in names and names & set(_FIRST)
-    if others := sorted(names - _FILES if is_exports else names):
+    if others := sorted(names - _FILES - {*TOKENIZER_FILES} if is_exports else names):
         raise OutputError(
             f"{folder} holds other files ({', '.join(others[:3])}), which would be lost; choose a new or an empty "
             "folder"

@@ -14,7 +14,6 @@ from opendas_plugin.eval.calibration import choose_constant
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.models import say_model
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.runs.training_report import TrainingReport
 from opendas_plugin.runs.training_run import TrainingRun
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.distributed import join
@@ -68,6 +67,8 @@ class Adapt(TrainingRun[Adapted]):
             domain = load_domain(self.data, self.images_root)
             if self.calibration_folds:
                 fold_domains(domain, self.calibration_folds, self.seed)  # refused now rather than after training
+            from opendas_plugin.runs.training_report import TrainingReport
+
             told = TrainingReport(record) if self.report else None
             reached = None if told is None else told.reached
             training = Training(self, domain, output, device, world=world, figures=self.report, reached=reached)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opendas_plugin.data.segments import Segment
-from opendas_plugin.labeller import Labeller
-from opendas_plugin.model.hashes import known_sha256
 from opendas_plugin.reports.examples import Examples
 from opendas_plugin.reports.facts import command_section, facts_section
 from opendas_plugin.reports.naming import Naming
@@ -19,6 +17,9 @@ from opendas_plugin.reports.scores import class_section, headline, score_section
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import REPORT
 from opendas_plugin.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from opendas_plugin.labeller import Labeller
 
 PLAIN = "plain"
 """The folder of plain CLIP's report, in that of what it is compared with."""
@@ -75,6 +76,8 @@ def classification_page(
 
 def about_labeller(labeller: Labeller) -> list[tuple[str, Any]]:
     """What names were given by, for a page."""
+    from opendas_plugin.model.hashes import known_sha256
+
     clip, found = labeller.clip, labeller.facts()
     template = found["template"]
     return [

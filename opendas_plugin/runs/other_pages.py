@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opendas_plugin.eval.instance_report import COLUMNS
 from opendas_plugin.reports.facts import command_section, facts_section
 from opendas_plugin.reports.figures import lines
 from opendas_plugin.reports.notices import listed, notice_section
@@ -29,6 +28,8 @@ def instance_page(
     record: RunRecord, output: Path, title: str, beside: Path | None, about: Sequence[tuple[str, Any]], settings: str
 ) -> Page:
     """The page of a 3D evaluation; ``beside`` is another one's folder, of the same scenes."""
+    from opendas_plugin.eval.instance_report import COLUMNS
+
     summary = read_summary(output)
     summaries = {title: summary} if beside is None else {beside.name: read_summary(beside), title: summary}
     now, before = read_per_class(output), None if beside is None else read_per_class(beside)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -16,23 +16,21 @@ import yaml
 from opendas_plugin.data.domain import Domain, load_domain
 from opendas_plugin.data.learnt_pictures import learnt_pictures, picture_digests
 from opendas_plugin.errors import ConfigError, DataError, OpenDASError
-from opendas_plugin.eval.crop_choice import SAMPLE, CropChoice, choose_crops
-from opendas_plugin.eval.probing import NameLook, NearCopy, label_curve, look_at_names, near_copies
 from opendas_plugin.files import write_json, write_text
-from opendas_plugin.labeller import Labeller
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.models import DEFAULT_BACKBONE, ClipRun, say_model
-from opendas_plugin.runs.probe_advice import advise
-from opendas_plugin.runs.probe_cost import measure_cost
-from opendas_plugin.runs.probe_report import probe_page
-from opendas_plugin.runs.probe_result import Probed
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import default_recipe, read_recipe
 from opendas_plugin.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from opendas_plugin.eval.crop_choice import CropChoice
+    from opendas_plugin.eval.probing import NameLook, NearCopy
+    from opendas_plugin.model.adapted_clip import OpenDASCLIP
+    from opendas_plugin.runs.probe_result import Probed
 
 RESULT = "probe.json"
 METHOD = "opendas_plus"
@@ -43,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Probe(ClipRun[Probed], ReportedRun[Probed]):
+class Probe(ClipRun["Probed"], ReportedRun["Probed"]):
     """Looks at prepared data before training: names, counts, sizes, pictures in both parts, crops, cost, and a verdict.
 
     Nothing is learnt, and nothing but the number of the validation segments' names and their pictures is looked at.
@@ -56,7 +54,7 @@ class Probe(ClipRun[Probed], ReportedRun[Probed]):
     _: KW_ONLY
     images_root: Path | None = None
     """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
-    sample: int = SAMPLE
+    sample: int = 500
     """Training segments that crops are compared on, at most."""
     workers: int = 2
     """Threads that decode and crop."""
@@ -76,6 +74,12 @@ class Probe(ClipRun[Probed], ReportedRun[Probed]):
 
     def work(self, record: RunRecord) -> Probed:
         """Looks, and writes what it found."""
+        from opendas_plugin.eval.crop_choice import choose_crops
+        from opendas_plugin.runs.probe_advice import advise
+        from opendas_plugin.runs.probe_cost import measure_cost
+        from opendas_plugin.runs.probe_report import probe_page
+        from opendas_plugin.runs.probe_result import Probed
+
         backbone, device = self.backbone or DEFAULT_BACKBONE, pick_device(self.device)
         say_model(device, backbone, self.pretrained, 0)
         domain = load_domain(self.data, self.images_root)
@@ -106,6 +110,9 @@ class Probe(ClipRun[Probed], ReportedRun[Probed]):
 
     def _names(self, clip: OpenDASCLIP, domain: Domain) -> tuple[NameLook | None, dict[str, str]]:
         """What the text tower makes of the names, and those that it cannot read, with the reason."""
+        from opendas_plugin.eval.probing import look_at_names
+        from opendas_plugin.labeller import Labeller
+
         unreadable = {}
         for name, text in zip(domain.vocabulary.names, domain.vocabulary.texts(), strict=True):
             try:
@@ -123,6 +130,9 @@ class Probe(ClipRun[Probed], ReportedRun[Probed]):
         places = np.sort(np.random.default_rng(1).permutation(len(domain.train))[: self.sample])
         chosen = [s for s in (domain.train[place] for place in places) if s.label not in unreadable]
         base = Vocabulary(_readable(domain.vocabulary, unreadable).base, (), domain.vocabulary.template)
+        from opendas_plugin.eval.probing import label_curve
+        from opendas_plugin.labeller import Labeller
+
         labeller = Labeller(clip, base, template=base.template, crops=choice.chosen, workers=self.workers)
         if len({segment.label for segment in chosen}) < 2:
             return {}
@@ -135,6 +145,8 @@ class Probe(ClipRun[Probed], ReportedRun[Probed]):
 
     def _shared(self, domain: Domain) -> tuple[list[Path], tuple[NearCopy, ...]]:
         """Validation pictures that are training pictures, and those that look like one."""
+        from opendas_plugin.eval.probing import near_copies
+
         train, val = ([*dict.fromkeys(s.image for s in part)] for part in (domain.train, domain.val))
         same, _ = learnt_pictures(picture_digests(train), val)
         same = list(dict.fromkeys([*same, *(picture for picture in val if picture in set(train))]))

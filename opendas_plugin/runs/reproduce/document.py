@@ -6,9 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import read_json
@@ -16,6 +14,9 @@ from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reproduce.place import Place
 from opendas_plugin.runs.reproduce.results import Result
 from opendas_plugin.runs.reproduce.store import Done
+
+if TYPE_CHECKING:
+    import torch
 
 NAME = "reproduction.json"
 FORMAT = 1
@@ -118,6 +119,8 @@ def digest_of(content: Mapping[str, Any]) -> str:
 
 def device_facts(device: torch.device) -> dict[str, Any]:
     """The device, its name, and a GPU's memory in GiB."""
+    import torch
+
     if device.type != "cuda":
         return {"device": str(device), "threads": torch.get_num_threads()}
     properties = torch.cuda.get_device_properties(device)
