@@ -43,7 +43,7 @@ class Processors:
         """Gives a processor of an adapted model's name its statistics; says where one of another name has others."""
         if self.facts is None:
             return
-        wanted = {"image_mean": list(self.facts.mean), "image_std": list(self.facts.std)}
+        wanted: dict[str, Any] = {"image_mean": list(self.facts.mean), "image_std": list(self.facts.std)}
         wanted["resample"] = Image.Resampling[self.facts.interpolation.upper()]
         differences = {key: value for key, value in wanted.items() if not _same(getattr(processor, key, None), value)}
         if not differences:
