@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NAME = "reproduction.json"
 FORMAT = 1
+ORDER = ("check", "anchor", "rivals", "ade20k", "kitti360", "scannetpp", "hosts")
+"""The steps."""
 _TITLE = "OpenDAS reproduction"
 
 
@@ -31,34 +33,25 @@ class Document:
         made: versions, git commit, device, tier and so on; nothing that says who or where somebody is.
         steps: step -> what it has found.
         left_out: step -> why it was not done.
-        order: of the steps, for those that are added.
     """
 
     made: Mapping[str, Any]
     steps: dict[str, Done] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
-    order: Sequence[str] = ()
 
     @classmethod
-    def begin(cls, place: Place, record: RunRecord, order: Sequence[str]) -> Document:
-        """One of a run that begins; or goes on, and then has the time at which the first one began.
-
-        Args:
-            place: of the reproduction.
-            record: of this run.
-            order: of the steps.
-        """
+    def begin(cls, place: Place, record: RunRecord) -> Document:
+        """One of a run that begins; or goes on, and then has the time at which the first one began."""
         made = {name: record.facts[name] for name in ("versions", "git", "started")}
         made |= {"tier": place.tier.name, "rehearsal": place.tier.is_rehearsal, **device_facts(place.device)}
         path = place.output / NAME
         if path.exists():
             made["started"] = cls.from_json(read_json(path), path).made.get("started")
-        return cls(made, order=order)
+        return cls(made)
 
     def add(self, step: str, done: Done) -> None:
         """Takes a step in, at its place."""
-        steps = {**self.steps, step: done}
-        self.steps = {name: steps[name] for name in (*self.order, *steps) if name in steps}
+        self.steps = in_order({**self.steps, step: done})
         self.left_out.pop(step, None)
 
     def leave_out(self, step: str, why: str) -> None:
@@ -106,9 +99,14 @@ class Document:
             raise DataError(f"{source} has been changed since it was written; ask for the file as it was")
         try:
             steps = {str(step): Done.from_json(done) for step, done in content["steps"].items()}
-            return cls(dict(content["made"]), steps, dict(content["left_out"]))
+            return cls(dict(content["made"]), in_order(steps), dict(content["left_out"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{source} is damaged ({error}); ask for the file as it was") from error
+
+
+def in_order(steps: Mapping[str, Done]) -> dict[str, Done]:
+    """Steps in their order; a file has them in the alphabet's."""
+    return {name: steps[name] for name in (*ORDER, *steps) if name in steps}
 
 
 def digest_of(content: Mapping[str, Any]) -> str:

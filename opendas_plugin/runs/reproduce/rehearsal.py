@@ -17,6 +17,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from opendas_plugin.files import atomic_folder
+from opendas_plugin.model.construct import construct
 from opendas_plugin.readers import dtd
 from opendas_plugin.runs.reproduce.tiers import Tier, rehearsal
 from opendas_plugin.scenes.camera import Camera
@@ -62,39 +63,14 @@ def _write(root: Path) -> None:
         torch.save(clip_state(size), root / "weights" / f"tiny-{size}.pt")
 
 
-def clip_state(size: int, seed: int = 0, width: int = 64, layers: int = 2, patch: int = 16) -> dict[str, torch.Tensor]:
-    """A CLIP's tensors in OpenAI's format, random: two layers in each tower, patches of 16 pixels."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def noise(*shape: int, std: float = 0.1) -> torch.Tensor:
-        return std * torch.randn(*shape, generator=generator)
-
-    state = {
-        "visual.conv1.weight": noise(width, 3, patch, patch, std=0.03),
-        "visual.class_embedding": noise(width),
-        "visual.positional_embedding": noise((size // patch) ** 2 + 1, width),
-        "visual.proj": noise(width, width),
-        "token_embedding.weight": noise(49408, width),
-        "positional_embedding": noise(77, width),
-        "text_projection": noise(width, width),
-        "logit_scale": torch.tensor(4.6),
-    }
-    norms = ["visual.ln_pre", "visual.ln_post", "ln_final"]
-    for tower in ("visual.transformer", "transformer"):
-        for layer in range(layers):
-            block = f"{tower}.resblocks.{layer}"
-            shapes = {"in_proj": (3 * width, width), "out_proj": (width, width)}
-            state |= {f"{block}.attn.in_proj_weight": noise(*shapes["in_proj"]),
-                      f"{block}.attn.in_proj_bias": noise(3 * width),
-                      f"{block}.attn.out_proj.weight": noise(*shapes["out_proj"]),
-                      f"{block}.attn.out_proj.bias": noise(width),
-                      f"{block}.mlp.c_fc.weight": noise(4 * width, width), f"{block}.mlp.c_fc.bias": noise(4 * width),
-                      f"{block}.mlp.c_proj.weight": noise(width, 4 * width),
-                      f"{block}.mlp.c_proj.bias": noise(width)}  # fmt: skip
-            norms += [f"{block}.ln_1", f"{block}.ln_2"]
-    for norm in norms:
-        state |= {f"{norm}.weight": 1 + noise(width), f"{norm}.bias": noise(width)}
-    return state
+def clip_state(size: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    """A CLIP's tensors in OpenAI's format, random: two layers of width 64 in each tower, patches of 16 pixels."""
+    visual = {"image_size": size, "layers": 2, "width": 64, "patch_size": 16, "head_width": 64}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2}
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = construct({"embed_dim": 64, "quick_gelu": True, "vision_cfg": visual, "text_cfg": text})
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
 def _save(path: Path, pixels: NDArray) -> None:

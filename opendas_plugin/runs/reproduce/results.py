@@ -94,9 +94,11 @@ class Result:
             DataError: it is something else.
         """
         try:
+            given = content["figures"]
             figures = {
-                metric: Measured(**{key: value for key, value in one.items() if key != "difference"})
-                for metric, one in content["figures"].items()
+                metric: Measured(**{key: value for key, value in given[metric].items() if key != "difference"})
+                for metric in (*TITLES, *given)  # a file has them in the alphabet's order
+                if metric in given
             }
             why, confusion = content.get("not_comparable", ""), content.get("confusion")
             return cls(content["title"], content["data"], figures, content["about"], why, confusion)

@@ -139,7 +139,7 @@ class Reproduce(Run[Document]):
         require_writable(self.output)
         place = self.place()
         names = [name for name in STEPS if name not in self.skip] if self.step == "all" else [self.step]
-        document = Document.begin(place, record, list(STEPS))
+        document = Document.begin(place, record)
         waiting = [name for name in names if not (place.folder(name) / store.FILE).exists()]
         if waiting:
             plan = make_plan(place, waiting)
@@ -195,7 +195,7 @@ class Reproduce(Run[Document]):
         known = [gib for gib in memory if not math.isnan(gib)]
         found = Done(found.results, found.notes, found.facts, seconds, max(known) if known else None)
         store.write_step(folder, inputs, found)
-        return found
+        return Done.from_json(found.to_json())  # as a later call reads it
 
     def write(self, document: Document) -> None:
         """Writes what there is so far."""
