@@ -16,8 +16,9 @@ from opendas_plugin.reports.notices import FEW_JUDGED, FEW_TRAINED, TINY, listed
 
 UNEVEN = 20
 """Times the median name's segments that the most frequent name may have before it is said."""
-SATURATED = 95.0
-"""Percent of right names from which on there is little left to gain."""
+SATURATED, HARDLY, WORTH = 95.0, 10.0, 1.0
+"""Percent of right names from which on there is little left to gain, and below which a CLIP hardly knows the names; and
+points that are worth to be said."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def advise(
         *_of_counts(domain),
     ]
     faults = sum(one.kind == "fault" for one in findings)
-    return Advice(tuple(findings), (_whether(choice, curve, faults), _how(domain, method), _many(domain, curve)))
+    return Advice(tuple(findings), (_whether(choice, curve, faults), _how(domain, curve, method), _many(domain, curve)))
 
 
 def _of_names(names: NameLook | None, unreadable: Mapping[str, str]) -> list[Finding]:
@@ -142,35 +143,43 @@ def _of_counts(domain: Domain) -> list[Finding]:
 
 
 def _whether(choice: CropChoice, curve: Mapping[int, float], faults: int) -> str:
-    best = choice.accuracies[choice.chosen]
-    first = f"First mend the {faults} fault{'s' if faults > 1 else ''} that were found; then " if faults else ""
-    near = spread(best, choice.segments)
-    right = f"{best:.0f}% (\u00b1{near:.0f}) of {choice.segments} training segments right"
+    best, gain = choice.accuracies[choice.chosen], _gain(curve)
+    mend = "the fault that was found" if faults == 1 else f"the {faults} faults that were found"
+    first = f"First mend {mend}; then " if faults else ""
+    right = f"{best:.0f}% (\u00b1{spread(best, choice.segments):.0f}) of {choice.segments} training segments right"
     said = f"plain CLIP names {right} by the best crops"
-    most = max(curve, default=0)
-    gain = curve[most] - curve[0] if most else 0.0
     if best >= SATURATED:
         sentence = f"do not adapt yet: {said}, so that there is little to gain."
-    elif gain >= 1:
-        sentence = f"adapt: {said}, and {most} labelled segments a name add {gain:.0f} points without any training."
+    elif gain >= WORTH:
+        sentence = (
+            f"adapt: {said}, and up to {max(curve)} labelled segments a name add {gain:.0f} points without training."
+        )
+    elif best < HARDLY:
+        sentence = f"try another backbone before you adapt: {said}, and a few labelled segments do not help it."
     else:
-        doubt = "labelled segments alone do not add to it, so look at crops and names before you train"
-        sentence = f"adapting may help: {said}; {doubt}."
+        sentence = f"adapting may help: {said}, but a few labelled segments alone add nothing; look at the crops below."
     return first + sentence if first else sentence[0].upper() + sentence[1:]
 
 
-def _how(domain: Domain, method: str) -> str:
+def _how(domain: Domain, curve: Mapping[int, float], method: str) -> str:
     trained = Counter(segment.label for segment in domain.train)
     middle = statistics.median([trained[name] for name in domain.vocabulary.base])
-    if middle < FEW_TRAINED:
+    if middle < FEW_TRAINED and _gain(curve) >= WORTH:
         return (
             f"With a median of {middle:g} segments a name do not train: give them as support (opendas-evaluate "
             "classification --support train.jsonl), which moves the names' features and learns nothing."
         )
+    if middle < FEW_TRAINED:
+        return f"With a median of {middle:g} segments a name do not train by any method yet."
     return (
         f"By --method {method}, as the recipe of this folder says: it named most segments right on the office domain, "
         "the only one where methods were measured; opendas-compare tells on yours."
     )
+
+
+def _gain(curve: Mapping[int, float]) -> float:
+    """Points that labelled segments add without training."""
+    return curve[max(curve)] - curve[0] if curve else 0.0
 
 
 def _many(domain: Domain, curve: Mapping[int, float]) -> str:
@@ -180,6 +189,8 @@ def _many(domain: Domain, curve: Mapping[int, float]) -> str:
     flat = enough(curve)
     if not curve:
         return f"{have}; they are of one picture or group, so how much more labels would bring is not known."
+    if middle < FEW_TRAINED:
+        return f"{have}: label {FEW_TRAINED} or more of each name first."
     if flat is not None:
         return f"{have}; without training more than {flat} a name add less than a point, so label the rare names first."
     most = max(curve)

@@ -84,12 +84,12 @@ def commands():
         segment,
         train_prompts,
     )
-    from opendas_plugin.eval import plots
+    from opendas_plugin.eval import canvas
     from opendas_plugin.model.adapted_clip import OpenDASCLIP
 
     torch.set_num_threads(1)
     register_tiny()
-    plots.available = lambda: False  # figures take their time, and are tested elsewhere
+    canvas.available = lambda: False  # figures and pages take their time, and are tested elsewhere
     OpenDASCLIP.from_backbone("test-tiny").tokenize(["a"])
     return {
         "prepare": prepare_data.main,
