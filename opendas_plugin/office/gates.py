@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
-from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.errors import DataError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
@@ -123,7 +122,7 @@ def prompt_reach(clip: OpenDASCLIP, names: Sequence[str], steps: int = PROMPT_ST
 @torch.no_grad()
 def picture_features(clip: OpenDASCLIP, images: NDArray[np.uint8]) -> Tensor:
     """Features (names, P, D) of pictures (names, P, S, S, 3) uint8 of the backbone's size."""
-    groups = [clip.encode_image(OPENAI_PIXELS.normalise(torch.from_numpy(np.array(group)))) for group in images]
+    groups = [clip.encode_image(clip.pixels.normalise(torch.from_numpy(np.array(group)))) for group in images]
     return torch.stack(groups)
 
 

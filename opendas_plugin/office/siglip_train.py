@@ -49,7 +49,7 @@ class SiglipTraining:
 
     loss: Literal["sigmoid", "softmax"] = "sigmoid"
     """sigmoid: of all captions; softmax: of those of each kind, as office-tiny has it."""
-    steps: int = 400
+    steps: int = 600
     pictures: int = 128
     """Pictures a step."""
     strength: float = 0.7

@@ -39,7 +39,7 @@ class ClipRun(Run[Result]):
     """Adapter to switch on: a folder, or an id on the Hugging Face hub."""
     backbone: str | None = None
     """open_clip model name, OpenAI-format file, folder of transformers' CLIPModel or SiglipModel or of open_clip, or a
-    tiny CLIP: office-tiny (the default), office-tiny-v1, office-tiny-b, office-tiny-c. An adapter names its own."""
+    tiny CLIP: office-tiny (the default), office-tiny-v1, -b, -c, office-siglip. An adapter names its own."""
     pretrained: str | None = None
     """open_clip tag, weight file or folder, or random. With an adapter: where its backbone's weights lie now, or the
     tiny CLIP that it was learnt on."""

@@ -41,7 +41,7 @@ class OfficeGates(ReportedRun["list[Gate]"]):
     cache: Path
     """Folder of the rendered pictures; they are made where they are not there yet."""
     backbone: str = DEFAULT_BACKBONE
-    """The tower: office-tiny, office-tiny-v1, office-tiny-b, office-tiny-c, or the clip.pt of a new one."""
+    """The tower: office-tiny, another tiny CLIP, or the clip.pt or folder of a new one."""
     threads: int = 2
     """Processes that render, threads that crop."""
 

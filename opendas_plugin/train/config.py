@@ -173,7 +173,7 @@ class TrainConfig:
     method of another package."""
     backbone: str = "office-tiny"
     """open_clip's model name, an OpenAI-format file, a folder of transformers' CLIPModel or SiglipModel or of
-    open_clip, or a tiny CLIP: office-tiny, office-tiny-v1, office-tiny-b or office-tiny-c."""
+    open_clip, or a tiny CLIP: office-tiny, office-tiny-v1, office-tiny-b, office-tiny-c or office-siglip."""
     pretrained: str | None = None
     """open_clip's tag, a weight file or folder, or random; None where the backbone brings its own."""
     tokenizer: str | None = None
