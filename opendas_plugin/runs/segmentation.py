@@ -151,9 +151,9 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
             )
             labeller = here.labeller(names)
             say_names_of_tables(labeller.classes)
-            if world.writes:
-                record.begin(self.output)
             todo = world.broadcast(lambda: here.begin(labeller, source, photos))
+            if world.writes:  # a folder of something else, which is refused, stays as it is
+                record.begin(self.output)
             own = {stem: photos[stem] for stem in todo[world.share(len(todo))]}
             failed = list(chain.from_iterable(world.gather(here.name_photos(labeller, source, own, world))))
             if not world.writes:

@@ -15,7 +15,7 @@ from opendas_plugin.runs.negatives import GenerateNegatives
 from opendas_plugin.runs.queries import Query
 from opendas_plugin.runs.segmentation import Segmentation
 
-ALWAYS = {"device", "workers", "debug", "images_root"}
+ALWAYS = {"report", "device", "workers", "debug", "images_root"}
 MODEL = {"template", "background", "expand", "resize", "batch_size"}
 """What a model that crops looks at, however it is named."""
 SCORED = {"protocol", "split", "base_from", "support"}
@@ -49,7 +49,7 @@ VALUES = {
     "superpixels": ["9"], "exif": ["turned"], "unknown": ["0.5"], "limit": ["5"],
     "support_shots": ["5"], "support_seed": ["0"], "support_weight": ["0.2"],
     "model": ["gpt-4o"], "temperature": ["1"], "top_p": ["1"], "seed": ["0"], "max_tokens": ["9"],
-    "precision": ["fp16"],
+    "precision": ["fp16"], "log_to": ["csv"],
 }  # fmt: skip
 """A good value of each flag, mostly its default: giving a default is giving the flag. Others take a path."""
 
@@ -86,7 +86,7 @@ CALLS = {
     "semantic, predictions": (
         evaluate,
         words("semantic --predictions p --ground-truth g --output o --protocol ovseg --num-classes 3"),
-        {"ignore", "offset", "prediction_offset", "label_values", "prediction_values"},
+        {"images", "beside", "ignore", "offset", "prediction_offset", "label_values", "prediction_values"},
     ),
     "semantic, masks": (
         evaluate,
@@ -96,12 +96,13 @@ CALLS = {
     "instance3d, files": (
         evaluate,
         words("instance3d --predictions p --ground-truth g --output o --protocol scannet --classes c"),
-        {"instance_classes", "scenes", "vocabulary", "features", "void"},
+        {"beside", "instance_classes", "scenes", "vocabulary", "features", "void"},
     ),
     "instance3d, features": (
         evaluate,
         words("instance3d --predictions p --ground-truth g --output o --protocol scannet --classes c --features f"),
         {
+            "beside",
             "instance_classes",
             "scenes",
             "vocabulary",
@@ -172,17 +173,27 @@ CALLS = {
     "train, training names": (
         read_run,
         words("--data d"),
-        {"output_dir", "recipe", "start", "calibration_folds", "crop_cache", "resume"},
+        {"output_dir", "recipe", "start", "calibration_folds", "crop_cache", "resume", "log_to"},
     ),
     "train, related names": (
         read_run,
         words("--data d --triplet.mining hardest"),
-        {"output_dir", "recipe", "start", "calibration_folds", "crop_cache", "resume", "negatives", "drop_novel"},
+        {
+            "output_dir",
+            "recipe",
+            "start",
+            "calibration_folds",
+            "crop_cache",
+            "resume",
+            "log_to",
+            "negatives",
+            "drop_novel",
+        },
     ),
     "train, augmented": (
         read_run,
         words("--data d --recipe paper"),
-        {"output_dir", "start", "calibration_folds", "crop_cache", "resume", "negatives", "drop_novel"},
+        {"output_dir", "start", "calibration_folds", "crop_cache", "resume", "log_to", "negatives", "drop_novel"},
     ),
     "compare, methods": (
         command(Compare),

@@ -271,11 +271,12 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(photos, by_file, masks, tm
     ],
 )
 def test_a_folder_of_other_masks_is_refused(photos, by_superpixels, capsys, other, says):
-    before = contents(by_superpixels)
+    before, page = contents(by_superpixels), by_superpixels / "report.html"
+    said = page.read_bytes()
     given = () if "--superpixels" in other else ("--superpixels", "12")
     assert main(flags(photos, by_superpixels, "--limit", "1", *given, *other)) == 1
     assert says in capsys.readouterr().err.splitlines()[-1]
-    assert contents(by_superpixels) == before
+    assert contents(by_superpixels) == before and page.read_bytes() == said
 
 
 def test_a_changed_photo_is_refused_and_further_photos_are_added(tmp_path, capsys):
