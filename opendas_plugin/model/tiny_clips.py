@@ -56,7 +56,9 @@ TINY_CLIPS: Mapping[str, TinyClip] = {
     "office-tiny-c": TinyClip(
         "a9fd98b873f206ee6e45d17b47d44394c52a420c8fb212a582c84b6897eedfd5", {"scheme": "last", "seed": 2}
     ),
-    "office-siglip": TinyClip("0" * 64, {}, maker="siglip_train"),
+    "office-siglip": TinyClip(
+        "baaefc8ea9ba5c64362080d8b5fe0f8da87677a40ff68b3b0ee2867ff42d1410", {}, maker="siglip_train"
+    ),
 }
 
 

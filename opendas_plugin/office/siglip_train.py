@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
-from opendas_plugin.files import write_text
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.files import atomic_file, write_text
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 from opendas_plugin.model.tiny_clips import OFFICE_TINY_V1
 from opendas_plugin.model.towers.parts import OpenCLIP
@@ -49,7 +50,7 @@ class SiglipTraining:
 
     loss: Literal["sigmoid", "softmax"] = "sigmoid"
     """sigmoid: of all captions; softmax: of those of each kind, as office-tiny has it."""
-    steps: int = 600
+    steps: int = 400
     pictures: int = 128
     """Pictures a step."""
     strength: float = 0.7
@@ -74,7 +75,7 @@ def make(tower: str, cache: Path, output: Path, settings: SiglipTraining, thread
 
     Args:
         tower: the tiny CLIP whose patches and blocks it starts from.
-        cache: folder of the rendered pictures.
+        cache: folder of the rendered pictures, and of the training's checkpoint, from which it goes on.
         output: folder for the tower.
         settings: of the training.
         threads: processes that render.
@@ -90,7 +91,8 @@ def make(tower: str, cache: Path, output: Path, settings: SiglipTraining, thread
     yield from lines
     model, begun = siglip.start(clip, settings.seed), time.perf_counter()
     withheld = withheld_pairs(colours, settings.withheld)
-    for line in train(model, sentences, images, colours, withheld, settings):
+    checkpoint = cache / f"siglip_{settings.loss}_seed{settings.seed}.pt"
+    for line in train(model, sentences, images, colours, withheld, settings, checkpoint):
         lines.append(line)
         yield line
     made = siglip.finished(model)
@@ -98,6 +100,7 @@ def make(tower: str, cache: Path, output: Path, settings: SiglipTraining, thread
     lines.append(f"trained in {time.perf_counter() - begun:.0f} s; {backbone_sha256(made)}")
     yield lines[-1]
     write_text(output / "siglip.log", "\n".join(lines) + "\n")
+    checkpoint.unlink(missing_ok=True)
 
 
 def train(
@@ -107,8 +110,9 @@ def train(
     colours: NDArray[np.int64],
     withheld: NDArray[np.bool_],
     settings: SiglipTraining,
+    checkpoint: Path,
 ) -> Iterator[str]:
-    """Trains ``model``; yields a line every 50 steps.
+    """Trains ``model``, from where one that was broken off has left ``checkpoint``; yields a line every 50 steps.
 
     Args:
         model: of :func:`.siglip.start`.
@@ -116,13 +120,16 @@ def train(
         images: (names, P, 112, 112, 3) uint8.
         colours: (names, P) int, positions in COLOURS.
         withheld: (names, COLOURS) bool, see :func:`.sentences.withheld_pairs`.
+        settings: of the training.
+        checkpoint: the file that is written every 50 steps.
     """
     flat, count = images.reshape(-1, *images.shape[2:]), images.shape[1]
     words, hidden = torch.from_numpy(colours.reshape(-1)), torch.from_numpy(withheld)
     usable = torch.from_numpy(np.flatnonzero(~np.take_along_axis(withheld, colours, axis=1).reshape(-1)))
     generator, order = torch.Generator().manual_seed(settings.seed), usable[:0]
     optimisers, begun, seen = _optimisers(model, settings), time.perf_counter(), torch.zeros(3)
-    for step in range(settings.steps):
+    first, order = _go_on(checkpoint, settings, model, optimisers, generator, order)
+    for step in range(first, settings.steps):
         factor = min(1.0, (step + 1) / 40) * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         for optimiser in optimisers:
             for group in optimiser.param_groups:
@@ -152,6 +159,31 @@ def train(
                 f"{time.perf_counter() - begun:.0f} s"
             )
             seen = torch.zeros(3)
+            states = {"settings": dataclasses.asdict(settings), "step": step + 1, "order": order}
+            states |= {"model": model.state_dict(), "generator": generator.get_state()}
+            with atomic_file(checkpoint) as temporary:
+                torch.save({**states, "optimisers": [one.state_dict() for one in optimisers]}, temporary)
+
+
+def _go_on(
+    checkpoint: Path,
+    settings: SiglipTraining,
+    model: OpenCLIP,
+    optimisers: list[torch.optim.Optimizer],
+    generator: torch.Generator,
+    order: Tensor,
+) -> tuple[int, Tensor]:
+    """The step to go on from, and the pictures that are still to come in its round; all else is put back in place."""
+    if not checkpoint.is_file():
+        return 0, order
+    states = torch.load(checkpoint, weights_only=True)
+    if states["settings"] != dataclasses.asdict(settings):
+        raise ConfigError(f"{checkpoint} is of a training with other settings; remove it")
+    model.load_state_dict(states["model"])
+    generator.set_state(states["generator"])
+    for optimiser, state in zip(optimisers, states["optimisers"], strict=True):
+        optimiser.load_state_dict(state)
+    return states["step"], states["order"]
 
 
 def batch_loss(

@@ -25,14 +25,46 @@ transformers = pytest.importorskip("transformers", reason="transformers is not i
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The folder of a tower of two steps on noise, and what was said."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (len(NAMES), 1, 112, 112, 3), dtype=np.uint8)
+    """The folder of a tower of four steps on noise, and what was said; it was broken off in the fourth."""
     folder = tmp_path_factory.mktemp("siglip")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(siglip_train, "pictures", lambda *_: (images, rng.integers(0, 12, (len(NAMES), 1))))
-        said = list(make("office-tiny-v1", folder / "cache", folder / "tower", SiglipTraining(steps=2, pictures=4)))
+        patch.setattr(siglip_train, "pictures", lambda *_: noise())
+        patch.setattr(siglip_train, "_SAID_EVERY", 2)
+        lines = make("office-tiny-v1", folder / "cache", folder / "tower", SETTINGS)
+        assert [next(lines) for _ in range(3)][-1].startswith("step 2: ")
+        patch.setattr(siglip_train, "batch_loss", fails_at_second(siglip_train.batch_loss))
+        with pytest.raises(KeyboardInterrupt):
+            next(lines)
+        patch.setattr(siglip_train, "batch_loss", batch_loss)
+        said = list(make("office-tiny-v1", folder / "cache", folder / "tower", SETTINGS))
+    assert not list((folder / "cache").iterdir())
     return folder / "tower", said
+
+
+SETTINGS = SiglipTraining(steps=4, pictures=4)
+
+
+def noise() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (len(NAMES), 1, 112, 112, 3), dtype=np.uint8), rng.integers(0, 12, (len(NAMES), 1))
+
+
+def fails_at_second(work):
+    calls = []
+
+    def fail(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return work(*arguments)
+
+    return fail
+
+
+def test_a_training_that_was_broken_off_goes_on_to_the_bits_of_one_left_alone(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(siglip_train, "pictures", lambda *_: noise())
+    *_, last = make("office-tiny-v1", tmp_path / "cache", tmp_path / "tower", SETTINGS)
+    assert last.split()[-1] == made[1][-1].split()[-1] == backbone_sha256(build_backbone(str(made[0]))[0])
 
 
 def test_the_folder_holds_the_tower_that_the_log_names(made):
