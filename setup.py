@@ -26,6 +26,7 @@ EXTRAS = {
     "reports": ["matplotlib>=3.7", "jinja2>=3.1"],
     "cluster": ["submitit>=1.5"],
     "segment": ["scikit-image>=0.22", "transformers>=4.46"],
+    "demo": ["gradio>=6", "scikit-image>=0.22"],
 }
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
@@ -41,7 +42,9 @@ EXTRAS["dev"] = [
     "clip-anytorch>=2.6",  # OpenAI's clip package, as it is on PyPI
     "hypothesis>=6.90",
     "libigl>=2.6",  # compared with embreex wherever both are
+    "ipykernel>=6",  # runs the notebooks
     "mypy>=1.11",
+    "nbclient>=0.8",
     "pytest>=8",
     "pytest-cov>=5",
     "pytest-xdist>=3.6",  # two processes
@@ -100,6 +103,7 @@ setup(
             "opendas-backbones = opendas_plugin.commands.backbones:main",
             "opendas-segment = opendas_plugin.commands.segment:main",
             "opendas-visualize = opendas_plugin.commands.visualize:main",
+            "opendas-demo = opendas_plugin.commands.demo:main",
             "opendas-ovseg = integrations.ovseg.launcher:main",
             "opendas-openmask3d = integrations.openmask3d.launcher:main",
         ]

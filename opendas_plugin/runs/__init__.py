@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.backbones import list_backbones
     from opendas_plugin.runs.classification import evaluate_classification
     from opendas_plugin.runs.comparison import compare
+    from opendas_plugin.runs.demonstration import demo
     from opendas_plugin.runs.exports import export
     from opendas_plugin.runs.folds import prepare_fold
     from opendas_plugin.runs.instance3d import evaluate_instance3d
@@ -32,6 +33,7 @@ __all__ = [
     "adapt",
     "calibrate",
     "compare",
+    "demo",
     "evaluate_classification",
     "evaluate_instance3d",
     "evaluate_interpolation",
@@ -55,6 +57,7 @@ _HOMES = {
     "adapt": "adaptation",
     "calibrate": "adaptation",
     "compare": "comparison",
+    "demo": "demonstration",
     "evaluate_classification": "classification",
     "evaluate_instance3d": "instance3d",
     "evaluate_interpolation": "interpolation",
