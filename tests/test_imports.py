@@ -127,7 +127,6 @@ def test_only_its_reader_and_its_own_runs_know_the_office():
     assert users == {
         "readers/office.py",
         "runs/bench.py",
-        "runs/bench_again.py",
         "runs/bench_rows.py",
         "runs/bench_tables.py",
         "runs/office_bench.py",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opendas_plugin.errors import MissingDependencyError, OpenDASError
-from opendas_plugin.runs.showing import Picture, Row, Showing
+
+if TYPE_CHECKING:
+    from opendas_plugin.runs.showing import Picture, Row, Showing
 
 ADDRESS = "127.0.0.1"
 BUTTONS = ["download", "fullscreen"]

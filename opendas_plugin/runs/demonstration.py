@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opendas_plugin.data.sam import SamSettings
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.runs.demo_page import ADDRESS, Query, require_gradio, serve
 from opendas_plugin.runs.mask_sources import SAM, SUPERPIXELS, open_source
@@ -18,8 +18,10 @@ from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.queries import query
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
-from opendas_plugin.runs.showing import Showing
 from opendas_plugin.vocabulary import read_names
+
+if TYPE_CHECKING:
+    from opendas_plugin.runs.showing import Showing
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +78,9 @@ class Demo(ModelRun[None]):
 
     def showing(self, names: list[str]) -> Showing:
         """What names photos: plain CLIP, and the adapter where there is one."""
+        from opendas_plugin.labeller import Labeller
+        from opendas_plugin.runs.showing import Showing
+
         device = str(pick_device(self.device))
         source = open_source(
             self.masks, {}, Path(), count=self.superpixels, sam=SamSettings(), exif=None, device=device

@@ -17,6 +17,7 @@ COMMANDS = {
     "opendas_plugin.commands.evaluate": ("", "classification", "semantic", "instance3d", "office-gates"),
     "opendas_plugin.commands.bench": ("",),
     "opendas_plugin.commands.compare": ("",),
+    "opendas_plugin.commands.demo": ("",),
     "opendas_plugin.commands.export_adapter": ("",),
     "opendas_plugin.commands.run": ("",),
     "opendas_plugin.commands.backbones": ("",),
