@@ -22,6 +22,7 @@ from opendas_plugin.runs.mask_sources import SAM, SUPERPIXELS, MaskSource, open_
 from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import function_of
+from opendas_plugin.runs.segmentation_files import COLOURS, NamedPhoto, part_path, write_all, write_photo
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.version import __version__
@@ -30,7 +31,6 @@ from opendas_plugin.vocabulary import Vocabulary, read_names
 if TYPE_CHECKING:
     from opendas_plugin.classifier import Names
     from opendas_plugin.labeller import Labeller
-    from opendas_plugin.runs.segmentation_files import NamedPhoto
 
 
 INPUTS = "inputs.json"
@@ -167,8 +167,6 @@ class Segmentation(ModelRun[Segmented | None]):
 
     def begin(self, labeller: Labeller, source: MaskSource, photos: Mapping[str, Path]) -> list[str]:
         """Looks whether the output goes on with these settings; returns the photos that are not done yet."""
-        from opendas_plugin.runs.segmentation_files import part_path
-
         require_writable(self.output)
         path, now = self.output / INPUTS, self.inputs(labeller, source)
         done = [stem for stem in photos if part_path(self.output, stem).is_file()]
@@ -211,8 +209,6 @@ class Segmentation(ModelRun[Segmented | None]):
         self, labeller: Labeller, source: MaskSource, photos: Mapping[str, Path], world: World
     ) -> list[str]:
         """Names the masks of each photo and writes its files; returns a sentence for each that cannot be read."""
-        from opendas_plugin.runs.segmentation_files import write_photo
-
         failed = []
         bar = tqdm(photos.items(), desc="name masks", unit="photo", disable=None if world.writes else True)
         for stem, photo in bar:
@@ -228,8 +224,6 @@ class Segmentation(ModelRun[Segmented | None]):
 
     def name_photo(self, labeller: Labeller, source: MaskSource, stem: str, photo: Path) -> NamedPhoto:
         """Reads a photo, finds its masks and names them."""
-        from opendas_plugin.runs.segmentation_files import NamedPhoto
-
         picture = read_image(photo)
         masks = [region.mask() for region in source.masks(stem, photo, picture)]
         labels = labeller(picture, masks)
@@ -247,8 +241,6 @@ class Segmentation(ModelRun[Segmented | None]):
 
     def finish(self, labeller: Labeller, stems: Sequence[str]) -> Segmented:
         """Writes the files of all photos and counts; what a killed process had begun to write is removed."""
-        from opendas_plugin.runs.segmentation_files import write_all
-
         for path in self.output.rglob(".*.tmp"):
             path.unlink(missing_ok=True)
         counts, without = write_all(self.output, stems, labeller.classes)
@@ -266,8 +258,6 @@ def photo_inputs(source: MaskSource, stem: str, photo: Path) -> Inputs:
 
 def say_names_of_tables(names: Sequence[str]) -> None:
     """Says which names the file of colours holds in a way that CVAT, which wants no colon there, does not read."""
-    from opendas_plugin.runs.segmentation_files import COLOURS
-
     if odd := [name for name in names if ":" in name]:
         logger.warning(
             "%d names have a colon, %r first: opendas-prepare reads %s, CVAT, which parts its lines there, does not",
