@@ -68,10 +68,10 @@ def evaluate(argv: Sequence[str]) -> None:
     Raises:
         OpenDASError: there is no checkout, dataset or adapter, or a run of OVSeg failed.
     """
-    from integrations.ovseg.adapter import FILES
+    options, adapter_flags, rest = _parse(argv)
+    from integrations.ovseg.adapter import FILES  # behind --help, which needs no torch
     from integrations.ovseg.inputs import run_inputs
 
-    options, adapter_flags, rest = _parse(argv)
     record = RunRecord(vars(options), command=command_line(PROGRAM, argv))
     output = options.output.resolve()
     try:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 
 from opendas_plugin.eval.overlays import NAMED, Colour, Pixels, paint
 from opendas_plugin.label_values import NONE
@@ -73,6 +72,8 @@ def _borders(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def _places(classes: NDArray[np.int64], present: Sequence[int]) -> list[tuple[int, int, int]]:
     """(y, x, name) of where names may stand, the largest regions first."""
+    from scipy import ndimage
+
     found = []
     for place in present:
         numbered, _ = ndimage.label(classes == place)

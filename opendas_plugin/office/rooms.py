@@ -10,21 +10,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import ConfigError
-from opendas_plugin.office.furnish import furnish
-from opendas_plugin.office.furnish_all import furnish_all
-from opendas_plugin.office.layout import Room
 from opendas_plugin.office.look import Look
 from opendas_plugin.office.names import CLASSES, NAMES
-from opendas_plugin.office.render import render
-from opendas_plugin.office.scene3d import NO_CLASS, Frame, sample_points, visible_share, write_ground_truth, write_scene
-from opendas_plugin.office.viewpoints import choose_views
+
+if TYPE_CHECKING:
+    from opendas_plugin.office.layout import Room
+    from opendas_plugin.office.scene3d import Frame
+
 
 SPLITS = ("train", "tune", "test")
 NO_NAME = "name outside the vocabulary"
@@ -33,7 +32,6 @@ SEEN = "seen better in other pictures"
 
 Kinds: TypeAlias = Literal["office", "all"]
 """What stands in a room: an office's things with some clutter, or in a larger room things of every name."""
-_FURNISH = {"office": furnish, "all": furnish_all}
 _LOOKED_FOR = {"office": CLASSES, "all": NAMES}
 
 
@@ -71,13 +69,21 @@ class Pictures:
 
 def build_room(seed: int, split: str, index: int, kinds: Kinds = "office") -> Room:
     """The room of this number in a split."""
-    return _FURNISH[kinds](_generators(seed, split, index)[0])
+    from opendas_plugin.office.furnish import furnish
+    from opendas_plugin.office.furnish_all import furnish_all
+
+    make = furnish if kinds == "office" else furnish_all
+    return make(_generators(seed, split, index)[0])
 
 
 def photograph(
     seed: int, split: str, index: int, room: Room, pictures: Pictures, kinds: Kinds = "office"
 ) -> list[Frame]:
     """The pictures of a room, after the office look, taken from where most of its things of ``kinds`` are seen."""
+    from opendas_plugin.office.render import render
+    from opendas_plugin.office.scene3d import Frame
+    from opendas_plugin.office.viewpoints import choose_views
+
     _, views, look, _ = _generators(seed, split, index)
     cameras = choose_views(
         views,
@@ -127,6 +133,14 @@ class RoomJob:
 
     def work(self) -> list[Shot]:
         """Writes one room's scene and returns what each of its pictures holds."""
+        from opendas_plugin.office.scene3d import (
+            NO_CLASS,
+            sample_points,
+            visible_share,
+            write_ground_truth,
+            write_scene,
+        )
+
         scene = f"office_{self.split}_{self.index:03d}"
         room = build_room(self.seed, self.split, self.index, self.kinds)
         frames = photograph(self.seed, self.split, self.index, room, self.pictures, self.kinds)

@@ -13,7 +13,6 @@ from opendas_plugin.files import write_text
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.office.names import BASE, NAMES, NOVEL_TEST, NOVEL_TUNE, write_related_names
 from opendas_plugin.office.rooms import Kinds, Pictures, RoomJob, top_up
-from opendas_plugin.office.scene3d import NO_CLASS
 from opendas_plugin.readers.reader import Context, Dataset, Reader, Split
 from opendas_plugin.vocabulary import read_names
 
@@ -63,6 +62,8 @@ def read(options: Office, context: Context) -> Dataset:
     Raises:
         DataError: a novel name that is no class.
     """
+    from opendas_plugin.office.scene3d import NO_CLASS
+
     names = NAMES if options.kinds == "all" else BASE + NOVEL[options.novel_split]
     rooms = _rooms(options)
     novel, pictures = _novel(options, names), _pictures(options)

@@ -10,6 +10,7 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ class Parts:
             logger.info("%d of %d parts are done already", len(names) - len(found), len(names))
         return found
 
-    def write(self, name: str, **arrays: NDArray) -> None:
+    def write(self, name: str, **arrays: Any) -> None:
         """Writes a part."""
         with atomic_file(self._path(name)) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes the arrays for a flag

@@ -34,6 +34,7 @@ from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import REPORT, ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
+from opendas_plugin.runs.segmentation_files import COLOURS, NamedPhoto, part_path, write_all, write_photo
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.version import __version__
@@ -42,7 +43,6 @@ from opendas_plugin.vocabulary import Vocabulary, read_names
 if TYPE_CHECKING:
     from opendas_plugin.classifier import Names
     from opendas_plugin.labeller import Labeller
-    from opendas_plugin.runs.segmentation_files import NamedPhoto
 
 
 INPUTS = "inputs.json"
@@ -173,8 +173,6 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
         self, record: RunRecord, labeller: Labeller, source: MaskSource, found: Segmented, stems: Sequence[str]
     ) -> Page:
         """The page of what was found."""
-        from opendas_plugin.runs.segmentation_files import part_path
-
         page, names = self.output / REPORT, found.names
         masks = list(read_parts([part_path(self.output, stem) for stem in stems], self.images, names))
         told = [
@@ -211,8 +209,6 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
 
     def begin(self, labeller: Labeller, source: MaskSource, photos: Mapping[str, Path]) -> list[str]:
         """Looks whether the output goes on with these settings; returns the photos that are not done yet."""
-        from opendas_plugin.runs.segmentation_files import part_path
-
         path, now = self.output / INPUTS, self.inputs(labeller, source)
         done = [stem for stem in photos if part_path(self.output, stem).is_file()]
         known = read_json(path) if path.is_file() else None
@@ -254,8 +250,6 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
         self, labeller: Labeller, source: MaskSource, photos: Mapping[str, Path], world: World
     ) -> list[str]:
         """Names the masks of each photo and writes its files; returns a sentence for each that cannot be read."""
-        from opendas_plugin.runs.segmentation_files import write_photo
-
         failed = []
         bar = tqdm(photos.items(), desc="name masks", unit="photo", disable=None if world.writes else True)
         for stem, photo in bar:
@@ -271,8 +265,6 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
 
     def name_photo(self, labeller: Labeller, source: MaskSource, stem: str, photo: Path) -> NamedPhoto:
         """Reads a photo, finds its masks and names them."""
-        from opendas_plugin.runs.segmentation_files import NamedPhoto
-
         picture = read_image(photo)
         masks = [region.mask() for region in source.masks(stem, photo, picture)]
         labels = labeller(picture, masks)
@@ -290,8 +282,6 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
 
     def finish(self, labeller: Labeller, stems: Sequence[str]) -> Segmented:
         """Writes the files of all photos and counts; what a killed process had begun to write is removed."""
-        from opendas_plugin.runs.segmentation_files import write_all
-
         for path in self.output.rglob(".*.tmp"):
             path.unlink(missing_ok=True)
         counts, without = write_all(self.output, stems, labeller.classes)
@@ -309,8 +299,6 @@ def photo_inputs(source: MaskSource, stem: str, photo: Path) -> Inputs:
 
 def say_names_of_tables(names: Sequence[str]) -> None:
     """Says which names the file of colours holds in a way that CVAT, which wants no colon there, does not read."""
-    from opendas_plugin.runs.segmentation_files import COLOURS
-
     if odd := [name for name in names if ":" in name]:
         logger.warning(
             "%d names have a colon, %r first: opendas-prepare reads %s, CVAT, which parts its lines there, does not",

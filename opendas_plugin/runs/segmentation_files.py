@@ -15,7 +15,6 @@ from PIL import Image
 from opendas_plugin.crops import mask_box
 from opendas_plugin.data.colour_tables import BACKGROUND
 from opendas_plugin.data.segments import encode
-from opendas_plugin.eval.masks import fuse
 from opendas_plugin.eval.named_overlay import draw_named
 from opendas_plugin.eval.overlays import name_colours
 from opendas_plugin.files import atomic_file, read_json, write_json, write_text
@@ -52,6 +51,8 @@ class NamedPhoto:
 
     def classes(self) -> NDArray[np.int64]:
         """The place of a name at each pixel, (H, W), by evaluation's rule for masks that overlap; ``NONE``: none."""
+        from opendas_plugin.eval.masks import fuse
+
         height, width = self.picture.shape[:2]
         if not self.masks:
             return np.full((height, width), NONE)

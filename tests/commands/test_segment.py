@@ -16,7 +16,7 @@ from opendas_plugin.commands import evaluate, prepare_data
 from opendas_plugin.commands.segment import main
 from opendas_plugin.data.colour_tables import read_colour_table
 from opendas_plugin.data.domain import load_domain
-from opendas_plugin.runs import segmentation_files
+from opendas_plugin.runs import segmentation
 from tests.commands.segmenting import NAMES, code, contents, flags, make_photos, overlapping_masks, write_masks
 
 PHOTOS = ("1.png", "hall/1.jpg", "hall/2.png")
@@ -237,7 +237,7 @@ def test_more_names_than_a_byte_holds_make_16_bit_maps(photos, tmp_path):
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(photos, by_file, masks, tmp_path, monkeypatch):
-    path, write = write_masks(tmp_path / "masks.json", masks), segmentation_files.write_photo
+    path, write = write_masks(tmp_path / "masks.json", masks), segmentation.write_photo
 
     def interrupted(output, stem, *rest):
         if stem == "hall/1":
@@ -245,12 +245,12 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(photos, by_file, masks, tm
         write(output, stem, *rest)
 
     argv = flags(photos, tmp_path / "out", "--masks", path)
-    monkeypatch.setattr(segmentation_files, "write_photo", interrupted)
+    monkeypatch.setattr(segmentation, "write_photo", interrupted)
     assert main(argv) == 130
     assert not (tmp_path / "out" / "instances.json").exists()
     done = []
     monkeypatch.setattr(
-        segmentation_files, "write_photo", lambda output, stem, *rest: [done.append(stem), write(output, stem, *rest)]
+        segmentation, "write_photo", lambda output, stem, *rest: [done.append(stem), write(output, stem, *rest)]
     )
     assert main(argv) == 0
     assert done == ["hall/1", "hall/2"]

@@ -22,7 +22,7 @@ import torch
 
 from integrations.openmask3d import sharing
 from opendas_plugin.data.reading import Journal
-from opendas_plugin.runs import segmentation_files, shared_cosines
+from opendas_plugin.runs import segmentation, shared_cosines
 from opendas_plugin.runs.parts import Parts
 
 shared_cosines.BATCHES = sharing.BATCHES = 1  # so that a few segments are many parts
@@ -32,7 +32,7 @@ def work(job, rank, port):
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(job["workers"]))
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     if job["kill"] and rank == 1:
-        for module, name in ((segmentation_files, "write_photo"), (Parts, "write"), (Journal, "keep")):
+        for module, name in ((segmentation, "write_photo"), (Parts, "write"), (Journal, "keep")):
             setattr(module, name, killing(getattr(module, name)))
     sys.exit(importlib.import_module(job["module"]).main(job["argv"]))
 
