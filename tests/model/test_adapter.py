@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.errors import AdapterError, ConfigError, MissingFileError, OutputError
 from opendas_plugin.files import write_json
-from opendas_plugin.model import adapted_clip
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter import save_adapter
 from opendas_plugin.model.adapter_config import FORMAT_VERSION
@@ -65,7 +64,7 @@ def test_a_loaded_adapter_gives_the_same_features_and_metadata(tmp_path, tiny_ba
 
 
 def test_the_folder_holds_sorted_json_and_the_learnt_tensors_alone(folder):
-    assert names(folder) == ["adapter.safetensors", "adapter_config.json"]
+    assert names(folder) == ["README.md", "adapter.safetensors", "adapter_config.json"]
     text = (folder / "adapter_config.json").read_text()
     config = json.loads(text)
     assert list(config) == sorted(config)
@@ -267,22 +266,3 @@ def test_a_folder_that_is_nowhere_is_named(tmp_path):
         MissingFileError, match="some-team/office-adapter is neither a folder nor an adapter on the hub"
     ):
         OpenDASCLIP.from_pretrained("some-team/office-adapter", local_files_only=True)
-
-
-def test_an_adapter_is_pushed_to_the_hub_as_its_folder(folder, monkeypatch):
-    uploaded = {}
-
-    class Hub:
-        def __init__(self, token=None):
-            self.token = token
-
-        def create_repo(self, repo_id, private, exist_ok):
-            return type("Repo", (), {"repo_id": f"team/{repo_id}"})
-
-        def upload_folder(self, repo_id, folder_path, commit_message):
-            uploaded.update({repo_id: {path.name: path.read_bytes() for path in Path(folder_path).iterdir()}})
-            return "https://hub/commit"
-
-    monkeypatch.setattr(adapted_clip, "HfApi", Hub)
-    assert OpenDASCLIP.from_pretrained(folder).push_to_hub("office") == "https://hub/commit"
-    assert uploaded == {"team/office": {path.name: path.read_bytes() for path in folder.iterdir()}}
