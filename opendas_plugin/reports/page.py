@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from opendas_plugin.errors import OutputError
 from opendas_plugin.files import write_text
@@ -235,7 +234,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["style"] = Markup((folder / "page.css").read_text(encoding="utf-8"))
-    made.globals["script"] = Markup((folder / "page.js").read_text(encoding="utf-8"))
-    made.filters["svg"] = Markup
+    made.globals["style"] = (folder / "page.css").read_text(encoding="utf-8")
+    made.globals["script"] = (folder / "page.js").read_text(encoding="utf-8")
     return made
