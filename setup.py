@@ -86,7 +86,6 @@ setup(
         *RAY_CASTERS,
         "huggingface_hub>=0.24",
         "jinja2>=3.1",  # torch's own requirement
-        "markupsafe>=2.1",  # jinja2's own
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pillow>=10.1",

@@ -17,7 +17,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.influences import Influence, Marks, Metric, Values, influence, sums
@@ -182,6 +181,8 @@ def variance(found: Influence, labels: Indices, groups: Indices, novel: Marks) -
 
 
 def _interval(value: float, found: Variance | None, level: float, lowest: float) -> Interval:
+    from scipy.special import stdtrit
+
     if found is None:
         return Interval(100 * value, -math.inf, math.inf, math.inf)
     error = math.sqrt(found.total)

@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.classification import Confusion
@@ -96,6 +95,8 @@ def _influence(
 
 
 def _interval(value: float, moved: Values, lowest: float) -> Interval:
+    from scipy.special import stdtrit
+
     pictures = len(moved)
     if pictures < 2:
         return Interval(100 * value, -math.inf, math.inf, math.inf)

@@ -13,7 +13,6 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy.ndimage import binary_erosion
 
 from opendas_plugin.crops import Box
 from opendas_plugin.data.images import read_image
@@ -50,6 +49,8 @@ def crop_uri(region: Region, picture: Pixels | None = None) -> str:
     Raises:
         MissingFileError, DataError: the picture cannot be read.
     """
+    from scipy.ndimage import binary_erosion
+
     picture = _read(region.image) if picture is None else picture
     left, top, right, bottom = _around(region.box, picture.shape[1], picture.shape[0])
     cut, mask = picture[top:bottom, left:right], region.mask()[top:bottom, left:right]
