@@ -21,8 +21,9 @@ def flags(photos, output, *more):
 
 
 def contents(output: Path) -> dict[str, bytes]:
-    """Every file of a run but its record, whose times differ."""
-    paths = sorted(path for path in output.rglob("*") if path.is_file() and path.name != "run.json")
+    """Every file of a run but its record and its page, whose times differ."""
+    apart = ("run.json", "report.html")
+    paths = sorted(path for path in output.rglob("*") if path.is_file() and path.name not in apart)
     return {path.relative_to(output).as_posix(): path.read_bytes() for path in paths}
 
 
