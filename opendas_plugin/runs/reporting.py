@@ -34,7 +34,7 @@ class ReportedRun(Run[Result]):
     """Draw the figures and write report.html, a page with all that is worth seeing of the run."""
 
     def stopped(self, record: RunRecord, error: BaseException) -> None:
-        """See :meth:`Run.stopped`. The page of an earlier run that did not fail is left as it was, as its results are."""
+        """See :meth:`Run.stopped`. The page of an earlier run that did not fail stays, as its results do."""
         if self.report and record.begun is not None and os.environ.get("RANK", "0") == "0":
             earlier = record.begun / REPORT
             if not earlier.exists() or holds_text(earlier, FAILED):
