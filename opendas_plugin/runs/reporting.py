@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opendas_plugin.eval import canvas
+from opendas_plugin.files import holds_text
 from opendas_plugin.reports.facts import command_section, facts_section, sentence
 from opendas_plugin.reports.notices import notice_section
 from opendas_plugin.reports.page import Page, write_page
@@ -18,6 +19,8 @@ from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Result, Run, changed
 
 REPORT = "report.html"
+FAILED = "<strong>The run failed.</strong>"
+"""What the page of a run that failed holds."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +34,11 @@ class ReportedRun(Run[Result]):
     """Draw the figures and write report.html, a page with all that is worth seeing of the run."""
 
     def stopped(self, record: RunRecord, error: BaseException) -> None:
-        """See :meth:`Run.stopped`."""
+        """See :meth:`Run.stopped`. The page of an earlier run that did not fail stays, as its results do."""
         if self.report and record.begun is not None and os.environ.get("RANK", "0") == "0":
-            save_page(lambda: failed_page(record, error), record.begun)
+            earlier = record.begun / REPORT
+            if not earlier.exists() or holds_text(earlier, FAILED):
+                save_page(lambda: failed_page(record, error), record.begun)
 
 
 def failed_page(record: RunRecord, error: BaseException) -> Page:

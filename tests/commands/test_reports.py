@@ -105,3 +105,18 @@ def test_the_page_of_photos_says_that_nothing_says_how_many_names_are_right(doma
     page = read_page(tmp_path / "out" / "report.html")
     assert "There are no labels here" in page.text and "What was found" in page.text
     assert page.tags.count("img") >= 3
+
+
+def test_an_evaluation_that_fails_leaves_its_page_and_never_takes_that_of_one_that_did_not(trained, domain, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(domain, data)
+    given = ["classification", "--data", str(data), "--adapter", str(trained / "adapter"), "--device", "cpu"]
+    assert evaluate.main([*given, "--output", str(tmp_path / "first")]) == 0
+    before = (tmp_path / "first" / "report.html").read_bytes()
+    picture = data / "images" / "val1.png"
+    picture.write_bytes(picture.read_bytes()[: picture.stat().st_size // 2])  # found truncated when it is decoded
+    for output in ("first", "second", "second"):
+        assert evaluate.main([*given, "--output", str(tmp_path / output)]) == 1
+    assert (tmp_path / "first" / "report.html").read_bytes() == before
+    page = read_page(tmp_path / "second" / "report.html")
+    assert "The run failed." in page.text and "val1.png" in page.text

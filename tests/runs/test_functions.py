@@ -25,7 +25,7 @@ FLAGS += ["--optimiser.lr", "0.1", "--optimiser.warmup-epochs", "0"]
 
 def files(folder: Path) -> dict[str, bytes]:
     """The files below a folder, but those that say when and where."""
-    apart = ("run.json", "log.jsonl", "checkpoint.safetensors")
+    apart = ("run.json", "log.jsonl", "checkpoint.safetensors", "report.html")
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
