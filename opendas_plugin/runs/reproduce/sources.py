@@ -13,7 +13,7 @@ from opendas_plugin.readers import dtd, eurosat
 
 
 class AbsentError(MissingFileError):
-    """A dataset, or a part of a host, that is not there yet; the message says how to get it. ``all`` goes on without."""
+    """A dataset or a part of a host is not there yet; the message says how to get it, and ``all`` goes on without."""
 
 
 @dataclass(frozen=True)

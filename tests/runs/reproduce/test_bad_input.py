@@ -105,8 +105,8 @@ def test_a_download_that_fails_names_the_way_by_hand(tmp_path, monkeypatch):
 
 def test_a_picture_that_is_gone_is_an_error_and_no_dataset_to_leave_out(tmp_path):
     root, tier, _ = make_rehearsal(tmp_path / "made")
-    next((root / "KITTI-360" / "data_2d_raw").rglob("*.png")).unlink()
-    with pytest.raises(MissingFileError, match="0000000000.png|does not exist") as error:
+    sorted((root / "KITTI-360" / "data_2d_raw").rglob("*.png"))[0].unlink()
+    with pytest.raises(MissingFileError, match=r"0000000000\.png") as error:
         Place(root, tmp_path / "out", tier, "cpu").prepared("kitti360")
     assert not isinstance(error.value, sources.AbsentError)
 
