@@ -16,7 +16,6 @@ import numpy as np
 
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.segments import Segment
-from opendas_plugin.errors import MissingFileError
 from opendas_plugin.eval.report import evaluate_classification
 from opendas_plugin.files import read_json
 from opendas_plugin.labeller import Labeller
@@ -25,7 +24,7 @@ from opendas_plugin.runs.reproduce.place import ANCHOR, Place, slug, title_of
 from opendas_plugin.runs.reproduce.published import PLAIN, TOLERANCE
 from opendas_plugin.runs.reproduce.results import Result
 from opendas_plugin.runs.reproduce.scoring import joint_row
-from opendas_plugin.runs.reproduce.sources import SOURCES
+from opendas_plugin.runs.reproduce.sources import SOURCES, AbsentError
 from opendas_plugin.runs.reproduce.store import Done
 from opendas_plugin.runs.reproduce.tiers import Weights
 from opendas_plugin.stamps import Inputs
@@ -66,12 +65,12 @@ def readers(place: Place) -> list[str]:
     """The datasets that are there.
 
     Raises:
-        MissingFileError: none is.
+        AbsentError: none is.
     """
     found = [reader for reader in DATA if place.has(reader)]
     if not found:
         manuals = "; ".join(f"for {SOURCES[reader].title}, {SOURCES[reader].manual}" for reader in DATA)
-        raise MissingFileError(f"there is nothing in {place.root} to anchor the crops on: {manuals}")
+        raise AbsentError(f"there is nothing in {place.root} to anchor the crops on: {manuals}")
     return found
 
 

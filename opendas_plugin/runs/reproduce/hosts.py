@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from opendas_plugin.data.images import picture_size
-from opendas_plugin.errors import ConfigError, MissingFileError
+from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import read_json, write_text
 from opendas_plugin.runs.instance3d import evaluate_instance3d
 from opendas_plugin.runs.openmask3d_scenes import prepare_openmask3d
 from opendas_plugin.runs.reproduce.place import Place, title_of
 from opendas_plugin.runs.reproduce.published import HOSTS
 from opendas_plugin.runs.reproduce.results import Result, beside
+from opendas_plugin.runs.reproduce.sources import AbsentError
 from opendas_plugin.runs.reproduce.store import Done
 from opendas_plugin.runs.reproduce.training_rows import reason
 from opendas_plugin.stamps import Inputs
@@ -68,7 +69,7 @@ def run(place: Place) -> Done:
     """Runs what there is.
 
     Raises:
-        MissingFileError: nothing of either host was given.
+        AbsentError: nothing of either host was given.
     """
     rows, notes = [], []
     for part in (_ovseg, _openmask3d):
@@ -76,10 +77,10 @@ def run(place: Place) -> Done:
             found, said = part(place)
             rows += found
             notes += said
-        except MissingFileError as error:
+        except AbsentError as error:
             notes.append(f"Left out: {error}.")
     if not rows:
-        raise MissingFileError("; ".join(note.removeprefix("Left out: ").rstrip(".") for note in notes))
+        raise AbsentError("; ".join(note.removeprefix("Left out: ").rstrip(".") for note in notes))
     return Done(rows, notes)
 
 
@@ -91,20 +92,20 @@ def adapter_of(place: Place, step: str, method: str = "opendas") -> Path:
 def _ovseg(place: Place) -> tuple[list[Result], list[str]]:
     hosts: Hosts = place.hosts
     if hosts.ovseg is None:
-        raise MissingFileError(
+        raise AbsentError(
             "OVSeg needs its checkout (`ovseg`) and its released weights (`ovseg_arguments` MODEL.WEIGHTS FILE); "
             "integrations/ovseg/README.md leads there"
         )
     adapter = _trained(place, "ade20k", "OVSeg")
     size = read_json(adapter / "adapter_config.json").get("crop_policy", {}).get("size")
     if size != OVSEG_SIZE and not place.tier.is_rehearsal:
-        raise MissingFileError(
+        raise AbsentError(
             f"OVSeg cuts regions of {OVSEG_SIZE} pixels, and the adapter of the step ade20k is of {size}, which the "
             "anchor chose; skip the anchor in another output for this row"
         )
     root = Path(os.environ.get("DETECTRON2_DATASETS", place.root))
     if not (root / "ADEChallengeData2016" / "annotations_detectron2" / "validation").is_dir():
-        raise MissingFileError(
+        raise AbsentError(
             "OVSeg needs ADEChallengeData2016/annotations_detectron2: run its datasets/prepare_ade20k_sem_seg.py with "
             "DETECTRON2_DATASETS set to the data's folder"
         )
@@ -127,7 +128,7 @@ def _ovseg(place: Place) -> tuple[list[Result], list[str]]:
 def _openmask3d(place: Place) -> tuple[list[Result], list[str]]:
     hosts: Hosts = place.hosts
     if hosts.proposals is None:
-        raise MissingFileError(
+        raise AbsentError(
             "OpenMask3D needs class-agnostic masks of the validation scenes (`proposals`), from its own network or "
             "another; docs/scannetpp.md says in which forms"
         )
@@ -213,7 +214,7 @@ def call(command: Sequence[Any], what: str, environment: Mapping[str, str] | Non
 def _trained(place: Place, step: str, host: str, method: str = "opendas") -> Path:
     adapter = adapter_of(place, step, method)
     if not adapter.is_dir():
-        raise MissingFileError(f"{host} needs the adapter of the step {step}, which is not done")
+        raise AbsentError(f"{host} needs the adapter of the step {step}, which is not done")
     return adapter
 
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from opendas_plugin import methods
@@ -67,7 +67,6 @@ class Plan:
     missing: tuple[str, ...] = ()
     seconds: float = 0.0
     known_bytes: int = 0
-    notes: tuple[str, ...] = field(default=())
 
     def markdown(self) -> str:
         """The plan as people read it."""
@@ -89,11 +88,7 @@ class Plan:
         ]
         paces = list(dict.fromkeys(one for part in self.parts for one in part.paces))
         lines += ["", *(f"- {one}" for one in paces)] if paces else []
-        for title, sentences in (
-            ("To download", self.downloads),
-            ("To get by hand", self.missing),
-            ("Also", self.notes),
-        ):
+        for title, sentences in (("To download", self.downloads), ("To get by hand", self.missing)):
             lines += ["", f"{title}:", "", *(f"- {one}" for one in sentences)] if sentences else []
         return "\n".join([*lines, ""])
 
@@ -131,7 +126,7 @@ def make_plan(place: Place, steps: Sequence[str]) -> Plan:
             downloads.append(f"{title_of(one)}, by open_clip from the Hugging Face hub ({shown})")
             known += size or 0
     data = list(dict.fromkeys(reader for step in steps for reader in builder.readers(step)))
-    missing, notes = list[str](), list[str]()
+    missing = list[str]()
     for reader in data:
         source, found = SOURCES[reader], SOURCES[reader].find(place.root)
         if found is None and source.owner is not None:
@@ -143,7 +138,7 @@ def make_plan(place: Place, steps: Sequence[str]) -> Plan:
                 f"{source.title}'s split of CoOp, without which its rows are not comparable: {source.manual}"
             )
     spent = time.perf_counter() - begin
-    return Plan(_device(place), parts, tuple(downloads), tuple(missing), spent, known, tuple(notes))
+    return Plan(_device(place), parts, tuple(downloads), tuple(missing), spent, known)
 
 
 class _Builder:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from opendas_plugin.errors import MissingFileError
+from opendas_plugin.errors import DataError
 from opendas_plugin.readers.coop_splits import COOP, SPLITS
 from opendas_plugin.runs.classification import evaluate_classification
 from opendas_plugin.runs.comparison import Compare
@@ -83,7 +83,7 @@ def verdict(rows: list[Result]) -> str:
 def _rows(place: Place, reader: str) -> list[Result]:
     folder, data, domain = place.folder(STEP) / reader, place.prepared(reader), place.domain(reader)
     if not domain.vocabulary.novel:
-        raise MissingFileError(f"{data} has no novel names; remove it, and it is prepared again")
+        raise DataError(f"{data} has no novel names; remove it, and it is prepared again")
     weights = place.tier.rivals
     name, pretrained = place.weights(weights)
     fields = {"crops": {"background": "keep", "expand": 0.0, "resize": "center"}}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from opendas_plugin.errors import ConfigError, MissingFileError
-from opendas_plugin.files import require_writable, write_json, write_text
+from opendas_plugin.errors import ConfigError
+from opendas_plugin.files import read_json, require_writable, write_json, write_text
 from opendas_plugin.runs.meters import Meter
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reproduce import ade20k, anchor, check, hosts, kitti360, rivals, scannetpp, store
@@ -20,6 +20,7 @@ from opendas_plugin.runs.reproduce.page import write_page
 from opendas_plugin.runs.reproduce.place import Place
 from opendas_plugin.runs.reproduce.plan import Plan, make_plan
 from opendas_plugin.runs.reproduce.rehearsal import make_rehearsal
+from opendas_plugin.runs.reproduce.sources import AbsentError
 from opendas_plugin.runs.reproduce.store import Done
 from opendas_plugin.runs.reproduce.tiers import TIERS
 from opendas_plugin.runs.run import POSITIONAL, Run, function_of
@@ -27,6 +28,8 @@ from opendas_plugin.stamps import Inputs
 
 logger = logging.getLogger(__name__)
 
+PLANNED = "plan.json"
+"""Which steps the plan in the output is of."""
 Step = Literal["check", "anchor", "rivals", "ade20k", "kitti360", "scannetpp", "hosts"]
 STEPS: Mapping[str, tuple[Callable[[Place], Inputs], Callable[[Place], Done]]] = {
     "check": (check.inputs, check.run),
@@ -141,12 +144,13 @@ class Reproduce(Run[Document]):
         names = [name for name in STEPS if name not in self.skip] if self.step == "all" else [self.step]
         document = Document.begin(place, record)
         waiting = [name for name in names if not (place.folder(name) / store.FILE).exists()]
-        if waiting:
+        if waiting and not (self.yes and self.is_planned(waiting)):
             plan = make_plan(place, waiting)
             write_text(self.output / "plan.md", plan.markdown())
+            write_json(self.output / PLANNED, {"steps": waiting, "device": str(place.device)})
+            plan.require_room(place)
             if not self.yes:
                 raise UnconfirmedError(plan)
-            plan.require_room(place)
         for name in STEPS:
             if name not in names and name not in self.skip:  # of an earlier call
                 earlier = store.finished(place.folder(name), place.tier.name)
@@ -155,7 +159,7 @@ class Reproduce(Run[Document]):
         for name in names:
             try:
                 document.add(name, self.do(name, place))
-            except MissingFileError as error:  # of a step of its own it is an error; all goes on with what there is
+            except AbsentError as error:  # of a step of its own it is an error; all goes on with what there is
                 if self.step != "all":
                     raise
                 logger.warning("%s is left out: %s", name, error)
@@ -164,6 +168,12 @@ class Reproduce(Run[Document]):
             self.write(document)
         record.write(self.output)
         return document
+
+    def is_planned(self, steps: Sequence[str]) -> bool:
+        """Whether an earlier call has measured what these steps cost, so that one that goes on need not."""
+        path = self.output / PLANNED
+        known = read_json(path) if path.exists() else {}
+        return isinstance(known, dict) and set(steps) <= set(known.get("steps", ()))
 
     def place(self) -> Place:
         """What the steps share; makes the data and weights of a rehearsal."""

@@ -12,6 +12,10 @@ from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.readers import dtd, eurosat
 
 
+class AbsentError(MissingFileError):
+    """A dataset or a part of a host is not there yet; the message says how to get it, and ``all`` goes on without."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A dataset.
@@ -61,23 +65,23 @@ class Source:
         """Has its owner's tool download it, where it is not there, and returns its folder.
 
         Raises:
-            MissingFileError: it is not there, and cannot be downloaded; the message says what to do by hand.
+            AbsentError: it is not there, and cannot be downloaded.
         """
         found = self.find(root)
         if found is not None:
             return found
         if self.owner is None:
-            raise MissingFileError(f"{self.title} is not in {root / self.folder}: {self.manual}")
+            raise AbsentError(f"{self.title} is not in {root / self.folder}: {self.manual}")
         try:
             self.owner(root)
         except Exception as error:  # torchvision's and urllib's kinds: no network, a wrong checksum, a full disk
             reason = (" ".join(str(error).split()) or type(error).__name__).rstrip(".")
-            raise MissingFileError(
+            raise AbsentError(
                 f"{self.title} could not be downloaded by torchvision ({reason:.200}); {self.manual}, or run this again"
             ) from error
         found = self.find(root)
         if found is None:
-            raise MissingFileError(f"torchvision left no {root / self.folder}; {self.manual}")
+            raise AbsentError(f"torchvision left no {root / self.folder}; {self.manual}")
         return found
 
 

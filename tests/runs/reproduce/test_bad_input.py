@@ -103,6 +103,14 @@ def test_a_download_that_fails_names_the_way_by_hand(tmp_path, monkeypatch):
     assert "split_zhou_DescribableTextures.json" in str(error.value)
 
 
+def test_a_picture_that_is_gone_is_an_error_and_no_dataset_to_leave_out(tmp_path):
+    root, tier, _ = make_rehearsal(tmp_path / "made")
+    sorted((root / "KITTI-360" / "data_2d_raw").rglob("*.png"))[0].unlink()
+    with pytest.raises(MissingFileError, match=r"0000000000\.png") as error:
+        Place(root, tmp_path / "out", tier, "cpu").prepared("kitti360")
+    assert not isinstance(error.value, sources.AbsentError)
+
+
 def test_a_single_step_without_its_data_fails_with_the_manual_step(call, tmp_path):
     code, error = call("kitti360", "--data", tmp_path, "--yes")
     assert code == 1 and error.startswith("error: KITTI-360 is not in ") and "register at" in error
