@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opendas_plugin.commands.common import command_line, parse, run_command
-from opendas_plugin.runs.probe import Probe
+from opendas_plugin.runs.probing import Probe
 from opendas_plugin.runs.reporting import REPORT
 
 PROGRAM = "opendas-probe"

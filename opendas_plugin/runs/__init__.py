@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opendas_plugin.runs.office_tower import make_office_tower
     from opendas_plugin.runs.openmask3d_scenes import prepare_openmask3d
     from opendas_plugin.runs.preparation import prepare
-    from opendas_plugin.runs.probe import probe
+    from opendas_plugin.runs.probing import probe
     from opendas_plugin.runs.proposals import prepare_proposals
     from opendas_plugin.runs.queries import query
     from opendas_plugin.runs.reproduce.run import reproduce_paper
@@ -77,7 +77,7 @@ _HOMES = {
     "prepare_office_bench_v2": "office_bench",
     "prepare_openmask3d": "openmask3d_scenes",
     "prepare_proposals": "proposals",
-    "probe": "probe",
+    "probe": "probing",
     "query": "queries",
     "reproduce_paper": "reproduce.run",
     "segment": "segmentation",

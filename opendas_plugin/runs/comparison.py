@@ -312,6 +312,8 @@ compare = function_of(Compare, "compare")
 
 def bars_of(systems: Sequence[comparison.System]) -> dict[str, dict[str, tuple[float, float]]]:
     """Metric -> row -> mean and deviation over its seeds, NaN where there is none."""
+    from opendas_plugin.eval import comparison
+
     series: dict[str, dict[str, tuple[float, float]]] = {}
     for metric in ("w_f1", "b_f1", "n_f1"):
         figures = {system.title: system.figure(metric) or Figure(math.nan) for system in systems}

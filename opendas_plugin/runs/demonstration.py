@@ -95,14 +95,15 @@ class Demo(ModelRun[None]):
 
     def query(self, folder: Path) -> Query | None:
         """What asks the scene, with its pictures below a folder; None without a scene."""
-        if self.scene is None or self.features is None:
+        scene, features = self.scene, self.features
+        if scene is None or features is None:
             return None
         model = {name: getattr(self, name) for name in ("adapter", "backbone", "pretrained", "tokenizer", "device")}
 
         def ask(text: str) -> tuple[Path, list[tuple[int, int, float, int]]]:
             output = folder / str(len(list(folder.iterdir())))
             [found] = query(
-                scene=self.scene, features=self.features, masks=self.scene_masks, text=(text,), output=output, **model
+                scene=scene, features=features, masks=self.scene_masks, text=(text,), output=output, **model
             )
             return output / "query.png", [(m.rank, m.mask, round(m.cosine, 3), m.points) for m in found.best]
 

@@ -46,7 +46,7 @@ def test_two_steps_run_offline_and_leave_the_page(tmp_path):
     document = read(tmp_path)
     assert [*document.steps] == ["check", "anchor"], "also what an earlier call has done"
     assert len(document.steps["anchor"].results) == 2 * 12 * 2
-    assert (tmp_path / "reproduction.md").read_text() == out
+    assert (tmp_path / "reproduction.md").read_text().strip() == out.strip()
     facts = document.steps["check"].facts["backbones"]
     assert [one["backbone"] for one in facts] == ["tiny-32", "tiny-48"]
     assert all(max(one["differences"].values()) < 1e-5 for one in facts)
