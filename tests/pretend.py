@@ -129,15 +129,20 @@ def _real(value: Any) -> Any:
 @contextlib.contextmanager
 def pretend() -> Iterator[torch.device]:
     """Lets the device be there; the other threads of the process know its tensors, but cannot make any."""
-    own_autocast, own_question = torch.autocast, torch.is_autocast_enabled
+    own_autocast, own_question, own_tensor = torch.autocast, torch.is_autocast_enabled, torch.tensor
 
     class Autocast(own_autocast):  # type: ignore[misc, valid-type]
         def __init__(self, device_type: str, *args: Any, **kwargs: Any) -> None:
             super().__init__("cpu" if device_type == KIND else device_type, *args, **kwargs)
 
+    def tensor(data: Any, **more: Any) -> torch.Tensor:
+        """A list of the device's numbers is read as CUDA's are, one by one."""
+        return own_tensor(tree_map(_real, data) if isinstance(data, list | tuple) else data, **more)
+
     replaced = torch.__future__.get_overwrite_module_params_on_conversion()
     lifted = torch._C._only_lift_cpu_tensors()
     torch.autocast = Autocast  # type: ignore[misc]
+    torch.tensor = tensor
     torch.is_autocast_enabled = lambda kind="cpu": own_question("cpu" if kind == KIND else kind)
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     torch._C._set_only_lift_cpu_tensors(True)
@@ -148,3 +153,4 @@ def pretend() -> Iterator[torch.device]:
         torch._C._set_only_lift_cpu_tensors(lifted)
         torch.__future__.set_overwrite_module_params_on_conversion(replaced)
         torch.autocast, torch.is_autocast_enabled = own_autocast, own_question  # type: ignore[misc]
+        torch.tensor = own_tensor

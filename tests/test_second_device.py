@@ -167,15 +167,17 @@ def test_every_method(device, domain, tiny_backbone, tmp_path, method, precision
     runs = {
         place: learn(domain, tmp_path / str(place), place, method, precision=precision) for place in ("cpu", device)
     }
-    before = [run.scores["before"]["acc"] for run in runs.values()]
-    assert before[0] == before[1]
-    learnt = [load_file(run.adapter / "adapter.safetensors") for run in runs.values()]
-    for name, here in learnt[0].items():
-        there = learnt[1][name]
-        assert here.dtype == there.dtype == torch.float32 and torch.isfinite(here).all()
-        # AdamW makes a whole step of a gradient that is rounding alone, of which there are few
-        odd = (here - there).abs() > (1e-6 if precision == "fp32" else 2e-2)
-        assert odd.float().mean() < 0.02, name
+    assert runs["cpu"].scores["before"] == runs[device].scores["before"]
+    logs = [(run.folder / "log.jsonl") for run in runs.values()]
+    losses = [
+        [json.loads(line)["loss"] for line in log.read_text().splitlines()] if log.exists() else [] for log in logs
+    ]
+    # losses rather than what is learnt: AdamW makes a whole step of a gradient that is rounding alone
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4 if precision == "fp32" else 5e-2)
+    assert bool(losses[0]) == bool(methods.get(method).stages)
+    for run in runs.values():
+        learnt = load_file(run.adapter / "adapter.safetensors")
+        assert all(values.dtype == torch.float32 and torch.isfinite(values).all() for values in learnt.values())
 
 
 @pytest.mark.slow
@@ -367,7 +369,8 @@ def share(rank, port, answer):
             torch.manual_seed(0)
             model = torch.nn.Linear(3, 2).to(place)
             ones = torch.ones(4, 3, device=place)
-            world.wrap(model)(ones * (rank + 1)).sum().backward()
+            shared = world.wrap(model)  # kept, since its hooks end with it
+            shared(ones * (rank + 1)).sum().backward()
             values = [one.tolist() for one in world.gather(ones[0] * rank)]
             answer.put((place.type, model.weight.grad.tolist(), world.sum(ones[0] * (rank + 1)).tolist(), values))
     except BaseException:  # noqa: BLE001 (the test reads it)

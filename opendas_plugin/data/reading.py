@@ -103,6 +103,7 @@ def read_images(
                 note(segment.image)
         return place, found, seen
 
+    journal.open()
     done, total = len(journal.done), len(journal.done) + len(journal.todo)
     bar = tqdm(total=total, initial=done, desc=progress, unit="image", disable=True if progress is None else None)
     pool = ThreadPoolExecutor(max(1, workers))
@@ -168,14 +169,26 @@ class Journal:
             return
         segments = [(str(segment.image), dict(segment.rle), segment.label) for segment in found.segments]
         line = {"place": place, "group": found.group, "segments": segments, "dropped": dict(found.dropped)}
+        self.open()
+        if self._file is not None:
+            with _writing(self._path):
+                self._file.write(json.dumps({**line, "files": dict(files)}).encode() + b"\n")
+                self._file.flush()  # so that a kill costs nothing that was read
+
+    def open(self) -> None:
+        """Opens the file, so that it is there from the start.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self._file is not None or not self.is_kept:
+            return
         with _writing(self._path):
-            if self._file is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = open(self._path, "ab")  # noqa: SIM115 - closed by close()
-                if not self._file.tell():
-                    self._file.write(json.dumps(self._header).encode() + b"\n")
-            self._file.write(json.dumps({**line, "files": dict(files)}).encode() + b"\n")
-            self._file.flush()  # so that a kill costs nothing that was read
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._path, "ab")  # noqa: SIM115 - closed by close()
+            if not self._file.tell():
+                self._file.write(json.dumps(self._header).encode() + b"\n")
+                self._file.flush()
 
     def close(self) -> None:
         """Closes the file."""

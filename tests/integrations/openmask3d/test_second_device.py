@@ -16,4 +16,5 @@ def test_the_hosts_script_computes_features_there(room, tmp_path, monkeypatch, c
     launch(FEATURES, *scene_arguments(room, tmp_path / "cpu", name, "+opendas.seed=0"))
     monkeypatch.setenv("HOST_DEVICE", KIND)
     launch(FEATURES, *scene_arguments(room, tmp_path / "there", name, "+opendas.seed=0"))
-    np.testing.assert_allclose(read(tmp_path / "there"), read(tmp_path / "cpu"), atol=1e-5)
+    tolerance = 2e-2 if clip == "clip.pt" else 1e-5  # OpenAI's package keeps half precision on a GPU
+    np.testing.assert_allclose(read(tmp_path / "there"), read(tmp_path / "cpu"), atol=tolerance)

@@ -9,6 +9,8 @@ from torchvision import transforms
 def build_model(state_dict):
     model = build_model_from_openai_state_dict(state_dict, cast_dtype=torch.float32).eval()
     model.visual.input_resolution = model.visual.image_size[0]
+    encode_image = model.encode_image  # the original casts pixels to the weights' precision, half on a GPU
+    model.encode_image = lambda image: encode_image(image.type(model.visual.conv1.weight.dtype))
     return model
 
 

@@ -23,6 +23,8 @@ class ResidualAttentionBlock(nn.Module):
 
     def forward(self, x):
         h = self.ln_1(x)
+        if self.attn_mask is not None:
+            self.attn_mask = self.attn_mask.to(dtype=x.dtype, device=x.device)
         x = x + self.attn(h, h, h, need_weights=False, attn_mask=self.attn_mask)[0]
         return x + self.mlp(self.ln_2(x))
 
