@@ -27,12 +27,19 @@ logger = logging.getLogger(__name__)
 
 
 def adapter_sha256(folder: Path) -> str:
-    """SHA-256 of an adapter's two files, one behind the other."""
+    """SHA-256 of an adapter's two files, one behind the other.
+
+    Raises:
+        AdapterError: one cannot be read.
+    """
     digest = hashlib.sha256()
     for name in (CONFIG_FILE, WEIGHTS_FILE):
-        with open(folder / name, "rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
+        try:
+            with open(folder / name, "rb") as file:
+                for block in iter(lambda: file.read(1 << 20), b""):
+                    digest.update(block)
+        except OSError as error:
+            raise AdapterError(f"{folder / name} could not be read ({error}); the adapter is damaged") from error
     return digest.hexdigest()
 
 

@@ -207,6 +207,7 @@ class Switch:
     def _look_at_passed(self, model: Any, name: str) -> None:
         """What a program has loaded into a model that was not the backbone may be it."""
         if self.is_backbone(model, name):
+            self.passed.pop(name, None)
             self.adapt(model, model, name)
 
     def _look_at_adapted(self, model: Any, name: str, given: Fingerprint) -> None:

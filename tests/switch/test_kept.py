@@ -123,6 +123,13 @@ def test_a_folder_of_another_adapter_is_refused_before_anything_runs(make_adapte
     assert files(tmp_path / "features") == kept
 
 
+def test_an_adapter_without_its_tensors_is_refused(make_adapter) -> None:
+    adapter = make_adapter("opendas")
+    (adapter / "adapter.safetensors").unlink()
+    with pytest.raises(AdapterError, match="adapter.safetensors could not be read"), opendas.switched_on(adapter):
+        raise AssertionError
+
+
 def test_another_version_of_a_program_is_said(make_adapter, weights, tiny_backbone, tmp_path, caplog) -> None:
     (tmp_path / "hosts/hovsg/hovsg/utils/label_feats.py").write_text("def label_feats():\n    return 1\n")
     with opendas.switched_on(make_adapter("opendas")):
