@@ -126,7 +126,7 @@ def test_a_folder_of_another_adapter_is_refused_before_anything_runs(make_adapte
 def test_an_adapter_without_its_tensors_is_refused(make_adapter) -> None:
     adapter = make_adapter("opendas")
     (adapter / "adapter.safetensors").unlink()
-    with pytest.raises(AdapterError, match="adapter.safetensors could not be read"), opendas.switched_on(adapter):
+    with pytest.raises(AdapterError, match=r"adapter\.safetensors could not be read"), opendas.switched_on(adapter):
         raise AssertionError
 
 
