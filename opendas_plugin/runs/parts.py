@@ -65,7 +65,7 @@ class Parts:
     def write(self, name: str, **arrays: Any) -> None:
         """Writes a part."""
         with atomic_file(self._path(name)) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes the arrays for a flag
+            np.savez(file, **arrays)
 
     def read(self, name: str) -> Mapping[str, NDArray]:
         """Reads a part.

@@ -87,7 +87,7 @@ class Objective(nn.Module):
                 f"{clip.backbone.name} has no logit bias, as a SigLIP has, so that `loss` sigmoid has no meaning on "
                 "it; take softmax"
             )
-        self.columns = ("loss", "sigmoid" if loss == "sigmoid" else "cross_entropy", "accuracy")
+        self.columns: tuple[str, ...] = ("loss", "sigmoid" if loss == "sigmoid" else "cross_entropy", "accuracy")
         self.columns += (("triplet", "active") if candidates else ()) + (("drift",) if consistency else ())
         self.columns += tuple(pull.name for pull in pulls)
         self.conditional = clip.is_conditional
@@ -174,7 +174,9 @@ class Objective(nn.Module):
 
     def _class_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         bias = self.clip.logit_bias
-        return cross_entropy(logits, labels) if self.loss == "softmax" else sigmoid_loss(logits, labels, bias)
+        if self.loss == "softmax" or bias is None:  # which __init__ refuses
+            return cross_entropy(logits, labels)
+        return sigmoid_loss(logits, labels, bias)
 
     def _encoded(self, image: Tensor, text: Tensor, logits: Tensor, batch: Batch) -> Encoded:
         frozen = functools.partial(self._frozen_images, batch)
