@@ -65,7 +65,7 @@ class MaskFormerClipAdapter(ClipAdapter):
         for box, weight in zip(BitMasks(bin_mask).get_bounding_boxes(), weights):
             l, t, r, b = (int(v) for v in box)  # noqa: E741
             m = weight.type(mask.dtype)[None, t:b, l:r]
-            fill = torch.tensor(self.mask_fill).reshape(3, 1, 1).expand(3, b - t, r - l)
+            fill = torch.tensor(self.mask_fill, device=image.device).reshape(3, 1, 1).expand(3, b - t, r - l)
             region = (image.type(mask.dtype)[:, t:b, l:r] * m + (1 - m) * fill)[None]
             unnorm.append(F.interpolate(region, size=(224, 224), mode="bicubic"))
             region = (region - self.pixel_mean) / self.pixel_std if normalize else region

@@ -59,7 +59,7 @@ class VisionTransformer(nn.Module):
             # one mask: two dimensions, which the pooling refuses, as upstream
             m = torch.ceil(self.mask_pool(m.float().squeeze()).reshape(m.shape[0], -1, 1))
             x = x * m + self.mask_embedding[0][None] * (1 - m)
-        x = torch.cat([self.class_embedding + torch.zeros(len(x), 1, x.shape[-1]), x], dim=1)
+        x = torch.cat([self.class_embedding + x.new_zeros(len(x), 1, x.shape[-1]), x], dim=1)
         x = self.ln_pre(x + self.positional_embedding).permute(1, 0, 2)
         for i, block in enumerate(self.transformer.resblocks):
             x = block(x)
