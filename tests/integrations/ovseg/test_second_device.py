@@ -21,7 +21,8 @@ def test_a_patched_model_segments_there(host, clip_file, tmp_path, method, kind)
     if not hasattr(host.models, kind):
         pytest.skip(f"the stand-in has no {kind}")
     adapter = save(tmp_path / method, clip_file, method)
-    inputs, model = make_inputs(), build(host, clip_file, kind)
+    inputs = make_inputs(empty=(3,) if kind == "OVSeg" else ())  # on which the plain demo breaks off
+    model = build(host, clip_file, kind)
     with patch(model, adapter):
         here = segment(model, copy.deepcopy(inputs))
     with pretend() as device:
