@@ -64,7 +64,7 @@ class OVSegDEMO(OVSeg):
         bin_mask = mask_pred > self.clip_adapter.mask_thr
         if not self.clip_ensemble:
             raise UnboundLocalError("valid_flag")  # as upstream
-        select_cls = torch.zeros(sum(valid_flag), mask_cls.shape[-1])  # too small where a query is invalid, as upstream
+        select_cls = mask_cls.new_zeros(sum(valid_flag), mask_cls.shape[-1])  # too small if one is invalid, as upstream
         select_mask = torch.argmax(mask_cls, dim=0)
         if len(class_names) == 2 and class_names[-1] == "others":
             select_mask = select_mask[:-1]
