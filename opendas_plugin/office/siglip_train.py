@@ -13,6 +13,7 @@ import dataclasses
 import json
 import logging
 import math
+import pickle
 import platform
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
-from opendas_plugin.errors import ConfigError
+from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.files import atomic_file, write_text
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 from opendas_plugin.model.tiny_clips import OFFICE_TINY_V1
@@ -176,7 +177,10 @@ def _go_on(
     """The step to go on from, and the pictures that are still to come in its round; all else is put back in place."""
     if not checkpoint.is_file():
         return 0, order
-    states = torch.load(checkpoint, weights_only=True)
+    try:
+        states = torch.load(checkpoint, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(f"{checkpoint} cannot be read; remove it to begin again") from error
     if states["settings"] != dataclasses.asdict(settings):
         raise ConfigError(f"{checkpoint} is of a training with other settings; remove it")
     model.load_state_dict(states["model"])

@@ -13,7 +13,7 @@ from opendas_plugin import methods
 from opendas_plugin.data.domain import Domain
 from opendas_plugin.data.loader import SegmentCrops
 from opendas_plugin.data.subsets import few_shots
-from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.runs.training import build_clip
 from opendas_plugin.train.config import StageConfig, TrainConfig
 from opendas_plugin.train.inputs import TrainingData
 from opendas_plugin.train.sampling import steps_per_epoch
@@ -58,15 +58,7 @@ def measure_cost(domain: Domain, config: TrainConfig, device: torch.device, forw
     Raises:
         OpenDASError: the method cannot work on the backbone.
     """
-    clip = OpenDASCLIP.from_backbone(
-        config.backbone,
-        config.pretrained,
-        prompts=config.prompts,
-        weights=config.weights,
-        device=device,
-        seed=config.backbone_seed,
-        tokenizer=config.tokenizer,
-    )
+    clip = build_clip(config, device)
     short = dataclasses.replace(
         config,
         batch_size=min(config.batch_size, len(domain.train)),

@@ -178,16 +178,7 @@ class Training:
 
     def _build_clip(self, device: torch.device) -> OpenDASCLIP:
         config = self.config
-        clip = OpenDASCLIP.from_backbone(
-            config.backbone,
-            config.pretrained,
-            prompts=config.prompts,
-            weights=config.weights,
-            device=device,
-            seed=config.backbone_seed,
-            prompt_seed=config.seed,
-            tokenizer=config.tokenizer,
-        )
+        clip = build_clip(config, device)
         if config.interpolation != Interpolation():
             clip.interpolate(config.interpolation.visual, config.interpolation.text)
         vocabulary = self.domain.vocabulary  # what could not be stored is refused before hours of work
@@ -313,6 +304,20 @@ class Training:
             "metrics": {name: {key: found[key] for key in METRICS} for name, found in self.scores.items()},
         }
         return summary if self.run.start is None else {**summary, "start": self.run.start}
+
+
+def build_clip(config: TrainConfig, device: torch.device) -> OpenDASCLIP:
+    """The backbone of a recipe with what its method is to learn, as it starts."""
+    return OpenDASCLIP.from_backbone(
+        config.backbone,
+        config.pretrained,
+        prompts=config.prompts,
+        weights=config.weights,
+        device=device,
+        seed=config.backbone_seed,
+        prompt_seed=config.seed,
+        tokenizer=config.tokenizer,
+    )
 
 
 def score_folders(method: str) -> dict[str, str]:
