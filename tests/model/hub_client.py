@@ -8,6 +8,7 @@ from pathlib import Path
 
 import open_clip
 import torch
+from huggingface_hub import HfApi
 
 from opendas_plugin.errors import OpenDASError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
@@ -49,6 +50,11 @@ for name in ("me/adapter", "me/lfs"):
     }
 clip.push_to_hub("me/adapter", token=token, branch="trial", commit_message="Try")
 seen["branch"] = state(OpenDASCLIP.from_pretrained("me/adapter", token=token, revision="trial")) == state(clip)
+api = HfApi(token=token)
+shown = api.hf_hub_download("me/lfs", "README.md", cache_dir=folder / "shown")
+edited = Path(shown).read_text(encoding="utf-8").replace("## Limits", "Words of a reader.\n\n## Limits")
+api.upload_file(path_or_fileobj=edited.encode(), path_in_repo="README.md", repo_id="me/lfs", commit_message="Edit")
+clip.push_to_hub("me/lfs", token=token, commit_message="Learn once more")
 other = folder / "elsewhere"
 seen["without a token"] = refused(lambda: OpenDASCLIP.from_pretrained("me/adapter", cache_dir=other))
 seen["no revision"] = refused(

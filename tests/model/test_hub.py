@@ -56,6 +56,11 @@ def test_an_adapter_comes_back_from_the_hub_as_it_went_up_and_each_revision_is_k
     ].keys()
 
 
+def test_a_card_that_was_edited_on_the_hub_stays(shared):
+    repo = shared[2].repos["me/lfs"]
+    assert "Words of a reader." in repo.commits[repo.branches["main"]]["README.md"].decode()
+
+
 def test_a_branch_holds_what_was_pushed_to_it(shared):
     seen, _, hub = shared
     branches = hub.repos["me/adapter"].branches
