@@ -1,7 +1,8 @@
 """office-bench-v1 and -v2: the office domain frozen, so that figures of several people are of the same segments.
 
-What is frozen lies in ``bench_v1.json`` and ``bench_v2.json``: how the rooms are made and named, three digests of each
-room, and for v2 the folds (:mod:`opendas_plugin.office.bench_folds`).
+What is frozen lies in ``bench_v1.json`` and ``bench_v2.json``: how the rooms are made and named, three digests and six
+means of each room, and for v2 the folds (:mod:`opendas_plugin.office.bench_folds`). Where two faces meet, processors
+round a ray differently, so that masks and pixels that another one drew have other digests; their means are the same.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from opendas_plugin.data.domain import Domain, load_domain, mark_unseen
 from opendas_plugin.data.images import read_image
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
+from opendas_plugin.office.bench_means import Gap, means
 from opendas_plugin.office.look import Look
 from opendas_plugin.office.rooms import Pictures
 from opendas_plugin.vocabulary import Vocabulary
@@ -30,7 +32,7 @@ DIGITS = 12
 
 MEANINGS = (
     "its figures cannot be compared with the benchmark's",
-    "these are the benchmark's segments with outlines that another ray caster drew; say so beside every figure",
+    "these are the benchmark's segments with other outlines; say so beside every figure",
     "these are the benchmark's segments in pictures that another renderer or codec made; say so beside every figure",
 )
 """What a difference means; the worst first."""
@@ -86,7 +88,8 @@ class Bench:
         return Vocabulary((*names["base"], *names[part]), tuple(names[part]), self.frozen["template"])
 
     def check(self, folder: Path) -> str:
-        """Compares what is in ``folder`` with what is frozen, and says in a sentence that it is the benchmark.
+        """Compares what is in ``folder`` with what is frozen, and says which benchmark it is, if need be as another
+        processor draws it.
 
         Raises:
             MissingFileError: a part is missing.
@@ -97,15 +100,26 @@ class Bench:
             for kind, rooms in self.differences(folder / part, part).items():
                 more = f" and {len(rooms) - 1} more" if len(rooms) > 1 else ""
                 differing.setdefault(kind, []).append(f"{part} ({rooms[0]}{more})" if rooms else part)
-        if differing:
+        gap = self._gap(folder) if differing and differing.keys() <= {"masks", "pixels"} else None
+        if differing and (gap is None or not gap.is_rounding):
             what = ", ".join(f"the {kind} of {' and '.join(parts)}" for kind, parts in differing.items())
             meaning = MEANINGS[min(KINDS[kind] for kind in differing)]
             raise DataError(f"{folder} is not {self.name}: {what} differ{self._versions()}; {meaning}")
         counts = self.frozen["segments"]
+        numbers = f"{counts['train']:,} training, {counts['tune']:,} tune and {counts['test']:,} test segments"
+        name = f"{self.name}, checksum {checksum(self.frozen['digests'])}"
+        if gap is None:
+            return f"{name}: {numbers}, equal in labels, masks and pixels."
+        what = " and ".join(differing)
         return (
-            f"{folder} is {self.name}, checksum {checksum(self.frozen['digests'])}: {counts['train']:,} training, "
-            f"{counts['tune']:,} tune and {counts['test']:,} test segments, equal in labels, masks and pixels."
+            f"{name}, as another processor draws it: {numbers}, equal in labels; rounding{self._versions()} moves "
+            f"{what}, at most {gap}."
         )
+
+    def _gap(self, folder: Path) -> Gap:
+        """How far the means of the rooms are from those that are frozen."""
+        parts = [means(load_domain(folder / part, same_pictures=False)) for part in PARTS]
+        return Gap.of([(values, self.frozen["means"][room]) for part in parts for room, values in part.items()])
 
     def differences(self, folder: Path, part: Part) -> dict[str, list[str]]:
         """What of a part is not as it is frozen, and in which rooms; empty where all is."""
@@ -124,12 +138,29 @@ class Bench:
                 differing[kind] = rooms
         return differing
 
+    def warning(self) -> str:
+        """A sentence where drawing packages of other versions are installed than those that it was frozen with; else
+        empty.
+        """
+        wanted = " ".join(f"{name}=={then}" for name, (then, _) in self._others().items())
+        here = ", ".join(f"{name} {here}" for name, (_, here) in self._others().items())
+        return (
+            f"{self.name} was drawn with {wanted}, here is {here}: what is drawn now may differ from it, which is seen "
+            f"at the end only; to be sure, install those versions first: pip install {wanted}"
+            if wanted
+            else ""
+        )
+
     def _versions(self) -> str:
-        """The versions of the drawing packages where they are others than those that it was frozen with."""
+        """What a message about differences adds where drawing packages of other versions are installed."""
+        others = [f"{name} {here} for {then}" for name, (then, here) in self._others().items()]
+        return f" (drawn here by {', '.join(others)})" if others else ""
+
+    def _others(self) -> dict[str, tuple[str, str]]:
+        """The drawing packages of other versions than those that it was frozen with: package -> that version, ours."""
         then = self.frozen["made_with"]
         here = {name: _version(name) for name in then}
-        others = [f"{name} {here[name]} for {version}" for name, version in then.items() if here[name] != version]
-        return f" (drawn here by {', '.join(others)})" if others else ""
+        return {name: (version, here[name]) for name, version in then.items() if here[name] != version}
 
 
 V1, V2 = Bench("v1"), Bench("v2")

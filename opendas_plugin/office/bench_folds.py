@@ -23,9 +23,11 @@ from opendas_plugin.data.domain import NEGATIVES, Domain, load_domain
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, Negative, NegativeDatabase
-from opendas_plugin.office.bench import DIGITS, V2, Part
+from opendas_plugin.office.bench import DIGITS, PARTS, V2, Part
 from opendas_plugin.vocabulary import Vocabulary
 
+FOLDS = "folds"
+"""The folder of the folds, beside those of the parts."""
 CHOOSING = "choose"
 """The partition to choose settings by."""
 THIRDS = 3
@@ -74,18 +76,41 @@ class OfficeFold:
         info = {**whole.info, "name": f"{V2.name}, fold {self.key}", "kept": {"train": len(segments), "val": len(val)}}
         return replace(whole, train=segments, info=info)
 
-    def check(self, folder: Path) -> None:
-        """Looks whether ``folder`` holds this fold.
+    def check(self, folder: Path, domain: Domain) -> None:
+        """Looks whether ``folder`` holds this fold of a part of the benchmark.
+
+        Args:
+            folder: the fold's.
+            domain: the part, whose masks the fold has.
 
         Raises:
             DataError: it holds something else.
         """
         found, frozen = fold_digest(folder), V2.frozen["folds"].get(self.key)
-        if found != frozen:
-            raise DataError(
-                f"{folder} is not fold {self.key} of {V2.name}: its checksum is {found}, that of the fold {frozen}; "
-                "remove the folder, to have it made again"
-            )
+        if found == frozen and _masks(load_domain(folder, same_pictures=False)) == _masks(self.of(domain)):
+            return
+        what = "masks are not those of the part" if found == frozen else f"checksum is {found}, that of it {frozen}"
+        raise DataError(
+            f"{folder} is not fold {self.key} of {V2.name}: its {what}; remove the folder, to have it made again"
+        )
+
+
+def check_data(folder: Path) -> str:
+    """Says of a folder with all parts and folds which benchmark it is, as :meth:`~.bench.Bench.check` does.
+
+    Raises:
+        MissingFileError: a part or fold is missing.
+        DataError: it is not the benchmark; the message has what differs.
+    """
+    verdict = V2.check(folder)
+    parts = {part: load_domain(folder / part, same_pictures=False) for part in PARTS}
+    for fold in folds():
+        fold.check(folder / FOLDS / fold.key, parts[fold.part])
+    return verdict
+
+
+def _masks(domain: Domain) -> list[str]:
+    return [segment.rle["counts"] for segment in (*domain.train, *domain.val)]
 
 
 def _drawn(segments: Sequence[Segment], count: int, seed: int) -> list[Segment]:
@@ -100,12 +125,12 @@ def _drawn(segments: Sequence[Segment], count: int, seed: int) -> list[Segment]:
 
 
 def fold_digest(folder: Path) -> str:
-    """The first digits of the SHA-256 over a fold's segments, names and related names; pixels are no part of it."""
+    """The first digits of the SHA-256 over a fold's segments, names and related names; masks are no part of it."""
     domain = load_domain(folder, same_pictures=False)
     vocabulary = domain.vocabulary
     parts = [json.dumps([vocabulary.names, vocabulary.novel, vocabulary.template])]
     for segments in (domain.train, domain.val):
-        parts += [f"{s.group} {s.image.name} {s.label} {s.rle['counts']}" for s in segments]
+        parts += [f"{s.group} {s.image.name} {s.label}" for s in segments]
     parts += [NegativeDatabase.load(folder / name).digest() for name in (NEGATIVES, WITHOUT_NOVEL)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:DIGITS]
 

@@ -16,7 +16,7 @@ from opendas_plugin.eval.classification import harmonic_mean
 from opendas_plugin.eval.tables import Table
 from opendas_plugin.files import read_json, require_writable, write_json
 from opendas_plugin.office.bench import V2, checksum
-from opendas_plugin.office.bench_folds import CHOOSING, OfficeFold, folds
+from opendas_plugin.office.bench_folds import CHOOSING, OfficeFold, check_data, folds
 from opendas_plugin.runs.bench_rows import Block, Place, Row, Scored, rows_of
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
@@ -91,6 +91,7 @@ class OfficeBenchTables(Run[dict[str, Table]]):
         for folder in (self.output, self.results):
             require_writable(folder)
         place = Place(self.data, self.output, self.backbone, self.device)
+        drawn = check_data(self.data)
         tower = backbone_sha256(build_backbone(self.backbone)[0])
         for row in self.chosen_rows():
             path = row.file(self.results / self.block)
@@ -102,7 +103,7 @@ class OfficeBenchTables(Run[dict[str, Table]]):
             setting = self.choose(row, place) if row.settings else None
             facts |= {"setting": setting, "tried": len(row.settings or ()) or None}
             jobs, reports = self.score(row, place, setting, PARTITIONS[self.block], self.seeds)
-            Scored.of_runs(row, jobs, facts, reports).save(path)
+            Scored.of_runs(row, jobs, {**facts, "drawn": drawn}, reports).save(path)
         record.write(self.output)
         return write_tables(self.results, self.data)
 

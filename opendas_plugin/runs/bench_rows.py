@@ -24,7 +24,7 @@ from opendas_plugin import methods
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.eval.pooling import FoldPredictions
 from opendas_plugin.files import read_json, write_json, write_text
-from opendas_plugin.office.bench_folds import OfficeFold, folds, scored_names
+from opendas_plugin.office.bench_folds import FOLDS, OfficeFold, folds, scored_names
 from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.train.recipe import merge, read_recipe
 from opendas_plugin.version import __version__
@@ -104,7 +104,7 @@ class Place:
         recipe = self.output / "recipes" / f"{folder_name(title)}.yaml"
         write_text(recipe, yaml.safe_dump({"base": None, **merge(row.fields, more)}, sort_keys=False))
         config = read_recipe(recipe, row.method, {"seed": seed, "backbone": self.backbone})
-        data = self.data / "folds" / fold.key
+        data = self.data / FOLDS / fold.key
         folder = self.output / "runs" / folder_name(title) / fold.key / f"seed{seed}"
         run = Adapt(
             data,

@@ -15,7 +15,7 @@ from opendas_plugin.eval.intervals import Interval, Metric, difference, interval
 from opendas_plugin.eval.pooling import FoldPredictions
 from opendas_plugin.eval.tables import Table
 from opendas_plugin.files import write_text
-from opendas_plugin.office.bench_folds import scored_names
+from opendas_plugin.office.bench_folds import FOLDS, scored_names
 from opendas_plugin.runs.bench_rows import Block, Scored, rows_of
 
 REFERENCE: Mapping[Block, str] = {"published": "opendas, own names", "quick": "opendas, own names", "tuned": "opendas"}
@@ -62,7 +62,7 @@ class Judged:
     @classmethod
     def of(cls, data: Path) -> Judged:
         """Those of a benchmark's folder."""
-        segments = load_domain(data / "folds" / "1-0").val
+        segments = load_domain(data / FOLDS / "1-0").val
         names = {name: place for place, name in enumerate(scored_names())}
         rooms = {room: number for number, room in enumerate(dict.fromkeys(s.group for s in segments))}
         return cls(np.array([names[s.label] for s in segments]), np.array([rooms[s.group] for s in segments]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import ClassVar
 from opendas_plugin.data.domain import NEGATIVES, domain_folder, load_domain, write_domain
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.office.bench import PARTS, V1, V2, Bench
-from opendas_plugin.office.bench_folds import WITHOUT_NOVEL, folds, related_names
+from opendas_plugin.office.bench_folds import FOLDS, WITHOUT_NOVEL, folds, related_names
 from opendas_plugin.office.names import write_related_names
 from opendas_plugin.runs.preparation import prepare
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 
-FOLDS = "folds"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +47,15 @@ class OfficeBench(Run[str]):
         Raises:
             DataError: they are not.
         """
-        for part in PARTS:
-            if not (self.output / part).exists():
-                prepare("office", output=self.output / part, workers=self.workers, **self.bench.settings(part))
+        missing = [part for part in PARTS if not (self.output / part).exists()]
+        if missing and self.bench.warning():
+            logger.warning("%s", self.bench.warning())
+        for part in missing:
+            prepare("office", output=self.output / part, workers=self.workers, **self.bench.settings(part))
         record.write(self.output)
         verdict = self.bench.check(self.output)
         self.finish(record)
-        return verdict
+        return f"{self.output} is {verdict}"
 
     def finish(self, record: RunRecord) -> None:
         """Adds what the parts do not hold of themselves."""
@@ -84,7 +87,7 @@ class OfficeBenchV2(OfficeBench):
                     related_names(domain.vocabulary, novel=True).save(folder / NEGATIVES)
                     related_names(domain.vocabulary, novel=False).save(folder / WITHOUT_NOVEL)
                     record.write(folder)
-            fold.check(place)
+            fold.check(place, parts[fold.part])
 
 
 prepare_office_bench = function_of(OfficeBench, "prepare_office_bench")

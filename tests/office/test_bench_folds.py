@@ -13,8 +13,11 @@ import pytest
 from opendas_plugin.commands.bench import main as bench_main
 from opendas_plugin.commands.prepare_data import main as prepare_main
 from opendas_plugin.data.domain import load_domain
+from opendas_plugin.data.manifest import write_manifest
+from opendas_plugin.data.segments import Segment
 from opendas_plugin.office import bench
 from opendas_plugin.office.bench_folds import draw_partition, fold_digest, folds, related_names, scored_names
+from opendas_plugin.office.bench_means import Gap, means
 from opendas_plugin.office.names import NAMES
 from opendas_plugin.office.rooms import Pictures, build_room
 from opendas_plugin.runs import prepare
@@ -65,9 +68,10 @@ def test_related_names_are_five_and_none_is_a_base_name() -> None:
 def test_the_rooms_are_still_drawn_as_they_are_frozen(tmp_path) -> None:
     settings = bench.V2.settings("test")
     prepare("office", output=tmp_path / "part", workers=1, **{**settings, "train_rooms": 1, "val_rooms": 1})
-    found = bench.digests(tmp_path / "part", load_domain(tmp_path / "part"))["office_train_000"]
-    wanted = FROZEN["digests"]["office_train_000"]
-    assert {kind: found[kind] for kind in ("labels", "masks")} == {kind: wanted[kind] for kind in ("labels", "masks")}
+    domain = load_domain(tmp_path / "part")
+    found = bench.digests(tmp_path / "part", domain)["office_train_000"]
+    assert found["labels"] == FROZEN["digests"]["office_train_000"]["labels"]
+    assert Gap.of([(means(domain)["office_train_000"], FROZEN["means"]["office_train_000"])]).is_rounding
 
 
 def test_a_room_of_all_kinds_holds_things_beside_those_of_an_office() -> None:
@@ -84,12 +88,15 @@ def small(tmp_path_factory):
     """A benchmark of a few small rooms with folds, made by the command and frozen as it came out."""
     folder = tmp_path_factory.mktemp("made") / "bench"
     pictures = asdict(replace(Pictures(), width=128, height=96, per_room=3, min_area=40, views=1))
-    facts = {**FROZEN, "rooms": {"train": 1, "tune": 1, "test": 1}, "pictures": pictures, "digests": {}, "folds": {}}
+    facts = {**FROZEN, "rooms": {"train": 1, "tune": 1, "test": 1}, "pictures": pictures}
+    facts |= {"digests": {}, "means": {}, "folds": {}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "_frozen", lambda version: facts)
         assert prepare_main(["office-bench-v2", "--output", str(folder), "--workers", "1"]) == 1
         for part in bench.PARTS:
-            facts["digests"] |= bench.digests(folder / part, load_domain(folder / part))
+            domain = load_domain(folder / part)
+            facts["digests"] |= bench.digests(folder / part, domain)
+            facts["means"] |= means(domain)
         seen = {segment.label for segment in load_domain(folder / "test").train}
         facts["scored"] = [name for name in NAMES if name in seen]
         thirds = [facts["scored"][third::3] for third in range(3)]
@@ -121,6 +128,20 @@ def test_a_changed_fold_is_refused(small, capsys) -> None:
     path.write_text(before, encoding="utf-8")
 
 
+def test_a_fold_whose_masks_are_not_those_of_the_rooms_is_refused_before_anything_is_scored(
+    small, tmp_path, capsys
+) -> None:
+    path = small / "folds" / "2-0" / "val.jsonl"
+    before, segments = path.read_text("utf-8"), load_domain(small / "folds" / "2-0").val
+    whole = Segment.from_mask(segments[0].image, np.ones_like(segments[0].mask()), segments[0].label, segments[0].group)
+    write_manifest(path, [whole, *segments[1:]])
+    command = ["--data", str(small), "--output", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    assert bench_main([*command, "--block", "quick", "--rows", "zero_shot"]) == 1
+    assert "is not fold 2-0 of office-bench-v2: its masks are not those of the part" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").iterdir())
+    path.write_text(before, encoding="utf-8")
+
+
 def test_a_row_is_scored_once_and_its_file_holds_what_its_runs_said(small, tmp_path, capsys) -> None:
     command = ["--data", str(small), "--output", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
     assert bench_main([*command, "--block", "quick", "--rows", "zero_shot"]) == 0
@@ -133,6 +154,9 @@ def test_a_row_is_scored_once_and_its_file_holds_what_its_runs_said(small, tmp_p
         assert [scored_names()[place] for place in found.predictions[0]] == [line["prediction"] for line in lines]
         kinds = [line["own_kind"] for line in lines]
         assert [scored_names()[place] for place in found.own_kind[0]] == kinds
+    assert json.loads(written)["drawn"].startswith(
+        f"office-bench-v2, checksum {bench.checksum(bench.V2.frozen['digests'])}"
+    )
     assert bench_main([*command, "--block", "quick", "--rows", "zero_shot"]) == 0
     assert path.read_bytes() == written
     content = json.loads(written)
@@ -147,14 +171,14 @@ def test_a_tuned_row_takes_the_setting_that_is_best_on_the_fold_to_choose_on(sma
     command = ["--data", str(small), "--output", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
     assert bench_main([*command, "--block", "tuned", "--rows", "ln_bias", "--jobs", "2"]) == 0
     row = next(row for row in rows_of("tuned") if row.title == "ln_bias")
-    means = {}
+    harmonic = {}
     for setting in row.settings or {}:
         folder = tmp_path / "runs" / "runs" / f"ln_bias__{setting}" / "choose-0"
         found = [json.loads((folder / f"seed{seed}" / "after" / "summary.json").read_text("utf-8")) for seed in (0, 1)]
         base, novel = (np.mean([summary[metric] for summary in found]) for metric in ("b_f1", "n_f1"))
-        means[setting] = 2 * base * novel / (base + novel) if base and novel else 0.0
+        harmonic[setting] = 2 * base * novel / (base + novel) if base and novel else 0.0
     scored = json.loads((tmp_path / "results" / "tuned" / "ln_bias.json").read_text("utf-8"))
-    assert means[scored["setting"]] == pytest.approx(max(means.values())) and scored["tried"] == 6
+    assert harmonic[scored["setting"]] == pytest.approx(max(harmonic.values())) and scored["tried"] == 6
     judged = {path.parent.name for path in (tmp_path / "runs" / "runs").glob("*/[12]-*/seed0")}
     assert judged == {"1-0", "1-1", "1-2", "2-0", "2-1", "2-2"}
     assert {path.parents[1].name for path in (tmp_path / "runs" / "runs").glob("*/[12]-*/seed0")} == {
