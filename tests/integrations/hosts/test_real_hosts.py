@@ -244,7 +244,7 @@ def test_open3diss_vocabulary_whose_texts_are_kept(world) -> None:
         def read():
             place = config.parent / "exp" / f"vocabulary-{name}"
             features = torch.load(place / "refined/kitchen.pth")["inst_feat"].numpy()
-            scores = torch.load(place / "final/kitchen.pth")["conf"].numpy()
+            scores = torch.load(place / "final/kitchen.pth", weights_only=False)["conf"].numpy()
             return {"masks": features, "scores": scores.reshape(len(features), -1)}
 
         words = (REAL / "drivers/open3dis_maskwise.py", host.checkout / "tools/maskwise_vocab.py")

@@ -152,7 +152,8 @@ def seen_points(depth: np.ndarray, intrinsic: np.ndarray, pose: np.ndarray) -> n
 def run_lengths(mask: np.ndarray) -> dict[str, Any]:
     """A mask (N,) as Open3DIS keeps it: where runs begin, counted from 1, and how long they are."""
     edges = np.flatnonzero(np.diff(np.r_[False, mask, False]))
-    return {"length": len(mask), "counts": np.stack([edges[::2] + 1, edges[1::2] - edges[::2]], axis=1).reshape(-1)}
+    counts = np.stack([edges[::2] + 1, edges[1::2] - edges[::2]], axis=1)
+    return {"length": len(mask), "counts": counts.reshape(-1).tolist()}
 
 
 def make_open3dis_inputs(folder: Path, scene: Path, points: np.ndarray) -> None:
