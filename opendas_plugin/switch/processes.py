@@ -185,13 +185,13 @@ def _heed_workers(orders: Orders) -> None:
         return
     own = _posixsubprocess.fork_exec
 
-    def fork_exec(args: Sequence[Any], *more: Any) -> Any:
+    def fork_exec(args: Any, *more: Any) -> Any:
         words = list(map(os.fsdecode, args))
         if not any("resource_tracker" in word for word in words):
             _heed_reach(orders, words, os.environ)
         return own(args, *more)
 
-    _posixsubprocess.fork_exec = fork_exec
+    vars(_posixsubprocess)["fork_exec"] = fork_exec
 
 
 def python_in(words: Sequence[str]) -> Sequence[str]:

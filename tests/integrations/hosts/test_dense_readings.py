@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
+import runpy
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import open_clip
 import pytest
@@ -37,11 +38,8 @@ def clip(tmp_path) -> OpenDASCLIP:
 @pytest.mark.parametrize("size", [(224, 224), (224, 320), (336, 336)])
 @torch.no_grad()
 def test_patch_features_are_those_of_sclips_own_call(clip, size) -> None:
-    spec = importlib.util.spec_from_file_location("sclips_model", SCLIP)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     state = {name: value for name, value in clip.model.state_dict().items() if name != "attn_mask"}
-    theirs = module.build_model(dict(state)).float()  # which rounds them
+    theirs = runpy.run_path(str(SCLIP))["build_model"](dict(state)).float()  # which rounds them
     theirs.load_state_dict(state)
     pixels = torch.randn(1, 3, *size)
     found = clip.encode_dense(pixels).flatten(1, 2)
@@ -60,10 +58,11 @@ def test_patch_features_are_those_of_maskclips_last_layer(clip) -> None:
         if isinstance(node, ast.ClassDef) and node.name == "TransformerEncoderLayer"
     )
     forward = next(node for node in layer.body if isinstance(node, ast.FunctionDef) and node.name == "forward")
-    space = {"F": torch.nn.functional}
+    space: dict[str, Any] = {"F": torch.nn.functional}
     exec(compile(ast.Module([forward], []), str(MASKCLIP), "exec"), space)
-    *_, block = clip.model.visual.transformer.resblocks
-    heard = []
+    visual: Any = clip.model.visual
+    *_, block = visual.transformer.resblocks
+    heard: list[torch.Tensor] = []
     block.register_forward_pre_hook(lambda module, inputs: heard.append(inputs[0]))
     pixels = torch.randn(2, 3, 224, 224)
     clip.model.encode_image(pixels)
@@ -77,7 +76,7 @@ def test_patch_features_are_those_of_maskclips_last_layer(clip) -> None:
     host = SimpleNamespace(norm1=block.ln_1, norm2=block.ln_2, attn=Attention())
     host.ffn = lambda x, identity: identity + block.mlp(x)
     _, _, _, values = space["forward"](host, heard[0], return_qkv=True)
-    expected = clip.model.visual.ln_post(values)[:, 1:] @ clip.model.visual.proj
+    expected = visual.ln_post(values)[:, 1:] @ visual.proj
     found = clip.encode_dense(pixels, attention="value").flatten(1, 2)
     print(f"\nMaskCLIP: {(found - expected).abs().max():.1e}")
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
