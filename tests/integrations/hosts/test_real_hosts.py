@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.integrations.hosts.world import KITCHEN, World, differences, make_world
+from tests.integrations.hosts.world import KITCHEN, World, differences, make_world, units
 
 HOSTS = Path(os.environ.get("HOSTS_ROOT", "/nonexistent"))
 PYTHON = os.environ.get("HOSTS_PYTHON", sys.executable)
@@ -207,19 +207,51 @@ def test_lerfs_encoder_and_pyramid(world, tmp_path) -> None:
     assert len(list(host.cwd.glob("outputs/kitchen/*/level_0.npy"))) == 1
 
 
+def open3dis_experiment(world: World, name: str) -> Path:
+    """Makes an experiment of its own; returns its configuration, beside which ``exp/<name>`` is its output."""
+    place = world.folder / "scannet"
+    shutil.copytree(place / "exp/kitchen", place / "exp" / name)
+    config = json.loads((place / "open3dis.yaml").read_text())
+    config["exp"]["exp_name"] = name
+    (place / f"{name}.yaml").write_text(json.dumps(config))
+    return place / f"{name}.yaml"
+
+
 def test_open3diss_refinement(world) -> None:
-    host, place = Host(world, "Open3DIS"), world.folder / "scannet"
+    host = Host(world, "Open3DIS")
 
     def program(name):
-        shutil.copytree(place / "exp/kitchen", place / "exp" / name)
-        config = json.loads((place / "open3dis.yaml").read_text())
-        config["exp"]["exp_name"] = name
-        (place / f"{name}.yaml").write_text(json.dumps(config))
+        config = open3dis_experiment(world, name)
 
         def read():
-            features = torch.load(place / "exp" / name / "refined/kitchen.pth")
+            features = torch.load(config.parent / "exp" / name / "refined/kitchen.pth")
             return {"points": features["feat"].numpy(), "masks": features["inst_feat"].numpy()}
 
-        return (host.checkout / "tools/refine_grounding_feat.py", "--config", place / f"{name}.yaml"), read
+        return (host.checkout / "tools/refine_grounding_feat.py", "--config", config), read
 
     judge(host, "ViT-L-14-336", "ViT-B-16", program, 2e-4, apart=True)
+
+
+def test_open3diss_vocabulary_whose_texts_are_kept(world) -> None:
+    """All runs beside one ``pretrains/text_features``, where Open3DIS keeps its texts."""
+    host = Host(world, "Open3DIS")
+    kept, home = host.cwd / "pretrains/text_features/scannet200_text_features.pth", world.folder / "home/features"
+    before = {*home.glob("**/*.pth")}
+
+    def program(name):
+        config = open3dis_experiment(world, f"vocabulary-{name}")
+
+        def read():
+            place = config.parent / "exp" / f"vocabulary-{name}"
+            features = torch.load(place / "refined/kitchen.pth")["inst_feat"].numpy()
+            scores = torch.load(place / "final/kitchen.pth", weights_only=False)["conf"].numpy()
+            return {"masks": features, "scores": scores.reshape(len(features), -1)}
+
+        words = (REAL / "drivers/open3dis_maskwise.py", host.checkout / "tools/maskwise_vocab.py")
+        return (*words, "--config", config, "--type", "3D"), read
+
+    judge(host, "ViT-L-14-336", "ViT-B-16", program, 2e-3, apart=True)
+    assert len({*home.glob("*/adapted/Open3DIS/*/*.pth")} - before) == 4  # two adapters, each with and without
+    plain, *others = [units(torch.load(path).float().numpy()) for path in (kept, *home.glob("*/adapted/Open3DIS/*/*"))]
+    off = sorted(float(np.abs(other - plain).max()) for other in others)
+    assert off[1] < 1e-3 < off[2] / 5  # with nothing at work, and with an adapter

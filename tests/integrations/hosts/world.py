@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -148,6 +149,13 @@ def seen_points(depth: np.ndarray, intrinsic: np.ndarray, pose: np.ndarray) -> n
     return points @ pose[:3, :3].T + pose[:3, 3]
 
 
+def run_lengths(mask: np.ndarray) -> dict[str, Any]:
+    """A mask (N,) as Open3DIS keeps it: where runs begin, counted from 1, and how long they are."""
+    edges = np.flatnonzero(np.diff(np.r_[False, mask, False]))
+    counts = np.stack([edges[::2] + 1, edges[1::2] - edges[::2]], axis=1)
+    return {"length": len(mask), "counts": counts.reshape(-1).tolist()}
+
+
 def make_open3dis_inputs(folder: Path, scene: Path, points: np.ndarray) -> None:
     """The cloud, and masks in it: slabs along an axis."""
     np.savetxt(scene / "intrinsic.txt", np.eye(4))
@@ -156,7 +164,7 @@ def make_open3dis_inputs(folder: Path, scene: Path, points: np.ndarray) -> None:
     slabs = [(points[:, 0] >= low) & (points[:, 0] < high) for low, high in itertools.pairwise(bounds)]
     for name in ("proposals", "exp/kitchen/hier_agglo"):
         (folder / "scannet" / name).mkdir(parents=True)
-        masks = {"ins": torch.from_numpy(np.stack(slabs)), "conf": [0.9] * len(slabs)}
+        masks = {"ins": [run_lengths(slab) for slab in slabs], "conf": [0.9] * len(slabs)}
         torch.save(masks, folder / "scannet" / name / "kitchen.pth")
     (folder / "scannet/split.txt").write_text("kitchen\n")
     place = folder / "scannet"
@@ -173,13 +181,14 @@ def make_open3dis_inputs(folder: Path, scene: Path, points: np.ndarray) -> None:
             "img_interval": 1,
         },
         "refine_grounding": {"top_k": 2},
-        "final_instance": {"iou_overlap": 0.9},
+        "final_instance": {"iou_overlap": 0.9, "scale_semantic_score": 100},
         "exp": {
             "exp_name": "kitchen",
             "save_dir": str(place / "exp"),
             "clustering_3d_output": "hier_agglo",
             "grounded_feat_output": "grounded",
             "refined_grounded_feat_output": "refined",
+            "final_output": "final",
         },
         "proposals": {"p2d": False, "p3d": True},
         "fp16": True,

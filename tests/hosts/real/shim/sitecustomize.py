@@ -1,8 +1,11 @@
 """On the path of a host process: what asks for CUDA gets the CPU, and open_clip finds configurations of few layers."""
 
 import os
+import sys
 
-if "HOSTS_CONFIGS" in os.environ:
+_OTHERS = ("opendas_plugin.commands.run", "multiprocessing.resource_tracker")  # which load no CLIP
+
+if "HOSTS_CONFIGS" in os.environ and not any(name in word for name in _OTHERS for word in sys.orig_argv):
     import matplotlib
     import open_clip
     import torch
