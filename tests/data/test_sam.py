@@ -12,6 +12,8 @@ from tests.commands.segmenting import flags, make_photos
 from tests.data.tiny_sams import EVERY, make_sam, make_sam2
 
 transformers = pytest.importorskip("transformers")
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     return make_sam(tmp_path_factory.mktemp("sam"))
