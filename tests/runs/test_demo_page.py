@@ -99,9 +99,7 @@ def test_a_scene_is_asked_for_a_text(address, things) -> None:
     assert visualize.main(["query", *map(str, given)]) == 0
     best = json.loads((things / "asked" / "query.json").read_text())["best"]
     with visit(address) as page:
-        for tab in page.driver.find_elements("css selector", "[role=tab]"):
-            if tab.text == "3D scene":
-                tab.click()
+        page.press("[role=tab]:nth-of-type(2)")
         box = page.find("#text textarea, #text input")
         page.driver.execute_script("arguments[0].value = ''", box)
         box.clear()
