@@ -1,6 +1,6 @@
 # The main job on a CPU: docker build -t opendas . && docker run --rm -v "$PWD/runs:/work/runs" opendas
-# (with --user "$(id -u):$(id -g)" what it writes is yours). Never built where it was written, for want of a daemon: hadolint
-# has read it, and its RUN and CMD lines ran in a fresh virtual environment.
+# (with --user "$(id -u):$(id -g)" what it writes is yours). Never built where it was written, for want of a daemon:
+# hadolint has read it, and its RUN lines (torch from PyPI) and, on two rooms, its CMD ran in a fresh virtual environment.
 FROM python:3.11-slim
 RUN pip install --no-cache-dir "torch>=2.6" "torchvision>=0.21" --index-url https://download.pytorch.org/whl/cpu
 COPY . /opt/opendas-plugin
