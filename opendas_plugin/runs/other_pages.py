@@ -49,7 +49,7 @@ def instance_page(
         else []
     )
     told = [
-        *about,
+        *((name.replace("_", " "), value) for name, value in about),
         ("protocol", summary.get("protocol")),
         ("judged by", f"{summary['n_instances']:,} instances in {summary['n_scenes']} scenes"),
         ("predictions", f"{summary['n_predictions']:,}"),
@@ -64,7 +64,7 @@ def instance_page(
         facts_section(record.facts, told),
         Section("Scores", (*scores.blocks, kinds, of_oracle)),
         change_section(now, before, _SCORE, other),
-        per_class_section(now, before, _SCORE, _COUNT, other),
+        per_class_section(now, before, _SCORE, _COUNT, other, COLUMNS),
         notice_section(record.warnings, found),
         command_section(record.facts, settings),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from opendas_plugin.eval.tables import Table
 from opendas_plugin.files import write_text
 from opendas_plugin.reports.facts import command_section, facts_section
 from opendas_plugin.reports.notices import notice_section
-from opendas_plugin.reports.page import Notes, Page, Section
+from opendas_plugin.reports.page import Cell, Notes, Page, Section
 from opendas_plugin.reports.page import Table as HtmlTable
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reproduce.document import Document
@@ -74,8 +75,19 @@ def html_page(document: Document, record: RunRecord) -> Page:
 
 
 def _block(table: Table, texts: int) -> HtmlTable:
-    rows = tuple(tuple(str(cell or "").replace("**", "") for cell in row) for row in table.rows)
-    return HtmlTable(table.columns, rows, notes=table.notes, texts=texts)
+    """A table that can be sorted: what a row leaves to the one above it is said in each."""
+    rows: list[tuple[Cell, ...]] = []
+    for row in table.rows:
+        above = rows[-1] if rows else ()
+        words = [str(cell or "").replace("**", "") for cell in row]
+        cells = [Cell(one or (above[place].text if above else "")) for place, one in enumerate(words[:texts])]
+        rows.append((*cells, *(_number(one) for one in words[texts:])))
+    return HtmlTable(table.columns, tuple(rows), notes=table.notes, texts=texts)
+
+
+def _number(text: str) -> Cell:
+    found = re.match(r"\(?([+-]?[\d,]+(?:\.\d+)?)", text)
+    return Cell(text, float(found.group(1).replace(",", "")) if found else None)
 
 
 def markdown(document: Document) -> str:
