@@ -37,6 +37,7 @@ from opendas_plugin.train.distributed import join
 from opendas_plugin.train.objective import Objective
 from tests import conftest
 from tests.conftest import RANDOM, TINY, make_domain
+from tests.data.tiny_sams import EVERY, make_sam
 from tests.fuzz.inputs import make_features, make_masks
 from tests.integrations.openmask3d.scenes import write_room
 from tests.pretend import KIND, MixedDevicesError, pretend
@@ -298,27 +299,14 @@ def test_other_commands(run, domain, adapters, block_names, tiny_backbone, tmp_p
 
 @pytest.mark.slow
 def test_sam_finds_masks_there(run, domain, tiny_backbone, tmp_path):
-    sam = pytest.importorskip("tests.data.test_sam")
-    folder = sam.checkpoint.__wrapped__(_Folders(tmp_path)) if hasattr(sam.checkpoint, "__wrapped__") else None
-    assert folder is not None
-    photos = ("--images", domain / "images", "--names", "a, b", "--limit", "1", "--masks", f"sam:{folder}", *sam.EVERY)
+    pytest.importorskip("transformers")
+    folder = make_sam(tmp_path / "sam")
+    photos = ("--images", domain / "images", "--names", "a, b", "--limit", "1", "--masks", f"sam:{folder}", *EVERY)
     run(segment, *photos, "--backbone", tiny_backbone, *RANDOM, output=tmp_path / "s")
     one, two = (json.loads(path.read_text()) for path in sorted(tmp_path.glob("*-s/instances.json")))
     assert one["annotations"] and [a["segmentation"] for a in one["annotations"]] == [
         a["segmentation"] for a in two["annotations"]
     ]
-
-
-@dataclasses.dataclass
-class _Folders:
-    """Stands in for pytest's factory of folders."""
-
-    folder: object
-
-    def mktemp(self, name):
-        path = self.folder / name
-        path.mkdir()
-        return path
 
 
 @pytest.mark.slow

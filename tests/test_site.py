@@ -14,7 +14,7 @@ import opendas_plugin
 from opendas_plugin import runs
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = re.findall(r'"(opendas-[\w-]+) = opendas_plugin\.commands', (ROOT / "setup.py").read_text("utf-8"))
+SCRIPTS = re.findall(r'"(opendas-[\w-]+) = [\w.]+:main"', (ROOT / "setup.py").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,15 @@ def test_every_command_has_a_part_with_its_own_help(site) -> None:
     page = unescape((site / "reference" / "commands.html").read_text("utf-8"))
     for script in SCRIPTS:
         assert f'id="{script}"' in page and f"usage: {script}" in page
-    assert "usage: opendas-evaluate instance3d" in page and "--learn-rate" not in page
+    for own in ("opendas-evaluate instance3d", "opendas-openmask3d features", "opendas-ovseg convert"):
+        assert f"usage: {own}" in page
+
+
+def test_every_command_is_explained_on_a_page_beside_its_help(site) -> None:
+    apart = {"reference/commands.html", "changelog.html", "contributing.html", "404.html"}
+    pages = [path for path in site.rglob("*.html") if path.relative_to(site).as_posix() not in apart]
+    texts = [re.sub(r"<[^>]*>", "", path.read_text("utf-8")) for path in pages]
+    assert [script for script in SCRIPTS if not any(f"{script} " in text for text in texts)] == []
 
 
 def test_every_public_name_is_in_the_reference(site) -> None:

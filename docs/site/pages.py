@@ -80,7 +80,7 @@ def commands() -> str:
     """The page of all commands: what each prints for --help."""
     setup = (ROOT / "setup.py").read_text("utf-8")
     lines = ["# Commands", "", "What each command prints for `--help`. Flags with dots are fields of a recipe."]
-    for name, module in re.findall(r'"(opendas-[\w-]+) = opendas_plugin\.commands\.(\w+):main"', setup):
+    for name, module in re.findall(r'"(opendas-[\w-]+) = ([\w.]+):main"', setup):
         text = help_of(module, [])
         lines += ["", f"## {name}", "", "```text", text, "```"]
         for own in subcommands(text):
@@ -92,7 +92,7 @@ def help_of(module: str, words: list[str]) -> str:
     """What a command prints."""
     printed = io.StringIO()
     os.environ["COLUMNS"] = "80"
-    command = importlib.import_module(f"opendas_plugin.commands.{module}").main
+    command = importlib.import_module(module).main
     with contextlib.redirect_stdout(printed):
         try:
             code = command([*words, "--help"])
@@ -108,7 +108,7 @@ def subcommands(text: str) -> list[str]:
     """The sub-commands that a help names."""
     usage = re.sub(r"\[[^\[\]]*\]", "", text.partition("\n\n")[0])
     found = re.search(r"\{([^{}]+)\}", usage)
-    return re.sub(r"\s", "", found.group(1)).split(",") if found else []
+    return re.sub(r"\s", "", found.group(1)).split(",") if found else re.findall(r" (\w+) --help$", usage, re.MULTILINE)
 
 
 def functions() -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from opendas_plugin.errors import DataError, MissingDependencyError, MissingFileError
+from opendas_plugin.errors import ConfigError, DataError, MissingDependencyError, MissingFileError
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +33,16 @@ class SamSettings:
     """Least IoU of a mask with itself at another cut-off."""
     crops_nms_thresh: float = 0.7
     """IoU of two masks' boxes above which the worse mask is dropped."""
+
+    def check(self) -> None:
+        """Looks at the counts.
+
+        Raises:
+            ConfigError: one is below 1.
+        """
+        for name in ("points_per_side", "points_per_batch"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"`sam.{name}` must be 1 or more, got {getattr(self, name)}")
 
 
 class Sam:

@@ -56,8 +56,7 @@ def class_bars(
         bars = axes.barh(y, shown, 0.68, color=colours, edgecolor=PAPER, linewidth=0)
         for bar, own in zip(bars, novel, strict=True):
             bar.set_hatch("////" if own else None)
-        handles = [patch(BASE, "base")]
-        handles += [patch(NOVEL, f"novel {MARK}", "////")] if any(novel) else []
+        handles = [patch(BASE, "base"), patch(NOVEL, f"novel {MARK}", "////")] if any(novel) else []
         if before is not None:
             kept = np.asarray(before, dtype=np.float64)
             (line,) = axes.plot(kept, y, "|", color=INK, markersize=6 if many else 9, markeredgewidth=1.8)
@@ -70,7 +69,8 @@ def class_bars(
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel(f"{score} (%)")
-        drawn.figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
+        if handles:
+            drawn.figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
         svg = drawn.svg(f"{score} of each name")
     strokes = "" if before is None else f" Bars: the result; strokes: {before_title}."
     return Chart(svg, f"{score} of each name in percent.{strokes}", least=520)

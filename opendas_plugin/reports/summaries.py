@@ -58,12 +58,15 @@ def summary_section(
 
     used = [field for field in columns if any(summary.get(field) is not None for summary in summaries.values())]
     rows: list[tuple[Cell | str, ...]] = [(title, *(cell(title, field) for field in used)) for title in summaries]
-    blocks: list[Block] = [Table(("", *(columns[field] for field in used)), tuple(rows), notes=tuple(notes))]
+    heads = ("result", *(columns[field] for field in used))
+    blocks: list[Block] = [Table(heads, tuple(rows), notes=tuple(notes))]
     if len(summaries) > 1:
         first, *_, last = summaries
         cells = [_difference(summaries[first], summaries[last], field, differences or {}) for field in used]
         row: tuple[Cell | str, ...] = (last, *cells)
-        blocks.append(Table(("", *(columns[field] for field in used)), (row,), f"Difference to {first}, in points"))
+        blocks.append(
+            Table(("result", *(columns[field] for field in used)), (row,), f"Difference to {first}, in points")
+        )
     if known:
         drawn = {
             title: {columns[field]: _ends(found[field]) for field in used[:4] if field in found}
@@ -100,7 +103,12 @@ def headline_figures(
 
 
 def per_class_section(
-    now: Rows, before: Rows | None, score: tuple[str, str], count: tuple[str, str], before_title: str
+    now: Rows,
+    before: Rows | None,
+    score: tuple[str, str],
+    count: tuple[str, str],
+    before_title: str,
+    titles: Mapping[str, str],
 ) -> Section:
     """A bar and a row for each class that has any.
 
@@ -110,6 +118,7 @@ def per_class_section(
         score: field in percent, and its title.
         count: field of how many there are, and its title.
         before_title: what ``before`` is of.
+        titles: other fields' titles; those that are left out have their name.
     """
     earlier = {row["name"]: number(row[score[0]]) for row in before or ()}
     shown = [row for row in now if int(row[count[0]]) > 0]
@@ -125,7 +134,7 @@ def per_class_section(
     )
     others = [key for key in now[0] if key not in ("id", "name", "kind", score[0], count[0])] if now else []
     columns = ("name", count[1], *([f"{score[1]}, {before_title}"] if before else []), score[1])
-    columns += (*(["change"] if before else []), *others)
+    columns += (*(["change"] if before else []), *(titles.get(key, key) for key in others))
     rows = []
     for row in order:
         name, value = row["name"], values[row["name"]]
@@ -183,4 +192,4 @@ def _other(text: str) -> Cell:
         value = float(text)
     except ValueError:
         return Cell(text or "-")
-    return Cell(f"{value:,.0f}" if value == int(value) and abs(value) > 100 else f"{value:.1f}", value)
+    return Cell(f"{value:.1f}" if "." in text else f"{value:,.0f}", value)

@@ -86,7 +86,8 @@ def _photo(gr: Any, showing: Showing, names: str) -> None:
         x, y = event.index
         return _said(gr, lambda: showing.name(picture, given).at(x, y))
 
-    clicked.__annotations__["event"] = gr.SelectData  # by which gradio knows that a click is asked for
+    # by which gradio knows that a click is asked for; of annotations that it cannot resolve it reads none at all
+    clicked.__annotations__ = {"event": gr.SelectData}
     button.click(name_all, [photo, words], shown, api_visibility="private")
     photo.select(clicked, [photo, words], table, api_visibility="private")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,8 @@ class Demo(ModelRun[None]):
     hub id of SAM or SAM 2."""
     superpixels: int = 60
     """Superpixels a photo, about."""
+    sam: SamSettings = field(default_factory=SamSettings)
+    """Which of SAM's masks are kept."""
     scene: Path | None = None
     """Folder of a scene to ask, as OpenMask3D reads it, with one *_masks.pt; its features are the adapter's."""
     features: Path | None = None
@@ -60,10 +62,13 @@ class Demo(ModelRun[None]):
             raise ConfigError(
                 f"`port` is from 1 to 65535 and `superpixels` 1 or more, got {self.port} and {self.superpixels}"
             )
+        self.sam.check()
 
     def unused(self) -> Mapping[str, str]:
         """See :meth:`Run.unused`."""
-        found = {} if self.masks == SUPERPIXELS else {"superpixels": f"with other `masks` than {SUPERPIXELS}"}
+        found = {"sam": "without `masks` of SAM"}
+        if self.masks != SUPERPIXELS:
+            found = {"superpixels": f"with other `masks` than {SUPERPIXELS}"}
         return {**super().unused(), **found, **({} if self.scene else {"scene_masks": "without a `scene`"})}
 
     def work(self, record: RunRecord) -> None:
@@ -82,9 +87,7 @@ class Demo(ModelRun[None]):
         from opendas_plugin.runs.showing import Showing
 
         device = str(pick_device(self.device))
-        source = open_source(
-            self.masks, {}, Path(), count=self.superpixels, sam=SamSettings(), exif=None, device=device
-        )
+        source = open_source(self.masks, {}, Path(), count=self.superpixels, sam=self.sam, exif=None, device=device)
         own = self.labeller(names)
         if self.adapter is None or self.zero_shot:
             return Showing({"plain CLIP": own}, source)

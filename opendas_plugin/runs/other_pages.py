@@ -49,7 +49,7 @@ def instance_page(
         else []
     )
     told = [
-        *about,
+        *((name.replace("_", " "), value) for name, value in about),
         ("protocol", summary.get("protocol")),
         ("judged by", f"{summary['n_instances']:,} instances in {summary['n_scenes']} scenes"),
         ("predictions", f"{summary['n_predictions']:,}"),
@@ -64,7 +64,7 @@ def instance_page(
         facts_section(record.facts, told),
         Section("Scores", (*scores.blocks, kinds, of_oracle)),
         change_section(now, before, _SCORE, other),
-        per_class_section(now, before, _SCORE, _COUNT, other),
+        per_class_section(now, before, _SCORE, _COUNT, other, COLUMNS),
         notice_section(record.warnings, found),
         command_section(record.facts, settings),
     )
@@ -98,14 +98,14 @@ def shares_page(
 def gates_page(record: RunRecord, gates: Sequence[Any], backbone: str, settings: str) -> Page:
     """The page of the gates of a tiny CLIP."""
     rows = tuple(
-        (gate.name, Cell(f"{gate.value:.3f}", float(gate.value)), _bounds(gate), _verdict(gate), gate.detail)
+        (gate.name, gate.detail, _verdict(gate), _bounds(gate), Cell(f"{gate.value:.3f}", float(gate.value)))
         for gate in gates
     )
     missed = [gate.name for gate in gates if not gate.holds]
     failure = f"{len(missed)} of {len(gates)} gates are missed: {listed(missed)}." if missed else ""
     sections = (
         facts_section(record.facts, [("backbone", backbone)]),
-        Section("Gates", (Table(("gate", "value", "bounds", "verdict", "about"), rows),)),
+        Section("Gates", (Table(("gate", "about", "verdict", "bounds", "value"), rows, texts=4),)),
         notice_section(record.warnings),
         command_section(record.facts, settings),
     )

@@ -113,9 +113,7 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
         for name in ("superpixels", "limit"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"`{name}` must be 1 or more, got {getattr(self, name)}")
-        for name in ("points_per_side", "points_per_batch"):
-            if getattr(self.sam, name) < 1:
-                raise ConfigError(f"`sam.{name}` must be 1 or more, got {getattr(self.sam, name)}")
+        self.sam.check()
         if self.images.resolve() in (self.output.resolve(), *self.output.resolve().parents):
             raise ConfigError("`output` lies in `images`, so that overlays would be taken for photos; choose another")
 

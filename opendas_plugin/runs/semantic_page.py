@@ -73,7 +73,7 @@ def semantic_page(
         summary_section(summaries, FIELDS, intervals, differences, (note,) if intervals else ()),
         change_section(now, before, _SCORE, title),
         seen.confusions(confusion, novel, images, page),
-        per_class_section(now, before, _SCORE, _COUNT, title),
+        per_class_section(now, before, _SCORE, _COUNT, title, {"acc": "Acc"}),
         notice_section(record.warnings, _notices(seen, confusion, novel)),
         seen.mistakes(images, page),
         command_section(facts, settings),

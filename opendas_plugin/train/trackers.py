@@ -25,6 +25,7 @@ TrackerName = Literal["tensorboard", "wandb", "trackio", "csv"]
 IDENTITY = "tracked.json"
 PROJECT = "opendas"
 """The project of W&B and trackio, unless ``WANDB_PROJECT`` or ``TRACKIO_PROJECT`` says another one."""
+SCORES = "scores/"
 _NOT_VALUES = ("stage", "step")
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Trackers:
     def scores(self, milestone: str, summary: Mapping[str, Any], metrics: Sequence[str]) -> None:
         """Takes the scores of a milestone, in percent; those of before a run was gone on with are known elsewhere."""
         step = self._ends.get(milestone, max(self._ends.values(), default=0))
-        values = {f"scores/{key}": float(summary[key]) for key in metrics if summary.get(key) is not None}
+        values = {f"{SCORES}{key}": float(summary[key]) for key in metrics if summary.get(key) is not None}
         for tracker in self._trackers:
             if step >= self._done or isinstance(tracker, Csv):
                 tracker.values(values, step)
@@ -188,7 +189,10 @@ class WandB:
 
 
 class Trackio:
-    """A run of trackio, in its database on this machine (``trackio show`` opens it)."""
+    """A run of trackio, in its database on this machine (``trackio show`` opens it).
+
+    It takes no step back, so that where a run goes on, what it has done again is not sent again.
+    """
 
     def __init__(self, folder: Path, run: Identity, config: Mapping[str, Any], done: int, log: Path) -> None:
         import trackio
@@ -196,11 +200,14 @@ class Trackio:
         self._trackio = trackio
         project = os.environ.get("TRACKIO_PROJECT", PROJECT)
         name = f"{run.title}-{run.number}"
-        trackio.init(project=project, name=name, config=dict(config), resume="allow", embed=False)
+        known = trackio.init(project=project, name=name, config=dict(config), resume="allow", embed=False)
+        self._last = int(getattr(known, "_next_step", 0)) - 1 if run.resumed else -1  # the last step that is there
 
     def values(self, values: Mapping[str, float], step: int) -> None:
         """See :class:`Tracker`."""
-        self._trackio.log(dict(values), step=step)
+        scores = any(name.startswith(SCORES) for name in values)  # come behind the values of their step
+        if step > self._last or (scores and step == self._last):
+            self._trackio.log(dict(values), step=step)
 
     def close(self, failed: bool) -> None:
         """See :class:`Tracker`."""
@@ -216,7 +223,7 @@ class Csv:
 
     def values(self, values: Mapping[str, float], step: int) -> None:
         """See :class:`Tracker`."""
-        scores = {key.partition("/")[2]: value for key, value in values.items() if key.startswith("scores/")}
+        scores = {key.removeprefix(SCORES): value for key, value in values.items() if key.startswith(SCORES)}
         if scores:
             self._scores[step] = scores
             self._write()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import sqlite3
+import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +17,8 @@ from opendas_plugin.commands.train_prompts import main
 from opendas_plugin.errors import TrainingError
 from opendas_plugin.train import stage
 from tests.commands.test_train_prompts import flags  # noqa: F401 (a fixture)
+
+ROOT = Path(__file__).parents[2]
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -114,3 +120,60 @@ def test_wandb_is_offline_unless_someone_has_logged_in(flags, tmp_path, monkeypa
     assert told["mode"] == "offline" and told["id"] == json.loads((tmp_path / "run" / "tracked.json").read_text())["id"]
     assert [step for step, values in fake.logged if "visual/loss" in values] == list(range(1, 7))
     assert fake.ended == [0]
+
+
+def killed_and_gone_on_with(flags, *trackers):  # noqa: F811
+    """A run that is killed four steps into its second stage, before a checkpoint says so, and goes on."""
+    given = [*flags, "--log-to", *trackers, "--checkpoint-every", "4"]
+    for lines, more, code in (("10", [], -signal.SIGKILL), ("0", ["--resume"], 0)):
+        command = [sys.executable, "-m", "tests.train.killed_run", lines, *given, *more]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+
+
+@pytest.mark.slow
+def test_trackio_has_each_step_of_a_killed_run_once(flags, tmp_path, monkeypatch):  # noqa: F811
+    pytest.importorskip("trackio")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    killed_and_gone_on_with(flags, "trackio")
+    with sqlite3.connect(tmp_path / "trackio" / "opendas.db") as database:
+        rows = database.execute("select run_name, step, metrics from metrics order by id").fetchall()
+    assert len({name for name, _, _ in rows}) == 1
+    found = [(step, json.loads(values)) for _, step, values in rows]
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    losses = [(step, values.get("visual/loss") or values.get("text/loss")) for step, values in found]
+    expected = [(step, pytest.approx(line["loss"], rel=1e-6)) for step, line in enumerate(log, 1)]
+    assert [one for one in losses if one[1] is not None] == expected
+    assert [step for step, values in found if "scores/w_f1" in values] == [0, 6, 12]
+
+
+def wandb_steps(path: Path) -> tuple[str, dict[int, float]]:
+    """The run's id in a file of W&B (LevelDB's log format behind seven bytes), and the loss of each step."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, place, identity, losses = path.read_bytes(), 7, "", {}
+    while place + 7 <= len(data):
+        length, kind = struct.unpack("<HB", data[place + 4 : place + 7])
+        assert kind == 1, "one block holds a run so short"
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data[place + 7 : place + 7 + length])
+        place += 7 + length
+        identity = record.run.run_id or identity
+        values = {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
+        if loss := values.get("visual/loss") or values.get("text/loss"):
+            losses[int(values["_step"])] = float(loss)
+    return identity, losses
+
+
+@pytest.mark.slow
+def test_wandb_has_the_files_of_both_parts_of_a_killed_run_under_one_id(flags, tmp_path, monkeypatch):  # noqa: F811
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    killed_and_gone_on_with(flags, "wandb")
+    files = sorted((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime)
+    known = json.loads((tmp_path / "run" / "tracked.json").read_text())["id"]
+    (first, _), (second, losses) = map(wandb_steps, files)
+    assert first == second == known
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    expected = {step: pytest.approx(line["loss"], rel=1e-6) for step, line in enumerate(log, 1)}
+    assert losses == {step: loss for step, loss in expected.items() if step > 6}, "from the last checkpoint on"

@@ -1,12 +1,18 @@
-"""``reproduction.md``: ours, the paper's and the difference, and in sentences what holds."""
+"""``reproduction.md`` and ``report.html``: ours, the paper's and the difference, and in sentences what holds."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from opendas_plugin.eval.tables import Table
 from opendas_plugin.files import write_text
+from opendas_plugin.reports.facts import command_section, facts_section
+from opendas_plugin.reports.notices import notice_section
+from opendas_plugin.reports.page import Cell, Notes, Page, Section
+from opendas_plugin.reports.page import Table as HtmlTable
+from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reproduce.document import Document
 from opendas_plugin.runs.reproduce.holds import holds
 from opendas_plugin.runs.reproduce.place import ANCHOR
@@ -26,17 +32,68 @@ STEP_TITLES = {
 }
 
 
+READING = (
+    "Figures are in percent, in square brackets their 95% interval over pictures (rooms, drives), names and "
+    "training seeds. {paper} is quoted, never measured here; {difference} is ours less the paper's, and in round "
+    "brackets where the row is not of the same kind as the paper's."
+)
+
+
 def write_page(output: Path, document: Document) -> None:
     """Writes the page into a folder."""
     write_text(output / NAME, markdown(document))
 
 
+def title(document: Document) -> str:
+    """What was reproduced, and in which way."""
+    rehearsal = "a rehearsal on made-up data and random weights"
+    kind = rehearsal if document.is_rehearsal else f"tier {document.made.get('tier')}"
+    return f"Reproduction of OpenDAS, {kind}"
+
+
+def html_page(document: Document, record: RunRecord) -> Page:
+    """The same as a page of its own."""
+    steps = [
+        Section(
+            STEP_TITLES[step],
+            (Notes(tuple(done.notes)), *(_block(one, 1 if step == ANCHOR else 3) for one in tables(step, done))),
+        )
+        for step, done in document.steps.items()
+    ]
+    made = _block(_state(document), texts=2)
+    left_out = Notes(tuple(f"{step} is left out: {why}." for step, why in document.left_out.items()))
+    about = Notes((READING.format(paper="Paper", difference="difference"),))
+    sections = (
+        facts_section(record.facts, [("device", document.made.get("device")), ("GPU", document.made.get("gpu"))]),
+        Section("What holds", (Notes(tuple(holds(document))), about)),
+        Section("Steps", (made, left_out)),
+        *steps,
+        notice_section(record.warnings),
+        command_section(record.facts),
+    )
+    return Page(title(document), sections)
+
+
+def _block(table: Table, texts: int) -> HtmlTable:
+    """A table that can be sorted: what a row leaves to the one above it is said in each."""
+    rows: list[tuple[Cell, ...]] = []
+    for row in table.rows:
+        above = rows[-1] if rows else ()
+        words = [str(cell or "").replace("**", "") for cell in row]
+        cells = [Cell(one or (above[place].text if above else "")) for place, one in enumerate(words[:texts])]
+        rows.append((*cells, *(_number(one) for one in words[texts:])))
+    return HtmlTable(table.columns, tuple(rows), notes=table.notes, texts=texts)
+
+
+def _number(text: str) -> Cell:
+    found = re.match(r"\(?([+-]?[\d,]+(?:\.\d+)?)", text)
+    return Cell(text, float(found.group(1).replace(",", "")) if found else None)
+
+
 def markdown(document: Document) -> str:
     """The page."""
-    made = document.made
-    kind = "a rehearsal on made-up data and random weights" if document.is_rehearsal else f"tier {made.get('tier')}"
     lines = [
-        f"# Reproduction of OpenDAS, {kind}",
+        f"# {title(document)}",
         "",
         "## What holds",
         "",
@@ -46,12 +103,7 @@ def markdown(document: Document) -> str:
     lines += ["## How it was made", "", *_made(document), ""]
     for step, done in document.steps.items():
         lines += [f"## {STEP_TITLES[step]}", "", *_step(step, done), ""]
-    lines += [
-        "Figures are in percent, in square brackets their 95% interval over pictures (rooms, drives), names and "
-        "training seeds. *Paper* is quoted, never measured here; *difference* is ours less the paper's, and in round "
-        "brackets where the row is not of the same kind as the paper's.",
-        "",
-    ]
+    lines += [READING.format(paper="*Paper*", difference="*difference*"), ""]
     return "\n".join(lines)
 
 
@@ -62,15 +114,19 @@ def _made(document: Document) -> Iterator[str]:
     commit = made.get("git") or "unknown"
     yield f"On {made.get('device')}{gpu}, begun {made.get('started')}; {versions}; commit {commit}."
     yield ""
+    yield _state(document).markdown().strip()
+    for step, why in document.left_out.items():
+        yield ""
+        yield f"{step} is left out: {why}."
+
+
+def _state(document: Document) -> Table:
     rows = [
         (step, "done", f"{done.seconds:,.0f}", "-" if done.gib is None else f"{done.gib:.2f}")
         for step, done in document.steps.items()
     ]
     rows += [(step, "left out", "-", "-") for step in document.left_out]
-    yield Table("", ("step", "state", "seconds", "GiB at most"), tuple(rows)).markdown().strip()
-    for step, why in document.left_out.items():
-        yield ""
-        yield f"{step} is left out: {why}."
+    return Table("", ("step", "state", "seconds", "GiB at most"), tuple(rows))
 
 
 def _step(step: str, done: Done) -> Iterator[str]:
@@ -78,13 +134,18 @@ def _step(step: str, done: Done) -> Iterator[str]:
         yield f"- {note}"
     if done.notes:
         yield ""
+    for table in tables(step, done):
+        yield table.markdown().strip()
+
+
+def tables(step: str, done: Done) -> list[Table]:
+    """The table of a step; none where it has no row."""
     if step == ANCHOR:
-        yield _anchor_table(done.results)
-    elif done.results:
-        yield _table(done.results)
+        return [_anchor_table(done.results)]
+    return [_table(done.results)] if done.results else []
 
 
-def _table(rows: Sequence[Result]) -> str:
+def _table(rows: Sequence[Result]) -> Table:
     cells = []
     for row in rows:
         for place, (metric, one) in enumerate(row.figures.items()):
@@ -96,7 +157,7 @@ def _table(rows: Sequence[Result]) -> str:
     notes += [f"Published: {'; '.join(sources)}."] if sources else []
     notes += list(_costs(rows))
     columns = ("row", "data", "figure", "ours", "paper", "difference")
-    return Table("", columns, tuple(cells), tuple(notes)).markdown().strip()
+    return Table("", columns, tuple(cells), tuple(notes))
 
 
 def _costs(rows: Sequence[Result]) -> Iterator[str]:
@@ -110,7 +171,7 @@ def _costs(rows: Sequence[Result]) -> Iterator[str]:
         yield f"Training took: {'; '.join(found)}."
 
 
-def _anchor_table(rows: Sequence[Result]) -> str:
+def _anchor_table(rows: Sequence[Result]) -> Table:
     datasets = list(dict.fromkeys(row.data for row in rows))
     by_title: dict[str, dict[str, Result]] = {}
     for row in rows:
@@ -133,7 +194,7 @@ def _anchor_table(rows: Sequence[Result]) -> str:
         )
     fits = f"A policy fits if no figure is over {TOLERANCE:g} points away."
     note = f"Acc and W-F1 of plain CLIP, where all names are known. {fits}"
-    return Table("", columns, tuple(cells), (note,)).markdown().strip()
+    return Table("", columns, tuple(cells), (note,))
 
 
 def _ours(one: Measured) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,13 +64,18 @@ def _write(root: Path) -> None:
         torch.save(clip_state(size), root / "weights" / f"tiny-{size}.pt")
 
 
-def clip_state(size: int, seed: int = 0) -> dict[str, torch.Tensor]:
-    """A CLIP's tensors in OpenAI's format, random: two layers of width 64 in each tower, patches of 16 pixels."""
+def config(size: int) -> dict[str, Any]:
+    """A CLIP's configuration as open_clip has it: two layers of width 64 in each tower, patches of 16 pixels."""
     visual = {"image_size": size, "layers": 2, "width": 64, "patch_size": 16, "head_width": 64}
     text = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2}
+    return {"embed_dim": 64, "quick_gelu": True, "vision_cfg": visual, "text_cfg": text}
+
+
+def clip_state(size: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    """A CLIP's tensors in OpenAI's format, random."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = construct({"embed_dim": 64, "quick_gelu": True, "vision_cfg": visual, "text_cfg": text})
+        model = construct(config(size))
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 

@@ -13,17 +13,18 @@ from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import read_json, require_writable, write_json, write_text
 from opendas_plugin.runs.meters import Meter
 from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.runs.reporting import ReportedRun, save_page
 from opendas_plugin.runs.reproduce import ade20k, anchor, check, hosts, kitti360, rivals, scannetpp, store
 from opendas_plugin.runs.reproduce.document import NAME, Document
 from opendas_plugin.runs.reproduce.hosts import Hosts
-from opendas_plugin.runs.reproduce.page import write_page
+from opendas_plugin.runs.reproduce.page import html_page, write_page
 from opendas_plugin.runs.reproduce.place import Place
 from opendas_plugin.runs.reproduce.plan import Plan, make_plan
 from opendas_plugin.runs.reproduce.rehearsal import make_rehearsal
 from opendas_plugin.runs.reproduce.sources import AbsentError
 from opendas_plugin.runs.reproduce.store import Done
 from opendas_plugin.runs.reproduce.tiers import TIERS
-from opendas_plugin.runs.run import POSITIONAL, Run, function_of
+from opendas_plugin.runs.run import POSITIONAL, function_of
 from opendas_plugin.stamps import Inputs
 
 logger = logging.getLogger(__name__)
@@ -56,11 +57,12 @@ class UnconfirmedError(ConfigError):
 
 
 @dataclass(frozen=True)
-class Reproduce(Run[Document]):
+class Reproduce(ReportedRun[Document]):
     """The OpenDAS paper's tables on real CLIPs and data, checked at every step, each figure beside the paper's.
 
     Prints a plan with its cost first. Run again to go on where it stopped. The result is reproduction.json, which also
-    holds what can be sent in; reproduction.md is its page. opendas-reproduce --merge A.json B.json joins several.
+    holds what can be sent in; reproduction.md and report.html are its page. opendas-reproduce --merge A.json B.json
+    joins several.
     """
 
     step: Literal["check", "anchor", "rivals", "ade20k", "kitti360", "scannetpp", "hosts", "all"] = field(
@@ -74,7 +76,7 @@ class Reproduce(Run[Document]):
     """Folder around ADEChallengeData2016, KITTI-360, scannetpp, dtd and eurosat, those that there are;
     docs/reproduce.md says how to get each."""
     output: Path
-    """Folder for all that is made, reproduction.json and reproduction.md."""
+    """Folder for all that is made, reproduction.json, reproduction.md and report.html."""
     tier: Literal["quick", "full"] = "quick"
     """quick: rows on ViT-B-16 with 16 shots a name; full: the paper's, ViT-L-14 on all segments. Both anchor the crops
     on ViT-L-14 at 224 and 336 pixels."""
@@ -151,6 +153,7 @@ class Reproduce(Run[Document]):
             plan.require_room(place)
             if not self.yes:
                 raise UnconfirmedError(plan)
+        record.begin(self.output)
         for name in STEPS:
             if name not in names and name not in self.skip:  # of an earlier call
                 earlier = store.finished(place.folder(name), place.tier.name)
@@ -165,7 +168,7 @@ class Reproduce(Run[Document]):
                 logger.warning("%s is left out: %s", name, error)
                 why = str(error).replace(str(place.root), "DATA").replace(str(self.output), "OUTPUT")
                 document.leave_out(name, why)
-            self.write(document)
+            self.write(document, record)
         record.write(self.output)
         return document
 
@@ -207,10 +210,12 @@ class Reproduce(Run[Document]):
         store.write_step(folder, inputs, found)
         return Done.from_json(found.to_json())  # as a later call reads it
 
-    def write(self, document: Document) -> None:
+    def write(self, document: Document, record: RunRecord) -> None:
         """Writes what there is so far."""
         write_json(self.output / NAME, document.to_json())
         write_page(self.output, document)
+        if self.report:
+            save_page(lambda: html_page(document, record), self.output)
 
 
 reproduce_paper = function_of(Reproduce, "reproduce_paper")

@@ -9,12 +9,15 @@ import pytest
 
 from opendas_plugin.commands.reproduce import main
 from opendas_plugin.eval.classification import harmonic_mean
+from opendas_plugin.reports.page import write_page
+from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reproduce.document import Document
 from opendas_plugin.runs.reproduce.holds import holds
-from opendas_plugin.runs.reproduce.page import markdown
+from opendas_plugin.runs.reproduce.page import html_page, markdown
 from opendas_plugin.runs.reproduce.published import CROSS, RIVALS
 from opendas_plugin.runs.reproduce.results import Measured, Result, pack_confusion, unpack_confusion
 from opendas_plugin.runs.reproduce.store import Done
+from tests.reports.reading import read_page
 
 PAPER = "OpenDAS, Table 1"
 
@@ -34,6 +37,22 @@ def document(shift=0.0, *, rehearsal=False, tier="full", why=""):
 def save(path, content):
     path.write_text(json.dumps(content.to_json()))
     return str(path)
+
+
+def test_the_html_page_says_what_the_markdown_says(tmp_path):
+    found = document(why="on fewer segments")
+    write_page(html_page(found, RunRecord(None, command="opendas-reproduce all")), tmp_path / "report.html")
+    page = read_page(tmp_path / "report.html")
+    for words in (
+        *holds(found),
+        "a note",
+        "hosts is left out: no checkout",
+        "(-6.0)",
+        "[38.1, 44.1]",
+        "opendas-reproduce all",
+    ):
+        assert words in page.text, words
+    assert "**" not in page.text and "*Paper*" not in page.text
 
 
 def test_the_sentences_say_what_is_the_papers_and_which_way_it_goes():
