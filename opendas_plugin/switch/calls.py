@@ -53,6 +53,9 @@ class Switch(Protocol):
     def from_pretrained(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers ``from_pretrained`` of a model of transformers."""
 
+    def part(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answers ``from_pretrained`` of a single tower of transformers."""
+
     def processor(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers ``from_pretrained`` of an image processor of transformers."""
 
@@ -77,17 +80,27 @@ CALLS = {
 """Module -> the function of it that loads a CLIP, and the switch's method that answers it."""
 
 _CLIP, _SIGLIP = "transformers.models.clip", "transformers.models.siglip"
-CLASSES = {
-    f"{_CLIP}.modeling_clip": ("CLIPModel", "from_pretrained"),
-    f"{_SIGLIP}.modeling_siglip": ("SiglipModel", "from_pretrained"),
-    f"{_CLIP}.image_processing_clip": ("CLIPImageProcessor", "processor"),
-    f"{_CLIP}.image_processing_pil_clip": ("CLIPImageProcessorPil", "processor"),
-    f"{_CLIP}.image_processing_clip_fast": ("CLIPImageProcessorFast", "processor"),  # before release 5
-    f"{_SIGLIP}.image_processing_siglip": ("SiglipImageProcessor", "processor"),
-    f"{_SIGLIP}.image_processing_pil_siglip": ("SiglipImageProcessorPil", "processor"),
-    f"{_SIGLIP}.image_processing_siglip_fast": ("SiglipImageProcessorFast", "processor"),
+_PARTS = {
+    "CLIP": ("CLIPVisionModel", "CLIPVisionModelWithProjection", "CLIPTextModel", "CLIPTextModelWithProjection"),
+    "Siglip": ("SiglipVisionModel", "SiglipTextModel"),
 }
-"""Module -> the class of it whose inherited ``from_pretrained`` is answered, and the switch's method that does."""
+CLASSES = {
+    f"{_CLIP}.modeling_clip": {
+        "CLIPModel": "from_pretrained",
+        **dict.fromkeys(_PARTS["CLIP"], "part"),
+    },
+    f"{_SIGLIP}.modeling_siglip": {
+        "SiglipModel": "from_pretrained",
+        **dict.fromkeys(_PARTS["Siglip"], "part"),
+    },
+    f"{_CLIP}.image_processing_clip": {"CLIPImageProcessor": "processor"},
+    f"{_CLIP}.image_processing_pil_clip": {"CLIPImageProcessorPil": "processor"},
+    f"{_CLIP}.image_processing_clip_fast": {"CLIPImageProcessorFast": "processor"},  # before release 5
+    f"{_SIGLIP}.image_processing_siglip": {"SiglipImageProcessor": "processor"},
+    f"{_SIGLIP}.image_processing_pil_siglip": {"SiglipImageProcessorPil": "processor"},
+    f"{_SIGLIP}.image_processing_siglip_fast": {"SiglipImageProcessorFast": "processor"},
+}
+"""Module -> its classes whose inherited ``from_pretrained`` is answered, each with the switch's method that does."""
 
 
 @contextlib.contextmanager
@@ -110,9 +123,9 @@ def answering(switch: Switch) -> Iterator[None]:
             for name, (attribute, _) in CALLS.items():
                 if f"{name}.{attribute}" in _replaced:
                     _restore(f"{name}.{attribute}")
-            for name in CLASSES:
-                if name in sys.modules and "from_pretrained" in vars(_class_of(name)):
-                    del _class_of(name).from_pretrained
+            for kind, _ in (found for name in CLASSES if name in sys.modules for found in _classes_of(name)):
+                if "from_pretrained" in vars(kind):
+                    del kind.from_pretrained
             for name in list(_led):
                 for undo in _led.pop(name):
                     undo()
@@ -192,7 +205,8 @@ def _replace(name: str) -> None:
                 logger.warning("%s is not as it is known (%s): the features that it keeps are not led", name, error)
         return
     if name in CLASSES:
-        _answer_for(_class_of(name), CLASSES[name][1])
+        for kind, method in _classes_of(name):
+            _answer_for(kind, method)
         return
     attribute, method = CALLS[name]
     if f"{name}.{attribute}" in _replaced:
@@ -207,8 +221,11 @@ def _replace(name: str) -> None:
         logger.warning("%s.%s (%s) is not the package's own: it stays as it is", name, attribute, where)
 
 
-def _class_of(name: str) -> Any:
-    return getattr(sys.modules[name], CLASSES[name][0])
+def _classes_of(name: str) -> Iterator[tuple[Any, str]]:
+    """The classes of a module that its release has, each with the switch's method that answers for it."""
+    for attribute, method in CLASSES[name].items():
+        if kind := getattr(sys.modules[name], attribute, None):
+            yield kind, method
 
 
 def _answer_for(kind: Any, method: str) -> None:

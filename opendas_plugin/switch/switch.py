@@ -47,6 +47,7 @@ class Switch:
         features: where known programs keep features below this adapter; None: in the user's cache, by its hash.
         switched: what was asked for and adapted.
         passed: what was asked for and is another model, with the first digits of its weights' hash.
+        parts: single towers that were asked for, on which no adapter is put.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class Switch:
     features: Path | None = None
     switched: list[str] = field(default_factory=list)
     passed: dict[str, str] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
     note: Callable[[str, str], None] = lambda kind, name: None
 
     @classmethod
@@ -155,6 +157,16 @@ class Switch:
             logger.warning("%s stays as it is: it is no CLIP that an adapter fits (%s)", name, error)
             return model
         return self.adapt_transformers(model, plain, name) if self.is_backbone(plain, name) else model
+
+    def part(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``from_pretrained`` of a single tower of transformers: as it is, which is said once."""
+        model, name = original(*args, **kwargs), str(args[0] if args else kwargs["pretrained_model_name_or_path"])
+        part = f"{type(model).__name__} of {name}"
+        if part not in self.parts:
+            logger.warning("%s is a single tower, on which no adapter is put: it stays as it is", part)
+            self.parts.append(part)
+            self.note("passed", part)
+        return model
 
     def processor(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``from_pretrained`` of an image processor of transformers: what it returns, with the adapter's statistics."""
@@ -280,7 +292,7 @@ class Switch:
             AdapterError: it was not, and the check is strict.
         """
         if not self.switched:
-            self.complain([f"{name} ({digest})" for name, digest in self.passed.items()])
+            self.complain([*(f"{name} ({digest})" for name, digest in self.passed.items()), *self.parts])
 
     def complain(self, asked: Sequence[str]) -> None:
         """Says, or raises where the check is strict, that the adapter had no effect."""

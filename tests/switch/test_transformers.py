@@ -76,6 +76,21 @@ def test_other_weights_of_transformers_pass_through(tiny_backbone, tmp_path) -> 
         assert type(transformers.CLIPModel.from_pretrained(tmp_path / "other")) is transformers.CLIPModel
 
 
+@pytest.mark.parametrize("part", ["CLIPVisionModel", "CLIPVisionModelWithProjection", "CLIPTextModelWithProjection"])
+def test_a_single_tower_stays_as_it_is_which_is_said(part, saved, tiny_backbone, tmp_path, caplog) -> None:
+    folder, kind = adapter("ln_bias", tiny_backbone, tmp_path), getattr(transformers, part)
+    plain = kind.from_pretrained(saved).state_dict()
+    with opendas.switched_on(folder):
+        transformers.CLIPModel.from_pretrained(saved)  # so that the adapter has an effect
+        found = [kind.from_pretrained(saved).state_dict() for _ in range(2)]
+    assert all(torch.equal(value, plain[key]) for key, value in found[1].items())
+    said = f"{part} of {saved} is a single tower, on which no adapter is put: it stays as it is"
+    assert [message for message in caplog.messages if "single tower" in message] == [said]
+    with pytest.raises(AdapterError, match=rf"had no effect.*asked for {part} of"), opendas.switched_on(folder):
+        kind.from_pretrained(saved)
+    assert "from_pretrained" not in vars(kind)
+
+
 def save_processor(folder: Path, **settings: object) -> Path:
     """A processor of CLIP's kind with other statistics than the tiny backbone's."""
     size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
