@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 PLANNED = "plan.json"
 """Which steps the plan in the output is of."""
 Step = Literal["check", "anchor", "rivals", "ade20k", "kitti360", "scannetpp", "hosts"]
-STEPS: tuple[Step, ...] = get_args(Step)
+STEPS: tuple[str, ...] = get_args(Step)
 """In their order."""
 
 
