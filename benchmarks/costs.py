@@ -1,15 +1,15 @@
 """Stage 1 on a GPU by a formula: memory, segments a second, hours of a large run. Nothing in the table is measured.
 
     python benchmarks/costs.py            # the table
-    python benchmarks/costs.py --check    # the formula's memory beside measured peaks on this CPU, in fp32
+    python benchmarks/costs.py --check    # the formula's memory beside this CPU's, in fp32
 
 Bytes of a segment: for each layer and token, what backward reads of it, counted over the operations of
 ``PlainVisual.run`` with frozen weights. In values of the tower's width: the inputs of both LayerNorms (2); query, key
 and value, which lie together (3); keys and values with the learnt ones behind them (2); what attention gathered (1);
 the MLP's inside, once for GELU (4) and twice for QuickGELU (8). The last layer has one query. With checkpointing: the
-state between two layers (1), and the above of one layer. bf16 autocast runs LayerNorm in fp32 and keeps a bf16 copy of
-the frozen weights. Operations: 24 width^2 + 4 length width for each layer and token forwards, as many backwards (frozen
-weights have no gradient), and once more with checkpointing.
+state between two layers (1), and the above of one layer. bf16 autocast runs LayerNorm in fp32 on CUDA and keeps bf16
+copies of the frozen weights, those of keys and values twice. Operations: 24 width^2 + 4 length width for each layer
+and token forwards, as many backwards (frozen weights have no gradient), and once more with checkpointing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import tyro
 from train_step import Bench
 from train_step import Options as BenchOptions
 
+from opendas_plugin.crops import OPENAI_PIXELS
 from opendas_plugin.eval.report import align
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
@@ -48,10 +49,10 @@ class Options:
     """Share of a GPU's stated rate that is assumed."""
     check: bool = False
     """Measure peaks on this CPU instead, of the first backbone."""
-    check_sizes: tuple[int, ...] = (2, 8)
+    check_size: int = 2
     """Segments a step of the check."""
     repeats: int = 3
-    """Runs of each row of the check."""
+    """Runs of its peaks."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Tower:
     def gib(self, batch: int, *, bf16: bool, recompute: bool) -> float:
         """What a step holds beside the weights; backward's own values are those of one layer's inside, twice."""
         own = 2 * 4 * self.length * self.width * (2 if bf16 else 4)
-        copies = 2 * self.visual if bf16 else 0
+        copies = 2 * (self.visual + 2 * self.depth * self.width**2) if bf16 else 0
         return (batch * (self.kept(bf16=bf16, recompute=recompute) + own) + copies) / 2**30
 
     def operations(self, *, passes: int) -> float:
@@ -114,20 +115,37 @@ def table(options: Options) -> str:
 
 
 def check(options: Options) -> str:
-    """Formula and measurement side by side; the measured peak is that of the process less what it held before."""
-    name = options.backbones[0]
+    """The formula beside what autograd saves of a forward pass, and beside the process's peak over three steps."""
+    name, size = options.backbones[0], options.check_size
     bench, tower = Bench(BenchOptions(backbone=name)), Tower.of(name)
-    rows = [["batch", "", "formula GiB", "measured GiB", "min - max", "formula / measured"]]
-    for size in options.check_sizes:
-        for variant in first_stage.VARIANTS[:2]:
-            settings = first_stage.Settings(name, size)
-            work = functools.partial(first_stage.measure, bench, settings, variant)
-            found = [first_stage.forked(work).gib for _ in range(options.repeats)]
-            formula = tower.gib(size, bf16=False, recompute=variant != first_stage.PLAIN)
-            middle = statistics.median(found)
-            spread = f"{min(found):.3f} - {max(found):.3f}"
-            rows.append([str(size), variant, f"{formula:.3f}", f"{middle:.3f}", spread, f"{formula / middle:.2f}"])
-    return f"{name}, fp32, {torch.get_num_threads()} threads, {options.repeats} runs\n{align(rows)}"
+    rows = [["", "formula GiB", "measured GiB", "min - max", "formula / measured"]]
+
+    def add(title: str, formula: float, found: Sequence[float]) -> None:
+        middle, spread = statistics.median(found), f"{min(found):.3f} - {max(found):.3f}"
+        rows.append([title, f"{formula:.3f}", f"{middle:.3f}", spread, f"{formula / middle:.3f}"])
+
+    add("kept for backward", size * tower.kept(bf16=False, recompute=False) / 2**30, [kept(bench, size)])
+    for variant in first_stage.VARIANTS[:2]:
+        work = functools.partial(first_stage.measure, bench, first_stage.Settings(name, size), variant)
+        found = [first_stage.forked(work).gib for _ in range(options.repeats)]
+        add(f"peak, {variant}", tower.gib(size, bf16=False, recompute=variant != first_stage.PLAIN), found)
+    return f"{name}, batch {size}, fp32, {torch.get_num_threads()} threads, {options.repeats} runs\n{align(rows)}"
+
+
+def kept(bench: Bench, size: int) -> float:
+    """GiB that autograd saves of a forward pass, by torch's own hooks, each storage once and weights left out."""
+    weights = {tensor.untyped_storage().data_ptr() for tensor in bench.clip.model.parameters()}
+    found: dict[int, int] = {}
+
+    def see(tensor: torch.Tensor) -> torch.Tensor:
+        found[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    bench.clip.text_prompts.requires_grad_(False)
+    with torch.autograd.graph.saved_tensors_hooks(see, lambda tensor: tensor):
+        features = bench.clip.encode_image(OPENAI_PIXELS.normalise(bench.batch(size)[0]))
+    del features  # held its graph
+    return sum(bytes_ for place, bytes_ in found.items() if place not in weights) / 2**30
 
 
 def main(argv: Sequence[str] | None = None) -> None:
