@@ -242,15 +242,24 @@ class Labeller:
         Yields:
             which segments a batch has, (B,), and their cosines (B, N), float32 on the CPU. Labels are not looked at.
         """
+        for index, features in self.segment_features(segments):
+            yield index, self.text.cosines(features)
+
+    def segment_features(self, segments: Sequence[Segment]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Encodes segments of any number of images, a batch at a time, with a progress bar.
+
+        Yields:
+            which segments a batch has, (B,), and their features (B, D), float32 on the CLIP's device, of any length.
+        """
         if self.pooling is not None:
             for index, regions in _by_picture(segments):
-                yield index, self.text.cosines(self.pooling.features(self.clip, read_image(regions[0].image), regions))
+                yield index, self.pooling.features(self.clip, read_image(regions[0].image), regions)
             return
         kept = None
         if self.crop_cache is not None:
             kept = PackedCrops(self.crop_cache, segments, self.crops, self.clip.pixels)
         for index, pixels in self.pixels(SegmentCrops(segments, self.crops, kept, self.clip.pixels), "classify"):
-            yield index, self.text.cosines(self._encode(pixels))
+            yield index, self._encode(pixels)
 
     def pixels(self, crops: SegmentCrops, progress: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields which crops a batch has, (B,), and its pixels (B, 3, S, S) on the CLIP's device, ready to encode.

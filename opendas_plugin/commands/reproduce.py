@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from opendas_plugin.commands.common import UsageError, command_line, parse, run_command
 from opendas_plugin.runs.reproduce.merging import Merge
-from opendas_plugin.runs.reproduce.page import markdown
 from opendas_plugin.runs.reproduce.run import Reproduce, UnconfirmedError
 
 PROGRAM = "opendas-reproduce"
@@ -26,6 +25,8 @@ def reproduce(argv: Sequence[str]) -> None:
         print(parse(Merge, argv, prog=PROGRAM)(line))
         return
     run = parse(Reproduce, argv, prog=PROGRAM)
+    from opendas_plugin.runs.reproduce.page import markdown  # what is large comes behind the flags
+
     try:
         document = run(line)
     except UnconfirmedError as unconfirmed:

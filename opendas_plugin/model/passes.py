@@ -1,20 +1,24 @@
 """The passes through a tower: with learnt tokens, with other weights, and of tokens that only read.
 
 What no later step reads is not computed: the outputs of tokens that the next layer replaces, and the last layer of
-all but the token that becomes the feature.
+all but the token that becomes the feature. Under :func:`checkpointed` what backward reads inside a layer is not kept
+but computed again (Chen et al., arXiv 1604.06174), by the same operations on the same numbers.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import TypeVar, cast
 
 import torch
 from torch import nn
 from torch.nn.utils.stateless import _reparametrize_module
+from torch.utils.checkpoint import checkpoint
 
 from opendas_plugin.model.tower import (
     DenseAttention,
@@ -28,6 +32,22 @@ from opendas_plugin.model.tower import (
 
 Inputs = TypeVar("Inputs")
 
+_CHECKPOINTED: ContextVar[bool] = ContextVar("passes are checkpointed", default=False)
+"""Of this thread."""
+
+
+@contextlib.contextmanager
+def checkpointed(on: bool = True) -> Iterator[None]:
+    """Passes inside keep only the state between two layers for backward, which computes each layer again.
+
+    Towers that have no room for learnt tokens are run as one, and keep what they always do.
+    """
+    token = _CHECKPOINTED.set(on)
+    try:
+        yield
+    finally:
+        _CHECKPOINTED.reset(token)
+
 
 def encode(tower: Tower[Inputs], inputs: Inputs, prompts: torch.Tensor | None = None) -> torch.Tensor:
     """Returns the features (B, D) of B inputs.
@@ -37,18 +57,18 @@ def encode(tower: Tower[Inputs], inputs: Inputs, prompts: torch.Tensor | None = 
         inputs: what it takes; texts have any ids where learnt tokens stand.
         prompts: (depth, n, width) tokens; layer i < depth reads its own n.
     """
-    if prompts is None:
+    if prompts is None and (tower.no_tokens is not None or not _keeps_states_alone()):
         return tower.encode(inputs)
     return through_layers(cast("LayeredTower[Inputs]", tower), inputs, prompts)
 
 
 def through_layers(tower: LayeredTower[Inputs], inputs: Inputs, prompts: torch.Tensor | None = None) -> torch.Tensor:
     """Returns the features (B, D) of B inputs, layer by layer; the arguments are those of :func:`encode`."""
-    x = tower.embed(inputs)
+    x, run = tower.embed(inputs), _run(tower)
     layers = [] if prompts is None else list(prompts.to(x.dtype).unbind())
     for layer in range(tower.depth):
         tokens = layers[layer] if layer < len(layers) else None
-        x = tower.run(layer, x, inputs, tokens, stays=layer == len(layers) - 1)
+        x = run(layer, x, inputs, tokens, stays=layer == len(layers) - 1)
     return tower.feature(x)
 
 
@@ -67,13 +87,22 @@ def dense_features(
 
 def layer_features(tower: ReadableVisual, pixels: torch.Tensor, prompts: torch.Tensor | None = None) -> torch.Tensor:
     """Returns features (depth, B, D): what the tower makes of its summary token's state behind each of its layers."""
-    x, states = tower.embed(pixels), []
+    x, run, states = tower.embed(pixels), _run(tower), []
     layers = [] if prompts is None else list(prompts.to(x.dtype).unbind())
     for layer in range(tower.depth):
         tokens = layers[layer] if layer < len(layers) else None
-        x = tower.run(layer, x, pixels, tokens, stays=layer == len(layers) - 1)
+        x = run(layer, x, pixels, tokens, stays=layer == len(layers) - 1)
         states.append(tower.summary(x) if layer < tower.depth - 1 else x)
     return tower.feature(torch.stack(states))
+
+
+def _run(tower: LayeredTower[Inputs]) -> Callable[..., torch.Tensor]:
+    """The tower's ``run``, where it is to be computed again in backward, so that backward does."""
+    return functools.partial(checkpoint, tower.run, use_reentrant=False) if _keeps_states_alone() else tower.run
+
+
+def _keeps_states_alone() -> bool:
+    return _CHECKPOINTED.get() and torch.is_grad_enabled()
 
 
 @torch.no_grad()

@@ -233,6 +233,7 @@ def _identity(job: Job) -> dict[str, Any]:
     domain = load_domain(job.run.data, job.run.images_root)
     options = {name: value for name, value in plain(job.run).items() if name not in WITHOUT_EFFECT}
     del options["config"]["auto_crops"]  # they are chosen by now
+    del options["config"]["grad_checkpointing"]  # the result is the same
     if options["start"] is None:  # a setting that earlier comparisons do not have
         del options["start"]
     if job.run.config.hold == HoldConfig():  # likewise

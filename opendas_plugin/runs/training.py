@@ -26,13 +26,13 @@ from opendas_plugin.eval.crop_choice import CropChoice, choose_crops
 from opendas_plugin.eval.learnt import PICTURES
 from opendas_plugin.eval.report import compare_reports, evaluate_classification
 from opendas_plugin.files import read_json, write_json
-from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import Interpolation
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.negatives.database import NegativeDatabase
 from opendas_plugin.runs.meters import Stopwatch
 from opendas_plugin.runs.record import plain
+from opendas_plugin.runs.remembering import Remembered, RememberingLabeller
 from opendas_plugin.runs.sources import learning_segments, mines_in_related_names, related_names, training_inputs
 from opendas_plugin.runs.starts import learnt_before, start_from, ways_of
 from opendas_plugin.runs.training_run import TrainingRun
@@ -92,6 +92,7 @@ class Training:
         title = f"{run.data.resolve().name}-{run.config.method}-seed{run.config.seed}"
         self.trackers = Trackers(run.log_to, output, title, plain(run.config), output / LOG)
         self.figures, self.reached, self.begun = figures, reached, False
+        self.memory = Remembered()
         self.scores: dict[str, dict[str, Any]] = {}
         self.segments = learning_segments(domain, run.config, run.proposals, run.proposal_images)
         self.domain = dataclasses.replace(domain, vocabulary=mark_unseen(domain.vocabulary, self.segments))
@@ -215,7 +216,7 @@ class Training:
             template, crops = vocabulary.template, self.crops
             if name == START and self.run.start is not None:  # as it was trained
                 template, crops = ways_of(self.run.start, crops)
-            labeller = Labeller(
+            labeller = RememberingLabeller(
                 self.clip,
                 vocabulary,
                 template=template,
@@ -223,6 +224,7 @@ class Training:
                 workers=self.config.workers,
                 crop_cache=self.run.crop_cache,
             )
+            labeller.memory = self.memory
             about = {"prompts": list(towers)}
             self.scores[name] = evaluate_classification(
                 labeller, self.domain.val, vocabulary, folder, about=about, figure=self.figures

@@ -18,7 +18,7 @@ from opendas_plugin.reports.scores import class_section, headline, of_folders, s
 from opendas_plugin.reports.training import curve_section, read_log
 from opendas_plugin.runs.record import RunRecord, plain
 from opendas_plugin.runs.reporting import REPORT, call_of, said, save_page
-from opendas_plugin.runs.training import Training
+from opendas_plugin.runs.training import Training, score_folders
 from opendas_plugin.stamps import stamp
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import read_recipe
@@ -32,8 +32,10 @@ class TrainingReport:
         self.record = record
 
     def reached(self, training: Training) -> None:
-        """Writes the page as of a milestone."""
-        save_page(lambda: self.page(training, unfinished=True), training.output)
+        """Writes the page as of a milestone; that of the whole run follows the last one at once."""
+        every = set(score_folders(training.config.method).values())
+        if training.run.calibration_folds or not every <= training.scores.keys():
+            save_page(lambda: self.page(training, unfinished=True), training.output)
 
     def finished(self, training: Training) -> None:
         """Writes the page of the whole run."""

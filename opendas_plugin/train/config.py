@@ -192,6 +192,9 @@ class TrainConfig:
     for backbones with a logit bias."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the towers; auto: bf16 autocast on CUDA and fp32 elsewhere. What is learnt stays fp32."""
+    grad_checkpointing: bool = False
+    """Keep only the state between two layers for backward, which computes each layer again: less memory, more time, the
+    same result."""
     checkpoint_every: int = 500
     """Steps between two checkpoints; the end of a stage makes one too."""
     workers: int = 2

@@ -62,7 +62,7 @@ LOG = "log.jsonl"
 PROMPTS, OPTIMISER = "prompts:", "optimiser:"
 CACHE = "cache"
 """The milestone behind the last stage of a method that stores features."""
-WITHOUT_EFFECT = ("checkpoint_every", "workers", "auto_crops", "tokenizer")
+WITHOUT_EFFECT = ("grad_checkpointing", "checkpoint_every", "workers", "auto_crops", "tokenizer")
 """Fields that a resumed run may change; what crops were chosen is compared, and so is what a tokenizer makes."""
 
 

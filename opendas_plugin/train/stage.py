@@ -17,6 +17,7 @@ from opendas_plugin.errors import ConfigError
 from opendas_plugin.methods import Stage
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.passes import checkpointed
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.model.weights import LowRankWeights
 from opendas_plugin.negatives.database import NegativeDatabase
@@ -76,10 +77,13 @@ def train_stage(
     stages = methods.get(config.method).stages
     number = next(number for number, stage in enumerate(stages) if stage.name == name)
     stage = stages[number]
-    with _learning(clip, stage) as parameters:
+    with _learning(clip, stage) as parameters, checkpointed(config.grad_checkpointing):
         if not parameters:
             logger.info("stage %s has nothing to learn and is passed over", name)
             return
+        for tower in stage.learns:
+            if config.grad_checkpointing and (lacking := getattr(clip.towers, tower).no_tokens) is not None:
+                logger.warning("grad_checkpointing saves nothing in the %s tower, which lacks %s", tower, lacking)
         work = _labelled if stage.labels else _unlabelled
         task = work(clip, data, config, stage, number, negatives, features, world)
         run_steps(

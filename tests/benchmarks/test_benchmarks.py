@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import open_clip
 import pytest
+
+from tests.conftest import TINY
 
 FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
 
@@ -50,6 +54,32 @@ def test_both_stages_are_compared_and_timed(tiny_backbone, capsys):
     output = capsys.readouterr().out
     for row in ("naive step", "stage 2 from cache", "bare tower", "stage 1", "crops from disk", "waits for its data"):
         assert row in output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's memory is known on Linux alone")
+def test_options_of_stage_1_are_compared_and_their_memory_measured(tiny_backbone, capsys):
+    import first_stage
+
+    first_stage.main(["--backbone", tiny_backbone, "--names", "12", "--repeats", "1", "--batch-size", "4"])
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split("  ")[0] for row in rows] == [*first_stage.VARIANTS[:4]]
+    assert all(row.endswith("the same bits") for row in rows[:2])
+
+
+def test_the_formula_of_stage_1_has_the_memory_that_torch_counts(tmp_path, capsys):
+    """On 145 tokens, since it leaves what is learnt itself and the numbers of each token out."""
+    import costs
+    from train_step import Bench, Options
+
+    vision = {"image_size": 48, "layers": 3, "width": 128, "patch_size": 4, "head_width": 64}
+    (tmp_path / "test-fine.json").write_text(json.dumps({**TINY, "vision_cfg": vision}))
+    open_clip.add_model_config(tmp_path / "test-fine.json")
+    counted = costs.kept(Bench(Options(backbone="test-fine", names=12)), 6)
+    tower = costs.Tower.of("test-fine")
+    assert 6 * tower.kept(bf16=False, recompute=False) / 2**30 == pytest.approx(counted, rel=0.02)
+    assert tower.kept(bf16=False, recompute=True) < tower.kept(bf16=False, recompute=False)
+    costs.main(["--backbones", "test-fine", "--batch-sizes", "16"])
+    assert "GiB checkpointed" in capsys.readouterr().out
 
 
 def test_the_memory_of_the_instance_evaluation_is_measured(capsys):

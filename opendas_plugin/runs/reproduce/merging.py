@@ -6,15 +6,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.tables import Table
 from opendas_plugin.files import read_json, write_json, write_text
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.runs.reproduce.document import Document
 from opendas_plugin.runs.reproduce.results import TITLES, Measured
 from opendas_plugin.runs.run import Run, function_of
+
+if TYPE_CHECKING:
+    from opendas_plugin.runs.reproduce.document import Document
 
 Key = tuple[str, str, str, str, str]
 """Step, row, data, figure, and what decides over it: rows of another kind are never averaged."""
@@ -58,6 +60,8 @@ def read_all(paths: tuple[Path, ...]) -> dict[str, Document]:
         ConfigError: one is there twice, or a rehearsal stands beside a reproduction.
         DataError: as :meth:`Document.from_json`.
     """
+    from opendas_plugin.runs.reproduce.document import Document
+
     found: dict[str, Document] = {}
     seen: dict[str, Path] = {}
     for number, path in enumerate(paths):

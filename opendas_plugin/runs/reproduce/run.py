@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.files import read_json, require_writable, write_json, write_text
-from opendas_plugin.runs.meters import Meter
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import ReportedRun, save_page
-from opendas_plugin.runs.reproduce import ade20k, anchor, check, hosts, kitti360, rivals, scannetpp, store
-from opendas_plugin.runs.reproduce.document import NAME, Document
-from opendas_plugin.runs.reproduce.hosts import Hosts
-from opendas_plugin.runs.reproduce.page import html_page, write_page
-from opendas_plugin.runs.reproduce.place import Place
-from opendas_plugin.runs.reproduce.plan import Plan, make_plan
-from opendas_plugin.runs.reproduce.rehearsal import make_rehearsal
-from opendas_plugin.runs.reproduce.sources import AbsentError
-from opendas_plugin.runs.reproduce.store import Done
-from opendas_plugin.runs.reproduce.tiers import TIERS
 from opendas_plugin.runs.run import POSITIONAL, function_of
-from opendas_plugin.stamps import Inputs
+
+if TYPE_CHECKING:
+    from opendas_plugin.runs.reproduce.document import Document
+    from opendas_plugin.runs.reproduce.place import Place
+    from opendas_plugin.runs.reproduce.plan import Plan
 
 logger = logging.getLogger(__name__)
 
 PLANNED = "plan.json"
 """Which steps the plan in the output is of."""
 Step = Literal["check", "anchor", "rivals", "ade20k", "kitti360", "scannetpp", "hosts"]
-STEPS: Mapping[str, tuple[Callable[[Place], Inputs], Callable[[Place], Done]]] = {
-    "check": (check.inputs, check.run),
-    "anchor": (anchor.inputs, anchor.run),
-    "rivals": (rivals.inputs, rivals.run),
-    "ade20k": (ade20k.inputs, ade20k.run),
-    "kitti360": (kitti360.inputs, kitti360.run),
-    "scannetpp": (scannetpp.inputs, scannetpp.run),
-    "hosts": (hosts.inputs, hosts.run),
-}
-"""What a step is made from, and its work, in their order."""
+STEPS: tuple[str, ...] = get_args(Step)
+"""In their order."""
 
 
 class UnconfirmedError(ConfigError):
@@ -57,7 +41,7 @@ class UnconfirmedError(ConfigError):
 
 
 @dataclass(frozen=True)
-class Reproduce(ReportedRun[Document]):
+class Reproduce(ReportedRun["Document"]):
     """The OpenDAS paper's tables on real CLIPs and data, checked at every step, each figure beside the paper's.
 
     Prints a plan with its cost first. Run again to go on where it stopped. The result is reproduction.json, which also
@@ -141,6 +125,12 @@ class Reproduce(ReportedRun[Document]):
             UnconfirmedError: there is something to do, and `yes` is not given.
             OpenDASError: a step cannot be done; what is done stays.
         """
+        from opendas_plugin.runs.reproduce import store
+        from opendas_plugin.runs.reproduce.document import Document
+        from opendas_plugin.runs.reproduce.plan import make_plan
+        from opendas_plugin.runs.reproduce.sources import AbsentError
+        from opendas_plugin.runs.reproduce.steps import do
+
         require_writable(self.output)
         place = self.place()
         names = [name for name in STEPS if name not in self.skip] if self.step == "all" else [self.step]
@@ -161,7 +151,7 @@ class Reproduce(ReportedRun[Document]):
                     document.add(name, earlier)
         for name in names:
             try:
-                document.add(name, self.do(name, place))
+                document.add(name, do(name, place))
             except AbsentError as error:  # of a step of its own it is an error; all goes on with what there is
                 if self.step != "all":
                     raise
@@ -180,6 +170,11 @@ class Reproduce(ReportedRun[Document]):
 
     def place(self) -> Place:
         """What the steps share; makes the data and weights of a rehearsal."""
+        from opendas_plugin.runs.reproduce.hosts import Hosts
+        from opendas_plugin.runs.reproduce.place import Place
+        from opendas_plugin.runs.reproduce.rehearsal import make_rehearsal
+        from opendas_plugin.runs.reproduce.tiers import TIERS
+
         given = Hosts(self.ovseg, self.ovseg_arguments, self.proposals, self.openmask3d, self.sam)
         settings = (self.device, self.workers, self.batch_size, self.jobs)
         if self.rehearsal:
@@ -191,27 +186,11 @@ class Reproduce(ReportedRun[Document]):
             raise ConfigError("`data` says where the datasets are")
         return Place(self.data, self.output, TIERS[self.tier], *settings, given)
 
-    def do(self, name: str, place: Place) -> Done:
-        """A step, or what an earlier run has made of it."""
-        read_inputs, work = STEPS[name]
-        inputs, folder = read_inputs(place), place.folder(name)
-        done = store.open_step(folder, inputs, again=name == "check")
-        if done is not None:
-            logger.info("%s is done already", name)
-            return done
-        logger.info("%s begins", name)
-        meter = Meter(place.device)
-        found = work(place)
-        seconds = meter.seconds
-        with meter.paused():
-            memory = [meter.peak / 1024, *(row.about["gib"] for row in found.results if "gib" in row.about)]
-        known = [gib for gib in memory if not math.isnan(gib)]
-        found = Done(found.results, found.notes, found.facts, seconds, max(known) if known else None)
-        store.write_step(folder, inputs, found)
-        return Done.from_json(found.to_json())  # as a later call reads it
-
     def write(self, document: Document, record: RunRecord) -> None:
         """Writes what there is so far."""
+        from opendas_plugin.runs.reproduce.document import NAME
+        from opendas_plugin.runs.reproduce.page import html_page, write_page
+
         write_json(self.output / NAME, document.to_json())
         write_page(self.output, document)
         if self.report:

@@ -12,9 +12,8 @@ from opendas_plugin.commands.reproduce import main
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.readers.ade20k import NAMES
-from opendas_plugin.runs.reproduce import run
 from opendas_plugin.runs.reproduce.published import PLAIN, Published
-from opendas_plugin.runs.reproduce.tiers import Tier
+from opendas_plugin.runs.reproduce.tiers import TIERS, Tier
 
 RIGHT = CropPolicy("mean", 0.1, "center")
 WEIGHTS = ("office-tiny", None)
@@ -45,7 +44,7 @@ def data(tmp_path_factory):
 @pytest.fixture
 def anchor(data, tmp_path, monkeypatch, capsys):
     """Runs the step against figures that stand in for the paper's; returns what it took, what it printed, and rows."""
-    monkeypatch.setitem(run.TIERS, "quick", Tier("quick", anchors=(WEIGHTS,), trained=WEIGHTS, rivals=WEIGHTS))
+    monkeypatch.setitem(TIERS, "quick", Tier("quick", anchors=(WEIGHTS,), trained=WEIGHTS, rivals=WEIGHTS))
 
     def call(figure):
         published = {metric: Published(figure, "a test") for metric in ("acc", "w_f1")}
