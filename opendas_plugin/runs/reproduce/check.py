@@ -163,5 +163,5 @@ def _sentences(facts: Mapping[str, Any]) -> Iterator[str]:
         same = f"; {found['same']} pairs have the same feature" if found["same"] else ""
         yield (
             f"{facts['backbone']}, the {found['count']} names of {title}: the closest two are {first!r} and {second!r} "
-            f"(cosine {cosine:.3f}), and {found['rank']} dimensions hold 95% of them{same}{odd}."
+            f"(cosine {cosine:.3f}), and 95% of their spread lies in a space of rank {found['rank']}{same}{odd}."
         )

@@ -256,5 +256,5 @@ def _device(place: Place) -> str:
     return (
         f"{facts['gpu']} ({facts['gpu_gib']} GiB)"
         if "gpu" in facts
-        else f"{facts['device']}, {facts['threads']} threads"
+        else f"{facts['device']}, threads: {facts['threads']}"
     )
