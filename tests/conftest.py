@@ -8,6 +8,7 @@ import sys
 import types
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import open_clip
 import pytest
@@ -17,6 +18,9 @@ from PIL import Image
 from opendas_plugin.data.manifest import write_manifest
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.vocabulary import Vocabulary
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
 
 TINY = {
     "embed_dim": 32,

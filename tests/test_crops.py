@@ -36,7 +36,7 @@ def box_mask(shape, box):
     return mask
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(boxes(), st.sampled_from(["squash", "center"]), st.sampled_from([7, 32, 65]))
 def test_a_crop_equals_open_clips_transform_of_the_box(sized_box, resize, size):
     shape, box = sized_box
@@ -60,14 +60,14 @@ def test_the_statistics_are_openais():
     assert CLIP_STD == open_clip.OPENAI_DATASET_STD
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(boxes())
 def test_the_box_of_a_mask_is_tight(sized_box):
     shape, box = sized_box
     assert mask_box(box_mask(shape, box)) == box
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(boxes(), st.floats(0, 3))
 def test_expansion_grows_both_sides_alike_and_stays_in_the_image(sized_box, expand):
     (height, width), (x0, y0, x1, y1) = sized_box

@@ -37,7 +37,7 @@ def reading_of(groups, names=NAMES, folder=Path("images")):
 IMAGES = st.lists(st.tuples(st.sampled_from("abcdefg"), st.lists(st.sampled_from(NAMES), max_size=4)), max_size=25)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     IMAGES,
     st.floats(0.05, 0.95),

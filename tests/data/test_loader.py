@@ -51,7 +51,7 @@ def test_a_mask_of_another_size_than_its_image_is_refused(segments):
         SegmentCrops(segments, SMALL).crop(0)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.lists(st.integers(0, 11), min_size=1, max_size=5), max_size=12),
     st.integers(0, 4),

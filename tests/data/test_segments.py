@@ -19,7 +19,7 @@ IMAGE = Path("room/frame.png")
 MASKS = arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=2, max_side=40)).filter(np.any)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MASKS)
 def test_a_mask_comes_back_with_its_area_and_box(mask):
     segment = Segment.from_mask(IMAGE, mask, "wall")
@@ -31,7 +31,7 @@ def test_a_mask_comes_back_with_its_area_and_box(mask):
     assert check_rle(segment.rle) is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(MASKS)
 def test_the_code_is_pycocotools_own(mask):
     expected = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
@@ -58,7 +58,7 @@ def test_the_group_is_the_image_unless_given():
     assert Segment.from_mask(IMAGE, mask, "wall", "scene 1").group == "scene 1"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MASKS, st.data())
 def test_a_code_that_was_cut_off_is_found(mask, data):
     rle = Segment.from_mask(IMAGE, mask, "wall").rle

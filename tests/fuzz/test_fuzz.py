@@ -30,9 +30,7 @@ def fuzz(name, count, server, folder):
     fuzzer = Fuzzer(name, folder, server)
 
     @seed(SEED)
-    @settings(
-        max_examples=count, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=HealthCheck
-    )
+    @settings(max_examples=count, database=None, phases=[Phase.generate], suppress_health_check=HealthCheck)
     @given(fuzzer.strategy())
     def try_all(drawn):
         fuzzer(*drawn)

@@ -89,7 +89,7 @@ def test_sphere_lies_where_the_quadratic_equation_says():
 
 
 @pytest.mark.usefixtures("engine")
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32 - 1))
 def test_equal_to_brute_force_on_random_meshes(seed):
     rng = np.random.default_rng(seed)
