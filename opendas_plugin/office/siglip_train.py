@@ -178,10 +178,11 @@ def _go_on(
     if not checkpoint.is_file():
         return 0, order
     try:
-        states = torch.load(checkpoint, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        states = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        known = states["settings"]
+    except (OSError, RuntimeError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
         raise DataError(f"{checkpoint} cannot be read; remove it to begin again") from error
-    if states["settings"] != dataclasses.asdict(settings):
+    if known != dataclasses.asdict(settings):
         raise ConfigError(f"{checkpoint} is of a training with other settings; remove it")
     model.load_state_dict(states["model"])
     generator.set_state(states["generator"])

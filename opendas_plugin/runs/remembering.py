@@ -14,8 +14,9 @@ from opendas_plugin.model.hashes import contents
 
 @dataclass
 class Remembered:
-    """The features of the segments that were encoded last, and what made them."""
+    """The features of the segments that were encoded last, these segments, and what made them."""
 
+    segments: list[Segment] = field(default_factory=list)
     made_by: object = None
     batches: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
@@ -30,13 +31,13 @@ class RememberingLabeller(Labeller):
 
     def segment_features(self, segments: Sequence[Segment]) -> Iterator[tuple[Tensor, Tensor]]:
         """See :meth:`Labeller.segment_features`."""
-        made_by = (id(segments), self.crops, *self._image_side())
-        if self.memory.made_by != made_by:
+        made_by = (self.crops, *self._image_side())
+        if self.memory.made_by != made_by or self.memory.segments != list(segments):
             batches = []
             for batch in super().segment_features(segments):
                 batches.append(batch)
                 yield batch
-            self.memory.made_by, self.memory.batches = made_by, batches
+            self.memory.segments, self.memory.made_by, self.memory.batches = list(segments), made_by, batches
             return
         yield from self.memory.batches
 

@@ -11,6 +11,9 @@ from pycocotools import mask as coco_mask
 from tests.conftest import COLOURS, draw_blocks
 
 NAMES = tuple(COLOURS)
+PHOTOS = ("1.png", "hall/1.jpg", "hall/2.png")
+MASKED = ("1.png", "hall/2.png")
+"""Of the photos, those that have masks."""
 
 
 def flags(photos, output, *more):

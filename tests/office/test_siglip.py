@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
+from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
@@ -65,6 +66,22 @@ def test_a_training_that_was_broken_off_goes_on_to_the_bits_of_one_left_alone(ma
     monkeypatch.setattr(siglip_train, "pictures", lambda *_: noise())
     *_, last = make("office-tiny-v1", tmp_path / "cache", tmp_path / "tower", SETTINGS)
     assert last.split()[-1] == made[1][-1].split()[-1] == backbone_sha256(build_backbone(str(made[0]))[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "says"),
+    [
+        ([1, 2], DataError, "cannot be read; remove it to begin again"),
+        ({"epoch": 3}, DataError, "cannot be read; remove it to begin again"),
+        ({"settings": {"steps": 5}}, ConfigError, "is of a training with other settings; remove it"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_one_sentence(content, error, says, tmp_path, monkeypatch):
+    monkeypatch.setattr(siglip_train, "pictures", lambda *_: noise())
+    (tmp_path / "cache").mkdir()
+    torch.save(content, tmp_path / "cache" / "siglip_sigmoid_seed0.pt")
+    with pytest.raises(error, match=says):
+        list(make("office-tiny-v1", tmp_path / "cache", tmp_path / "tower", SETTINGS))
 
 
 def test_the_folder_holds_the_tower_that_the_log_names(made):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 import opendas_plugin as opendas
 from opendas_plugin.data.domain import load_domain
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.runs.remembering import Remembered, RememberingLabeller
 
 SHORT = {stage: {"epochs": 1} for stage in ("visual", "text", "joint")}
 SCORES = ("acc", "w_f1", "b_f1", "n_f1")
@@ -36,3 +39,14 @@ def test_what_a_stage_of_texts_leaves_as_it_was_is_not_encoded_again(
     files = [folder / "predictions.jsonl" for folder in (tmp_path / "run" / "after", tmp_path / "alone")]
     names = [[json.loads(line)["prediction"] for line in file.read_text().splitlines()] for file in files]
     assert names[0] == names[1]
+
+
+def test_other_segments_are_encoded_though_the_list_is_the_same_object(domain, tiny_backbone):
+    clip = OpenDASCLIP.from_backbone(tiny_backbone, "random", device="cpu")
+    segments, labeller = list(load_domain(domain).val), RememberingLabeller(clip, ["a door", "a desk"])
+    labeller.memory = Remembered()
+    before = [features for _, features in labeller.segment_features(segments)]
+    segments.reverse()
+    after = [features for _, features in labeller.segment_features(segments)]
+    plain = [features for _, features in opendas.Labeller(clip, ["a door", "a desk"]).segment_features(segments)]
+    assert all(map(torch.equal, after, plain)) and not all(map(torch.equal, before, after))
