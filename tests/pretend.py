@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -146,10 +147,12 @@ def pretend() -> Iterator[torch.device]:
     torch.is_autocast_enabled = lambda kind="cpu": own_question("cpu" if kind == KIND else kind)
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     torch._C._set_only_lift_cpu_tensors(True)
+    vars(torch)[KIND] = ModuleType(KIND)  # as torch.cuda is, which checkpointing asks whether it has begun
     try:
         with _Pretend():
             yield torch.device(KIND)
     finally:
+        del vars(torch)[KIND]
         torch._C._set_only_lift_cpu_tensors(lifted)
         torch.__future__.set_overwrite_module_params_on_conversion(replaced)
         torch.autocast, torch.is_autocast_enabled = own_autocast, own_question  # type: ignore[misc]
