@@ -11,7 +11,6 @@ import contextlib
 import functools
 import importlib.abc
 import inspect
-import logging
 import os
 import sys
 import types
@@ -23,8 +22,7 @@ from typing import Any, Protocol, TypeAlias
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.switch.hosts import HOSTS, Undo
-
-logger = logging.getLogger(__name__)
+from opendas_plugin.switch.saying import say
 
 OPENAI_LOAD = ("name", "device", "jit", "download_root")
 """What ``clip.load`` of OpenAI's package takes; a fork takes something else."""
@@ -202,7 +200,7 @@ def _replace(name: str) -> None:
             try:
                 _led[name] = HOSTS[name](sys.modules[name], _place)
             except AttributeError as error:  # another version of the program
-                logger.warning("%s is not as it is known (%s): the features that it keeps are not led", name, error)
+                say("%s is not as it is known (%s): the features that it keeps are not led", name, error)
         return
     if name in CLASSES:
         for kind, method in _classes_of(name):
@@ -218,7 +216,7 @@ def _replace(name: str) -> None:
         replace_code(f"{name}.{attribute}", function, _answer(method))
     except TypeError:
         where = getattr(sys.modules[name], "__file__", name)
-        logger.warning("%s.%s (%s) is not the package's own: it stays as it is", name, attribute, where)
+        say("%s.%s (%s) is not the package's own: it stays as it is", name, attribute, where)
 
 
 def _classes_of(name: str) -> Iterator[tuple[Any, str]]:

@@ -19,11 +19,10 @@ from opendas_plugin.errors import AdapterError, DataError
 from opendas_plugin.files import cache_home, read_json, write_json
 from opendas_plugin.model.adapter import WEIGHTS_FILE, read_config
 from opendas_plugin.model.naming import CONFIG_FILE
+from opendas_plugin.switch.saying import say
 
 RECORD = "opendas_features.json"
 FORMAT = 1
-
-logger = logging.getLogger(__name__)
 
 
 def adapter_sha256(folder: Path) -> str:
@@ -121,9 +120,9 @@ class KeptFeatures:
         return found
 
     def _say(self, host: str, own: Path, found: Path) -> None:
-        logger.info("%s keeps its features of this adapter in %s", host, found)
+        say("%s keeps its features of this adapter in %s", host, found, level=logging.INFO)
         if os.path.lexists(own):
-            logger.warning("%s is there, of plain CLIP or another adapter: it is neither read nor written", own)
+            say("%s is there, of plain CLIP or another adapter: it is neither read nor written", own)
 
 
 def _whose(record: dict[str, Any]) -> str:

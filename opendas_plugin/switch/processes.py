@@ -103,6 +103,7 @@ class Report:
 def start() -> None:
     """Switches the adapter of this process's orders on, for its whole life; called when Python starts."""
     from opendas_plugin.switch.calls import turn_on
+    from opendas_plugin.switch.saying import say_aloud
 
     orders, lock = Orders.read(), threading.Lock()
 
@@ -113,6 +114,7 @@ def start() -> None:
         logging.getLogger("opendas_plugin").setLevel(logging.INFO)
         logging.getLogger("opendas_plugin").addHandler(logging.StreamHandler(sys.stderr))
         logging.getLogger("opendas_plugin").propagate = False
+        say_aloud()
         found = Switch.on(orders.adapter, orders.check, identity=orders.identity, features=orders.features)  # type: ignore[arg-type]
         found.note = lambda kind, name: note(orders, kind, name)
         return found

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
 from typing import Any
 
 from PIL import Image
 
 from opendas_plugin.model.facts import BackboneFacts
-
-logger = logging.getLogger(__name__)
+from opendas_plugin.switch.saying import say
 
 
 class Processors:
@@ -53,10 +51,10 @@ class Processors:
         if name in self._models:
             for key, value in differences.items():
                 setattr(processor, key, value)
-            logger.warning("the processor of %s had %s; it gets what the adapter was learnt with, %s", name, said, ours)
+            say("the processor of %s had %s; it gets what the adapter was learnt with, %s", name, said, ours)
         elif name not in self._said:
             self._said.add(name)
-            logger.warning(
+            say(
                 "the processor of %s has %s, where the adapter was learnt with %s; give its pixels to no adapted model",
                 name, said, ours,
             )  # fmt: skip

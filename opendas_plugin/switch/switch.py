@@ -26,14 +26,13 @@ from opendas_plugin.switch.adapted import as_open_clips, put_on, write_weights
 from opendas_plugin.switch.kept import KeptFeatures
 from opendas_plugin.switch.processors import Processors
 from opendas_plugin.switch.reloading import Fingerprint, Watch, fingerprint
+from opendas_plugin.switch.saying import say
 from opendas_plugin.switch.transformers_models import as_open_clips as of_transformers
 from opendas_plugin.switch.transformers_models import write_back
 
 Check = Literal["strict", "warn"]
 FULL = ("fp32", "amp", "amp_bf16", "amp_bfloat16", None)
 """open_clip's names of precisions that leave weights as they are."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -137,7 +136,7 @@ class Switch:
         asked.apply_defaults()
         if asked.arguments.get("jit"):
             asked.arguments["jit"] = False
-            logger.warning("clip.load is asked for a scripted model (jit=True), which no adapter fits: it is left out")
+            say("clip.load is asked for a scripted model (jit=True), which no adapter fits: it is left out")
         model, preprocess = original(*asked.args, **asked.kwargs)
         name = str(asked.arguments["name"])
         if self.is_backbone(model, name):
@@ -154,7 +153,7 @@ class Switch:
         try:
             plain = of_transformers(plain, facts.preprocessing if facts else {}, name)
         except (BackboneError, KeyError, ValueError) as error:
-            logger.warning("%s stays as it is: it is no CLIP that an adapter fits (%s)", name, error)
+            say("%s stays as it is: it is no CLIP that an adapter fits (%s)", name, error)
             return model
         return self.adapt_transformers(model, plain, name) if self.is_backbone(plain, name) else model
 
@@ -163,7 +162,7 @@ class Switch:
         model, name = original(*args, **kwargs), str(args[0] if args else kwargs["pretrained_model_name_or_path"])
         part = f"{type(model).__name__} of {name}"
         if part not in self.parts:
-            logger.warning("%s is a single tower, on which no adapter is put: it stays as it is", part)
+            say("%s is a single tower, on which no adapter is put: it stays as it is", part)
             self.parts.append(part)
             self.note("passed", part)
         return model
@@ -192,7 +191,7 @@ class Switch:
         if found == wanted:
             return True
         if name not in self.passed:
-            logger.warning(
+            say(
                 "%s has weights %s, not those that %s was learnt on (%s, %s): it stays as it is",
                 name, found[:12], self.folder, self.config.backbone, wanted[:12],
             )  # fmt: skip
@@ -241,7 +240,7 @@ class Switch:
         )
         if self.check == "strict" and model.logit_scale.dtype == torch.float32:  # rounded weights have another hash
             raise AdapterError(f"{message}, or --backbone-check warn")
-        logger.warning("%s", message)
+        say("%s", message)
 
     def adapt_openais(self, model: Any, name: str) -> Any:
         """Returns a model of OpenAI's package with the adapter: itself, or for tokens a stand-in for it."""
@@ -262,7 +261,7 @@ class Switch:
         except AdapterError as error:
             if self.check == "strict":
                 raise
-            logger.warning("%s", error)
+            say("%s", error)
 
     @property
     def _source(self) -> BackboneConfig:
@@ -283,7 +282,7 @@ class Switch:
         self.switched.append(name)
         self.note("switched", name)
         how = " with nothing of it at work (identity)" if self.identity else ""
-        logger.info("%s is given with the adapter %s%s", name, self.folder, how)
+        say("%s is given with the adapter %s%s", name, self.folder, how, level=logging.INFO)
 
     def require_effect(self) -> None:
         """Looks whether the adapter was asked for.
@@ -305,4 +304,4 @@ class Switch:
         )
         if self.check == "strict":
             raise AdapterError(message)
-        logger.warning("%s", message)
+        say("%s", message)

@@ -113,6 +113,17 @@ def test_other_weights_are_said_and_the_run_fails(folder, tmp_path) -> None:
     assert "Traceback" not in said
 
 
+def test_a_program_that_silences_loggers_does_not_silence_the_switch(folder, tmp_path) -> None:
+    """``dictConfig`` disables the loggers that it does not name, unless it is told not to."""
+    silence = "import logging.config; logging.config.dictConfig({'version': 1, 'root': {'level': 'CRITICAL'}}); "
+    silence += "logging.disable(logging.CRITICAL); import runpy, sys"
+    silence += "; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    words = (str(folder / "main.py"), str(folder / "other.pt"), str(tmp_path / "b.npy"))
+    code, said = run(folder, "-c", f"import opendas_plugin.switch.calls; {silence}", *words)
+    assert code == 1
+    assert "it stays as it is" in said
+
+
 @pytest.mark.slow
 def test_a_run_without_effect_can_be_let_pass(folder, tmp_path) -> None:
     words = (str(folder / "main.py"), str(folder / "other.pt"), str(tmp_path / "b.npy"))

@@ -13,7 +13,9 @@ import sys
 
 import opendas_plugin as opendas
 
-logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+ours = logging.getLogger("opendas_plugin")  # with a handler of its own: hydra takes the root's away
+ours.addHandler(logging.StreamHandler(sys.stderr))
+ours.propagate = False
 for way in json.loads(sys.argv[1]):
     print(f"== {way['name']}", file=sys.stderr, flush=True)
     switched = contextlib.nullcontext()
