@@ -157,7 +157,7 @@ def _tiny_clip(name: str) -> OpenCLIP:
         _load_state(model, as_open_clips(model, state), path, name)
     else:
         model = construct(read_json(folder / "config.json"))
-        _load_state(model, _whole_state(model, files), path, name)
+        _load_state(model, whole_state(model, files), path, name)
     wanted = TINY_CLIPS[name].sha256
     if not TINY_CLIPS[name].files and (found := backbone_sha256(model)) != wanted:
         raise BackboneError(
@@ -167,8 +167,13 @@ def _tiny_clip(name: str) -> OpenCLIP:
     return model
 
 
-def _whole_state(model: OpenCLIP, files: Sequence[Path]) -> dict[str, torch.Tensor]:
-    """The tensors of files that hold the rows of the tokens alone which their tower has met."""
+def whole_state(model: OpenCLIP, files: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """The tensors of a tiny CLIP's files, the later over the earlier, with all rows of the tokens' table.
+
+    Args:
+        model: one of its architecture.
+        files: which hold the rows of those tokens alone that the tower has met.
+    """
     tensors = {key: value for file in files for key, value in read_weights(file).tensors.items()}
     state = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
     vocab_size, width = model.token_embedding.weight.shape

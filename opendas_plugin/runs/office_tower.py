@@ -12,7 +12,15 @@ from pathlib import Path
 
 from opendas_plugin.errors import BackboneError, ConfigError, DataError, MissingFileError
 from opendas_plugin.files import atomic_folder, cache_home
-from opendas_plugin.model.tiny_clips import OFFICE_TINY_V1, TINY_CLIPS, TinyClip, home_of
+from opendas_plugin.model.tiny_clips import (
+    FOLDER,
+    OFFICE_TINY,
+    OFFICE_TINY_V1,
+    TINY_CLIPS,
+    WEIGHTS_FILE,
+    TinyClip,
+    home_of,
+)
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 
@@ -35,6 +43,9 @@ class OfficeTower(Run[str]):
     """Folder of the drawn pictures; default: pictures/ in the cache folder."""
     workers: int = min(8, os.cpu_count() or 1)
     """Processes that draw."""
+    weights: Path | None = None
+    """Weights that were made elsewhere, to be put together with those that ship in place of making any:
+    benchmarks/towers in the repository has those of towers that other processors make otherwise."""
 
     def check(self) -> None:
         """Looks whether the name is known, and whether there is a worker.
@@ -48,15 +59,20 @@ class OfficeTower(Run[str]):
             raise ConfigError(f"`workers` must be 1 or more, got {self.workers}")
 
     def unused(self) -> Mapping[str, str]:
-        """``cache`` and ``workers`` for a tower that ships."""
-        ships = self.name in TINY_CLIPS and TINY_CLIPS[self.name].files
-        return dict.fromkeys(("cache", "workers"), f"for {self.name}, which ships") if ships else {}
+        """``cache`` and ``workers`` for a tower that is not drawn for, ``weights`` for one that takes none."""
+        known = TINY_CLIPS.get(self.name)
+        if known is not None and known.files:
+            return dict.fromkeys(("cache", "workers", "weights"), f"for {self.name}, which ships")
+        if known is not None and known.is_folder:
+            return {"weights": f"for {self.name}, which is made whole"}
+        return {} if self.weights is None else dict.fromkeys(("cache", "workers"), "with `weights`")
 
     def work(self, record: RunRecord) -> str:
         """Makes the tower where it is not there; says in a sentence where it is and what its hash is.
 
         Raises:
             DataError: it came out with other weights; it is kept, by its path.
+            BackboneError: ``weights`` are not of this tower.
         """
         from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
 
@@ -72,6 +88,12 @@ class OfficeTower(Run[str]):
                 logger.info("%s", line)
         file = "" if known.is_folder else "clip.pt"  # what any command takes as a backbone
         found = backbone_sha256(build_backbone(str(made / file))[0])
+        if self.weights is not None and found != known.sha256:
+            shutil.rmtree(made)
+            raise BackboneError(
+                f"{self.weights} is not of {self.name}: with it the weights are {found[:12]}, expected "
+                f"{known.sha256[:12]}; give the file of this tower, or none to make it"
+            )
         place = home if found == known.sha256 else home.with_name(f"{self.name}-{found[:12]}")
         with atomic_folder(place) as folder:
             shutil.copytree(made, folder, dirs_exist_ok=True)
@@ -86,6 +108,8 @@ class OfficeTower(Run[str]):
         return f"{self.name} is made, in {home} ({what})"
 
     def _lines(self, known: TinyClip, made: Path) -> Iterator[str]:
+        if self.weights is not None:
+            return put_together(self.weights, made)
         from opendas_plugin.office import relearn, relearn_text, siglip_train
 
         pictures = self.cache or cache_home() / "pictures"
@@ -108,6 +132,32 @@ class OfficeTower(Run[str]):
             logger.warning("%s", error)
             return False
         return True
+
+
+def put_together(weights: Path, folder: Path) -> Iterator[str]:
+    """Writes the tower that has these weights and, of all others, those that ship; yields what is to be said.
+
+    Raises:
+        BackboneError: the file has tensors that no tiny CLIP has.
+        MissingFileError: it is not there.
+    """
+    from safetensors.torch import save_file
+
+    from opendas_plugin.model.checkpoint import build_backbone, whole_state
+    from opendas_plugin.model.openai_format import save_openai_clip
+    from opendas_plugin.model.weight_file import read_weights
+
+    shipped = read_weights(FOLDER / WEIGHTS_FILE).tensors
+    given = read_weights(weights).tensors
+    strange = sorted(key for key in given if key not in shipped or given[key].shape[1:] != shipped[key].shape[1:])
+    if strange:
+        raise BackboneError(f"{weights} is of no tiny CLIP: {strange[0]} is not as in those that ship")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.contiguous() for key, value in {**shipped, **given}.items()}, folder / WEIGHTS_FILE)
+    shutil.copy(FOLDER / "config.json", folder)
+    state = whole_state(build_backbone(OFFICE_TINY)[0], [folder / WEIGHTS_FILE])
+    save_openai_clip(OFFICE_TINY, folder / "clip.pt", weights=state)
+    yield f"put together of {weights} and what ships"
 
 
 @contextmanager

@@ -48,6 +48,9 @@ class Switch(Protocol):
     def create_model(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers open_clip's ``create_model``; ``original`` is what it would have done."""
 
+    def load_openai_model(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answers open_clip's ``load_openai_model``, which does not go by ``create_model``."""
+
     def from_pretrained(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answers ``from_pretrained`` of a model of transformers."""
 
@@ -73,6 +76,7 @@ _led: dict[str, list[Undo]] = {}
 
 CALLS = {
     "open_clip.factory": ("create_model", "create_model"),
+    "open_clip.openai": ("load_openai_model", "load_openai_model"),
     "clip.clip": ("load", "clip_load"),
 }
 """Module -> the function of it that loads a CLIP, and the switch's method that answers it."""

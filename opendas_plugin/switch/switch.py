@@ -130,6 +130,22 @@ class Switch:
             Watch.over(model, lambda loaded: self._look_at_passed(loaded, name))
         return torch.jit.script(model) if scripted else model
 
+    def load_openai_model(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """open_clip's ``load_openai_model``: what it returns, adapted where it is the backbone."""
+        asked = inspect.signature(original).bind(*args, **kwargs)
+        asked.apply_defaults()
+        options = asked.arguments
+        name = f"{options['name']}/openai"
+        model = plain = original(*asked.args, **asked.kwargs)
+        if model.text_projection.dtype != torch.float32:  # the hash is of the weights before they were rounded
+            options |= {"precision": "fp32", "device": "cpu"}
+            plain = original(*asked.args, **asked.kwargs)
+        if self.is_backbone(plain, name):
+            self.adapt(model, plain, name)
+        else:
+            Watch.over(model, lambda loaded: self._look_at_passed(loaded, name))
+        return model
+
     def clip_load(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``clip.load`` of OpenAI's package: the model adapted where it is the backbone, and its preprocessing."""
         asked = inspect.signature(original).bind(*args, **kwargs)

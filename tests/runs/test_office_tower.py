@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.errors import BackboneError
@@ -68,3 +71,29 @@ def test_the_towers_that_ship_say_so(home, capsys):
         assert main(["office-tower", "--name", name, "--workers", "1", "--cache", "x"]) == 2
     assert main(["office-tower", "--name", "office-tiny-z"]) == 2
     assert "must be one of office-tiny, office-tiny-v1, office-tiny-b, office-tiny-c" in capsys.readouterr().err
+
+
+WEIGHTS = Path(__file__).parents[2] / "benchmarks" / "towers"
+
+
+@pytest.mark.parametrize("path", sorted(WEIGHTS.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_weights_made_elsewhere_make_the_tower_of_their_name_alone(path, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("OPENDAS_HOME", str(tmp_path))
+    assert main(["office-tower", "--name", "office-tiny-b" if path.stem.endswith("c") else "office-tiny-c",
+                 "--weights", str(path)]) == 1  # fmt: skip
+    assert f"error: {path} is not of office-tiny-" in capsys.readouterr().err
+    assert not list((tmp_path / "towers").iterdir())
+    assert main(["office-tower", "--name", path.stem, "--weights", str(path)]) == 0
+    capsys.readouterr()
+    assert backbone_sha256(build_backbone(path.stem)[0]) == tiny_clips.TINY_CLIPS[path.stem].sha256
+
+
+def test_weights_of_something_else_are_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("OPENDAS_HOME", str(tmp_path / "home"))
+    save_file({"strange": torch.zeros(2)}, tmp_path / "strange.safetensors")
+    words = ["office-tower", "--name", "office-tiny-c", "--weights"]
+    assert main([*words, str(tmp_path / "strange.safetensors")]) == 1
+    assert "is of no tiny CLIP: strange is not as in those that ship" in capsys.readouterr().err
+    assert main([*words, str(tmp_path / "none.safetensors")]) == 1
+    assert f"{tmp_path / 'none.safetensors'}" in capsys.readouterr().err
+    assert main([*words, str(tmp_path / "strange.safetensors"), "--workers", "1"]) == 2

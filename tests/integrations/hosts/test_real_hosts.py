@@ -1,7 +1,8 @@
 """Five hosts' own code below the switch; ``HOSTS_ROOT`` names a folder of their checkouts, named as on GitHub.
 
 ``HOSTS_PYTHON`` names an interpreter with what they import (opencv, hydra, supervision 0.20, munch ...), if it is not
-the one that runs the tests. ``pytest -m slow -s tests/integrations/hosts`` prints the differences.
+the one that runs the tests, ``HOSTS_WIDTH`` a width of all layers (a multiple of 64), for a slow machine.
+``pytest -m slow -s tests/integrations/hosts`` prints the differences.
 """
 
 from __future__ import annotations
@@ -107,7 +108,10 @@ def judge(host: Host, backbone: str, other: str, program, tolerance: float, *mor
     assert all(np.isfinite(values).all() and np.abs(values).max() > 0 for values in plain.values())
     for name in names:
         off, moved = (differences(found[key], plain) for key in (f"identity-{name}", name))
-        print(f"\n{host.checkout.name}, {name}: identity {max(off.values()):.1e}, adapter {min(moved.values()):.1e}")
+        kinds = ", ".join(f"{kind} {off[kind]:.1e} and {moved[kind]:.1e}" for kind in plain)
+        print(
+            f"\n{host.checkout.name}, {name}: identity {max(off.values()):.1e}, adapter {min(moved.values()):.1e} ({kinds})"
+        )
         assert max(off.values()) < tolerance
         assert min(moved.values()) > 10 * tolerance
     assert max(differences(found["run"], found["opendas"]).values()) < tolerance
