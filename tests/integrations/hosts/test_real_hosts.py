@@ -109,9 +109,8 @@ def judge(host: Host, backbone: str, other: str, program, tolerance: float, *mor
     for name in names:
         off, moved = (differences(found[key], plain) for key in (f"identity-{name}", name))
         kinds = ", ".join(f"{kind} {off[kind]:.1e} and {moved[kind]:.1e}" for kind in plain)
-        print(
-            f"\n{host.checkout.name}, {name}: identity {max(off.values()):.1e}, adapter {min(moved.values()):.1e} ({kinds})"
-        )
+        summary = f"identity {max(off.values()):.1e}, adapter {min(moved.values()):.1e}"
+        print(f"\n{host.checkout.name}, {name}: {summary} ({kinds})")
         assert max(off.values()) < tolerance
         assert min(moved.values()) > 10 * tolerance
     assert max(differences(found["run"], found["opendas"]).values()) < tolerance
