@@ -118,32 +118,18 @@ class Switch:
         name = "/".join(str(options[key]) for key in ("model_name", "pretrained") if options.get(key))
         scripted, options["jit"] = options["jit"], False
         model = original(*asked.args, **asked.kwargs)
-        plain = model
-        if options["precision"] not in FULL:  # the hash is of the weights as they were before they were rounded
-            options |= {"precision": "fp32", "device": "cpu"}
-            plain = original(*asked.args, **asked.kwargs)
-        if self.is_backbone(plain, name):
-            self.adapt(model, plain, name)
-            if scripted and not self.is_weights:
-                raise AdapterError(f"{name}: a model with an adapter of tokens cannot be scripted; leave jit=True out")
-        elif not scripted:
-            Watch.over(model, lambda loaded: self._look_at_passed(loaded, name))
+        adapted = self._look_at_new(model, name, original, asked, rounded=options["precision"] not in FULL)
+        if scripted and adapted and not self.is_weights:
+            raise AdapterError(f"{name}: a model with an adapter of tokens cannot be scripted; leave jit=True out")
         return torch.jit.script(model) if scripted else model
 
     def load_openai_model(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """open_clip's ``load_openai_model``: what it returns, adapted where it is the backbone."""
         asked = inspect.signature(original).bind(*args, **kwargs)
         asked.apply_defaults()
-        options = asked.arguments
-        name = f"{options['name']}/openai"
-        model = plain = original(*asked.args, **asked.kwargs)
-        if model.text_projection.dtype != torch.float32:  # the hash is of the weights before they were rounded
-            options |= {"precision": "fp32", "device": "cpu"}
-            plain = original(*asked.args, **asked.kwargs)
-        if self.is_backbone(plain, name):
-            self.adapt(model, plain, name)
-        else:
-            Watch.over(model, lambda loaded: self._look_at_passed(loaded, name))
+        name = f"{asked.arguments['name']}/openai"
+        model = original(*asked.args, **asked.kwargs)
+        self._look_at_new(model, name, original, asked, rounded=model.text_projection.dtype != torch.float32)
         return model
 
     def clip_load(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -230,6 +216,20 @@ class Switch:
         given = fingerprint(model)
         Watch.over(model, lambda loaded: self._look_at_adapted(loaded, name, given))
         self._switched(name)
+
+    def _look_at_new(
+        self, model: Any, name: str, original: Callable[..., Any], asked: inspect.BoundArguments, *, rounded: bool
+    ) -> bool:
+        """Adapts a model that open_clip has just made, where it is the backbone; returns whether it is."""
+        plain = model
+        if rounded:  # the hash is of the weights as they were before
+            asked.arguments |= {"precision": "fp32", "device": "cpu"}
+            plain = original(*asked.args, **asked.kwargs)
+        if self.is_backbone(plain, name):
+            self.adapt(model, plain, name)
+            return True
+        Watch.over(model, lambda loaded: self._look_at_passed(loaded, name))
+        return False
 
     def _look_at_passed(self, model: Any, name: str) -> None:
         """What a program has loaded into a model that was not the backbone may be it."""
