@@ -1,10 +1,10 @@
-"""Rows of office-bench-v2 that train nothing: another row's adapters, at a share or beside a few labelled segments."""
+"""Rows of office-bench-v2 that train nothing: another row's adapters at a share, calibrated, or beside segments."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opendas_plugin.data.domain import load_domain
@@ -33,19 +33,22 @@ class Reading:
         features: share of the adapted features in both towers'.
         segments: labelled segments of each name, of all training rooms, that it is known by beside its words; 0: none.
         support_weight: share of what they say.
+        calibration: what is taken from the cosines of the names that were trained with.
     """
 
     weights: float = 1.0
     features: float = 1.0
     segments: int = 0
     support_weight: float = 0.0
+    calibration: float = 0.0
 
     def of(self, clip: OpenDASCLIP, data: Path, training: Path) -> Labeller:
         """The labeller of a fold's names by an adapter."""
         clip.weight_mix = self.weights
         if self.features != 1:
             clip.interpolate(self.features, self.features)
-        labeller = Labeller(clip, load_domain(data).vocabulary)
+        clip.config = replace(clip.config, calibration=self.calibration)
+        labeller = Labeller(clip, load_domain(data).vocabulary, calibrated=self.calibration != 0)
         if not self.segments:
             return labeller
         chosen = few_shots(read_manifest(training), self.segments, seed=0)

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from opendas_plugin.commands.bench import main as bench_main
 from opendas_plugin.commands.prepare_data import main as prepare_main
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.manifest import write_manifest
 from opendas_plugin.data.segments import Segment
+from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.office import bench
 from opendas_plugin.office.bench_folds import draw_partition, fold_digest, folds, related_names, scored_names
 from opendas_plugin.office.bench_means import Gap, means
 from opendas_plugin.office.names import NAMES
 from opendas_plugin.office.rooms import Pictures, build_room
 from opendas_plugin.runs import prepare
+from opendas_plugin.runs.bench_again import Reading
 from opendas_plugin.runs.bench_rows import Scored, rows_of
 from opendas_plugin.runs.classification import evaluate_classification
 from opendas_plugin.vocabulary import Vocabulary
@@ -203,6 +206,19 @@ def test_a_row_that_reads_adapters_again_says_what_an_evaluation_says(small, tmp
     assert given == [json.loads(line)["prediction"] for line in lines]
     plain = [json.loads(line)["prediction"] for line in _plain(tmp_path, "1-1").read_text("utf-8").splitlines()]
     assert given != plain
+
+
+def test_a_calibrated_reading_takes_its_constant_from_learnt_names_alone(small) -> None:
+    clip = OpenDASCLIP.from_backbone("office-tiny")
+    names = load_domain(small / "folds" / "1-1").vocabulary
+    clip.config = replace(clip.config, base_names=names.base)
+    labeller = Reading(calibration=0.03).of(clip, small / "folds" / "1-1", small / "test")
+    cosines = torch.rand(50, len(labeller.classes), generator=torch.Generator().manual_seed(0)) / 10
+    learnt = torch.tensor([name in set(names.base) for name in labeller.classes])
+    assert 0 < learnt.sum() < len(learnt)
+    expected = (cosines - 0.03 * learnt).argmax(dim=1)
+    assert torch.equal(labeller.text.choose(cosines), expected)
+    assert not torch.equal(expected, cosines.argmax(dim=1))
 
 
 def _plain(folder: Path, fold: str) -> Path:
