@@ -46,18 +46,16 @@ def _open3dis(module: types.ModuleType, place: Place) -> list[Undo]:
     """Open3DIS: text features of ScanNet's names, in ``../pretrains/text_features/*.pth`` from where it is run."""
     import torch
 
-    def leading(name: str) -> Callable[[dict[str, Any]], None]:
-        def lead(arguments: dict[str, Any]) -> None:
-            path = arguments.get(name)
-            if isinstance(path, str | os.PathLike) and _OPEN3DIS.search(os.fspath(path)):
-                folder = not os.fspath(path).endswith(".pth")
-                led = place("Open3DIS", Path(path, "_") if folder else path)
-                arguments[name] = led.parent if folder else led
+    def lead(path: Any) -> Any:
+        if not isinstance(path, str | os.PathLike) or not _OPEN3DIS.search(os.fspath(path)):
+            return path
+        if os.fspath(path).endswith(".pth"):
+            return place("Open3DIS", path)
+        return place("Open3DIS", Path(path, "_")).parent
 
-        return lead
-
-    calls = ((os.path, "exists", "path"), (os, "makedirs", "name"), (torch, "load", "f"), (torch, "save", "f"))
-    return [_led(owner, name, leading(argument)) for owner, name, argument in calls]
+    looks = ((os.path, "exists", "path", 0), (os, "makedirs", "name", 0))
+    keeps = ((torch, "load", "f", 0), (torch, "save", "f", 1))
+    return [_led_path(*call, lead) for call in (*looks, *keeps)]
 
 
 HOSTS: dict[str, Callable[[types.ModuleType, Place], list[Undo]]] = {
@@ -79,6 +77,22 @@ def _led(owner: Any, name: str, lead: Callable[[dict[str, Any]], None]) -> Undo:
         asked.apply_defaults()
         lead(asked.arguments)
         return own(*asked.args, **asked.kwargs)
+
+    setattr(owner, name, led)
+    return lambda: setattr(owner, name, own)
+
+
+def _led_path(owner: Any, name: str, argument: str, position: int, lead: Callable[[Any], Any]) -> Undo:
+    """Lets ``lead`` change one argument, by place or name; a program may have put any function there."""
+    own = getattr(owner, name)
+
+    @functools.wraps(own)
+    def led(*args: Any, **kwargs: Any) -> Any:
+        if argument in kwargs:
+            kwargs[argument] = lead(kwargs[argument])
+        elif len(args) > position:
+            args = (*args[:position], lead(args[position]), *args[position + 1 :])
+        return own(*args, **kwargs)
 
     setattr(owner, name, led)
     return lambda: setattr(owner, name, own)
