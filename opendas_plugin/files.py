@@ -225,8 +225,8 @@ def find_files(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
     if not folder.is_dir():
         raise MissingFileError(f"{folder} is not a folder; check the path")
     found: dict[str, Path] = {}
-    for path in sorted(_walk(folder, (), {})):
-        if path.suffix.lower() not in suffixes or path.name.startswith("."):
+    for path in walk_files(folder):
+        if path.suffix.lower() not in suffixes:
             continue
         if not path.exists():
             raise MissingFileError(f"{path} is a link to {path.readlink()}, which does not exist; restore or remove it")
@@ -235,6 +235,11 @@ def find_files(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
             raise DataError(f"{found[stem]} and {path} differ only in their suffix; keep one of them")
         found[stem] = path
     return found
+
+
+def walk_files(folder: Path) -> list[Path]:
+    """All files of a folder and of all below it, as :func:`find_files` walks them, sorted; hidden ones left out."""
+    return [path for path in sorted(_walk(folder, (), {})) if not path.name.startswith(".")]
 
 
 def _walk(folder: Path, above: tuple[str, ...], visits: dict[str, int]) -> Iterator[Path]:

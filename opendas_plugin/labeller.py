@@ -197,7 +197,11 @@ class Labeller:
         """
         if isinstance(images, str | Path | Image.Image) or not len(images) == len(masks) == len(names):
             raise DataError("expected lists of pictures, of their masks and of the masks' names, of one length")
+        if not len(images):
+            raise DataError("the support holds no picture; give some, or leave it out")
         given = [list(own) for own in names]
+        if odd := [name for own in given for name in own if not isinstance(name, str | None)]:
+            raise DataError(f"expected the names of the support as texts, or None for another thing, got {odd[0]!r}")
         table = NameTable(self.classes)
         if unknown := [name for own in given for name in own if name is not None and name not in table]:
             raise DataError(

@@ -107,6 +107,8 @@ def read_names(source: str | Path | Iterable[str]) -> list[str]:
     Raises:
         MissingFileError, DataError: there is no such file, or a name is empty or repeated.
     """
+    if isinstance(source, str) and not source.strip():
+        raise DataError("expected names as a,b,c or a file of names, got an empty text")
     if not isinstance(source, str | Path):
         names, where = [name.strip() for name in source], "the list of names"
     elif isinstance(source, str) and "," in source and not names_file(source):

@@ -101,6 +101,8 @@ def kinds_of_masks(masks):
         "bool array": masks,
         "uint8 of 0 and 1": masks.astype(np.uint8),
         "uint8 of 0 and 255": masks.astype(np.uint8) * 255,
+        "int8 of 0 and -1": -masks.astype(np.int8),
+        "a masked array that hides what is outside": np.ma.masked_array(np.ones_like(masks), mask=~masks),
         "torch": torch.from_numpy(masks),
         "SAM's predictor (M, 1, H, W)": torch.from_numpy(masks[:, None]),
         "list of arrays": list(masks),
@@ -233,7 +235,7 @@ def test_an_adapter_whose_texts_depend_on_the_image_names_masks_too(tiny_backbon
 
 
 def test_no_masks_are_no_names(clip, image):
-    for none in ([], np.zeros((0, *SIZE), dtype=bool), torch.zeros((0, *SIZE), dtype=torch.bool)):
+    for none in ([], np.zeros((0, *SIZE), dtype=bool), torch.zeros((0, *SIZE), dtype=torch.bool), np.array([])):
         labels = Labeller(clip, NAMES)(image, none)
         assert (len(labels), labels.cosines.shape, labels.names) == (0, (0, 3), ())
     assert Labeller(clip, NAMES)(image, boxes=np.zeros((0, 4))).names == ()
@@ -245,6 +247,7 @@ def test_no_masks_are_no_names(clip, image):
         ({"masks": np.ones((2, 30, 56), dtype=bool)}, "mask 0 is 56x30, but its image is 56x40"),
         ({"masks": [np.ones(SIZE, dtype=bool), np.ones((40, 50), dtype=bool)]}, "mask 1 is 50x40"),
         ({"masks": np.random.default_rng(0).random((1, *SIZE))}, "compare it with a threshold"),
+        ({"masks": torch.rand((1, *SIZE)).to(torch.bfloat16)}, "compare it with a threshold"),
         ({"masks": np.arange(40 * 56).reshape(SIZE)}, "labels == number"),
         ({"masks": [{"size": [2, 2], "counts": "04"}]}, r"has the size \[2, 2\]"),
         ({"masks": [{"size": list(SIZE), "counts": [1, 2]}]}, "add up to 56x40"),

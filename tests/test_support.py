@@ -104,6 +104,8 @@ def test_what_cannot_be_support_is_refused(clip, tiny_backbone, pictures):
         ((images, masks, [["sofa", None], names[1]]), "expected a name for each mask"),
         ((images, masks[:1], names), "lists of pictures, of their masks"),
         ((images, [np.zeros_like(masks[0]), masks[1]], names), "a mask of the support is empty"),
+        (([], [], []), "the support holds no picture"),
+        ((images, masks, [[float("nan"), None, None], [None] * 3]), "as texts, or None for another thing, got nan"),
     ):
         with pytest.raises(DataError, match=match):
             labeller.with_support(*bad)

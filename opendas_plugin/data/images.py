@@ -16,6 +16,8 @@ from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.stamps import note
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".ppm", ".tga")
+"""What photos of other kinds end in, which nothing here reads."""
 LABEL_SUFFIXES = (".png", ".tif", ".tiff")  # more than 255 classes are often stored as TIFF
 
 
@@ -65,8 +67,19 @@ def read_upright(path: str | Path) -> np.ndarray:
     return read_image(path)
 
 
-def read_labels(path: str | Path) -> np.ndarray:
+OF_CLASSES = (
+    "store them as grey, or where they are drawn in colours give a table of names and colours as `classes` of "
+    "opendas-prepare folders"
+)
+"""What to do where classes are not drawn as values."""
+
+
+def read_labels(path: str | Path, advice: str = OF_CLASSES) -> np.ndarray:
     """Reads a label map as int64 (H, W): the stored values of an 8-bit, palette or 16-bit single-channel picture.
+
+    Args:
+        path: the picture.
+        advice: what to do where it has more than one channel.
 
     Raises:
         MissingFileError, DataError: no such file; not a picture, truncated, or of more than one channel.
@@ -74,10 +87,7 @@ def read_labels(path: str | Path) -> np.ndarray:
     picture = _load(path)
     _refuse_orientation(picture, path)
     if picture.mode not in ("L", "P", "1", "I") and not picture.mode.startswith("I;16"):
-        raise DataError(
-            f"{path}: expected one channel of label values, got mode {picture.mode!r}; store them as grey, or where "
-            "they are drawn in colours give a table of names and colours as `classes` of opendas-prepare folders"
-        )
+        raise DataError(f"{path}: expected one channel of label values, got mode {picture.mode!r}; {advice}")
     return np.asarray(picture).astype(np.int64)
 
 

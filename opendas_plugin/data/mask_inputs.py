@@ -146,6 +146,8 @@ def _stack(masks: torch.Tensor | np.ndarray) -> torch.Tensor | np.ndarray:
         return masks[None]
     if masks.ndim == 4 and masks.shape[1] == 1:
         return masks[:, 0]
+    if tuple(masks.shape) == (0,):  # what an array of a list of no masks is
+        return masks.reshape(0, 0, 0)
     if masks.ndim != 3:
         hint = "; a map of numbers becomes masks by (labels == number)" if masks.ndim == 2 else ""
         raise DataError(f"expected masks as an array (M, H, W), got {masks.dtype} {tuple(masks.shape)}{hint}")
@@ -171,10 +173,15 @@ def _from_array(mask: torch.Tensor | NDArray, place: int, height: int, width: in
     if tuple(mask.shape) != (height, width):
         rows, columns = mask.shape
         raise DataError(f"mask {place} is {columns}x{rows}, but its image is {width}x{height}")
-    array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else mask
+    if isinstance(mask, torch.Tensor):
+        mask = mask.detach().cpu()
+        mask = mask if mask.dtype != torch.bfloat16 else mask.float()  # which numpy does not know
+        array = mask.numpy()
+    else:
+        array = np.ma.filled(mask, 0)  # what a masked array hides is in no mask
     if array.dtype != np.bool_:
         values = np.unique(array)
-        if array.dtype.kind not in "iu" or not np.isin(values, (0, values[-1])).all():
+        if array.dtype.kind not in "iu" or np.count_nonzero(values) > 1:
             raise DataError(
                 f"mask {place}: expected bool, or integers that are 0 or one other value, got {array.dtype} from "
                 f"{values[0]} to {values[-1]}; compare it with a threshold"

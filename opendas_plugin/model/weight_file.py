@@ -61,6 +61,8 @@ def is_torchscript(path: Path) -> bool:
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
+    if path.is_dir():
+        raise MissingFileError(f"{path} is a folder, expected a file of weights; give the file in it")
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist; check the path")
     try:

@@ -23,6 +23,7 @@ from opendas_plugin.files import find_files, read_json
 from opendas_plugin.stamps import Inputs, stamp
 
 SUPERPIXELS, SAM = "superpixels", "sam:"
+OF_INSTANCES = "store the number of an instance at each pixel, 0 where there is none, as grey of 8 or 16 bits"
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ class FolderMasks:
         if path is None:
             return []
         if path.suffix.lower() != ".json":
-            numbers = read_labels(path)
+            numbers = read_labels(path, OF_INSTANCES)
             masks: Any = [numbers == number for number in np.unique(numbers[numbers > 0])]
             size = numbers.shape
         else:

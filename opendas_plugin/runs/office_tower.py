@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from opendas_plugin.errors import BackboneError, ConfigError, DataError, MissingFileError
+from opendas_plugin.errors import BackboneError, ConfigError, DataError, MissingFileError, OpenDASError
 from opendas_plugin.files import atomic_folder, cache_home
 from opendas_plugin.model.tiny_clips import (
     FOLDER,
@@ -23,6 +24,12 @@ from opendas_plugin.model.tiny_clips import (
 )
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TOKENS = ("token_rows", "token_values")
+"""The tensors of the tokens that a tower has met, a row for each."""
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +90,16 @@ class OfficeTower(Run[str]):
         if self._is_there():
             return f"{self.name} is there, in {home} ({what})"
         made = home.with_name(f"{self.name}.new")
-        with _one_thread():  # with more, sums are of another order and the hash is another
-            for line in self._lines(known, made):
-                logger.info("%s", line)
-        file = "" if known.is_folder else "clip.pt"  # what any command takes as a backbone
-        found = backbone_sha256(build_backbone(str(made / file))[0])
+        try:
+            with _one_thread():  # with more, sums are of another order and the hash is another
+                for line in self._lines(known, made):
+                    logger.info("%s", line)
+            file = "" if known.is_folder else "clip.pt"  # what any command takes as a backbone
+            found = backbone_sha256(build_backbone(str(made / file))[0])
+        except OpenDASError:
+            if self.weights is not None:
+                shutil.rmtree(made, ignore_errors=True)
+            raise
         if self.weights is not None and found != known.sha256:
             shutil.rmtree(made)
             raise BackboneError(
@@ -141,23 +153,36 @@ def put_together(weights: Path, folder: Path) -> Iterator[str]:
         BackboneError: the file has tensors that no tiny CLIP has.
         MissingFileError: it is not there.
     """
+    import torch
     from safetensors.torch import save_file
 
     from opendas_plugin.model.checkpoint import build_backbone, whole_state
+    from opendas_plugin.model.construct import first_line
     from opendas_plugin.model.openai_format import save_openai_clip
     from opendas_plugin.model.weight_file import read_weights
 
     shipped = read_weights(FOLDER / WEIGHTS_FILE).tensors
     given = read_weights(weights).tensors
-    strange = sorted(key for key in given if key not in shipped or given[key].shape[1:] != shipped[key].shape[1:])
+    strange = sorted(key for key, value in given.items() if key not in shipped or not _alike(key, value, shipped[key]))
     if strange:
         raise BackboneError(f"{weights} is of no tiny CLIP: {strange[0]} is not as in those that ship")
+    if wrong := sorted(key for key, value in given.items() if not torch.isfinite(value).all()):
+        raise BackboneError(f"{weights}: {wrong[0]} holds values that are no numbers; the file is damaged")
     folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.contiguous() for key, value in {**shipped, **given}.items()}, folder / WEIGHTS_FILE)
     shutil.copy(FOLDER / "config.json", folder)
-    state = whole_state(build_backbone(OFFICE_TINY)[0], [folder / WEIGHTS_FILE])
+    try:
+        state = whole_state(build_backbone(OFFICE_TINY)[0], [folder / WEIGHTS_FILE])
+    except (RuntimeError, IndexError) as error:
+        raise BackboneError(f"{weights}: its table of tokens does not fit together ({first_line(error)})") from error
     save_openai_clip(OFFICE_TINY, folder / "clip.pt", weights=state)
     yield f"put together of {weights} and what ships"
+
+
+def _alike(key: str, given: Tensor, shipped: Tensor) -> bool:
+    """Whether a tensor is of one that ships; a tower that has met other words has another number of their rows."""
+    first = 1 if key in TOKENS else 0
+    return given.ndim == shipped.ndim and given.shape[first:] == shipped.shape[first:] and given.dtype == shipped.dtype
 
 
 @contextmanager

@@ -13,10 +13,10 @@ import numpy as np
 from tqdm import tqdm
 
 from opendas_plugin.crops import CropPolicy
-from opendas_plugin.data.images import IMAGE_SUFFIXES, Exif, read_image
+from opendas_plugin.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, Exif, read_image
 from opendas_plugin.data.sam import SamSettings
 from opendas_plugin.errors import ConfigError, DataError, MissingFileError
-from opendas_plugin.files import find_files, read_json, write_json
+from opendas_plugin.files import find_files, read_json, walk_files, write_json
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.reports.facts import command_section, facts_section
 from opendas_plugin.reports.notices import listed, notice_section
@@ -34,7 +34,7 @@ from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import REPORT, ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
-from opendas_plugin.runs.segmentation_files import COLOURS, NamedPhoto, part_path, write_all, write_photo
+from opendas_plugin.runs.segmentation_files import COLOURS, NamedPhoto, part_path, photo_files, write_all, write_photo
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.version import __version__
@@ -201,6 +201,13 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
             DataError: two photos differ in their suffix alone, so that their results would have one name.
         """
         found = find_files(self.images, IMAGE_SUFFIXES)
+        unread = [path for path in walk_files(self.images) if path.suffix.lower() in UNREAD_SUFFIXES]
+        if found and unread:
+            logger.warning(
+                "%d photos are of a kind that is not read and are left out, %s first: save them as JPEG or PNG",
+                len(unread),
+                unread[0].relative_to(self.images).as_posix(),
+            )
         if not found:
             raise MissingFileError(f"{self.images} holds no photo ({', '.join(IMAGE_SUFFIXES)}); check `images`")
         return dict(list(found.items())[: self.limit])
@@ -225,9 +232,10 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
                 content.get("inputs") if isinstance(content, dict) else None
             ):
                 raise ConfigError(f"{part} is of other files: {difference}; remove it to name that photo again")
+        whole = {stem for stem in done if all(path.is_file() for path in photo_files(self.output, stem))}
         if done:
-            logger.info("%d of %d photos are done already", len(done), len(photos))
-        return [stem for stem in photos if stem not in set(done)]
+            logger.info("%d of %d photos are done already", len(whole), len(photos))
+        return [stem for stem in photos if stem not in whole]
 
     def inputs(self, labeller: Labeller, source: MaskSource) -> Inputs:
         """What decides over the masks and names of all photos."""

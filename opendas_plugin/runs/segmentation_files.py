@@ -72,13 +72,14 @@ def write_photo(output: Path, stem: str, found: NamedPhoto, names: Sequence[str]
         inputs: the record of what the photo's masks were made from.
     """
     colours, classes = list(name_colours(names).values()), found.classes()
-    with atomic_file(output / "semantic" / f"{stem}.png") as temporary:
+    semantic, overlay_file, detections = photo_files(output, stem)
+    with atomic_file(semantic) as temporary:
         _class_picture(classes, colours).save(temporary, "PNG")
-    with atomic_file(output / "overlays" / f"{stem}.jpg") as temporary:
+    with atomic_file(overlay_file) as temporary:
         overlay = draw_named(found.picture, classes, names, colours)
         Image.fromarray(overlay).save(temporary, "JPEG", quality=90)
     boxes = np.array([mask_box(mask) for mask in found.masks], dtype=np.int64).reshape(-1, 4)
-    with atomic_file(output / "detections" / f"{stem}.npz") as temporary, open(temporary, "wb") as file:
+    with atomic_file(detections) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
             file,
             xyxy=boxes.astype(np.float32),
@@ -103,6 +104,13 @@ def write_photo(output: Path, stem: str, found: NamedPhoto, names: Sequence[str]
         "inputs": dict(inputs),
     }
     write_json(part_path(output, stem), part)
+
+
+def photo_files(output: Path, stem: str) -> tuple[Path, Path, Path]:
+    """The class map, the overlay and the detections of a photo."""
+    kinds = (("semantic", "png"), ("overlays", "jpg"), ("detections", "npz"))
+    semantic, overlay, detections = (output / folder / f"{stem}.{suffix}" for folder, suffix in kinds)
+    return semantic, overlay, detections
 
 
 def part_path(output: Path, stem: str) -> Path:

@@ -9,12 +9,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 
-from opendas_plugin.errors import AdapterError, BackboneError
+from opendas_plugin.errors import AdapterError, BackboneError, ConfigError
 from opendas_plugin.model import adapter as folders
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter_backbone import require_same
@@ -31,6 +31,7 @@ from opendas_plugin.switch.transformers_models import as_open_clips as of_transf
 from opendas_plugin.switch.transformers_models import write_back
 
 Check = Literal["strict", "warn"]
+WARN = '--backbone-check warn (in Python check="warn")'
 FULL = ("fp32", "amp", "amp_bf16", "amp_bfloat16", None)
 """open_clip's names of precisions that leave weights as they are."""
 
@@ -67,7 +68,10 @@ class Switch:
         Raises:
             MissingFileError, AdapterError: there is no such adapter, or it is damaged.
             AdapterError: it has no text features of its own.
+            ConfigError: a check that there is not.
         """
+        if check not in get_args(Check):
+            raise ConfigError(f"expected check to be {' or '.join(get_args(Check))}, got {check!r}")
         folder = folders.find_folder(str(adapter).removeprefix(folders.PREFIX))
         config = folders.read_config(folder)
         if config.prompts.form == "conditional":
@@ -255,7 +259,7 @@ class Switch:
             f"on {wanted[:12]}; give an adapter of those weights"
         )
         if self.check == "strict" and model.logit_scale.dtype == torch.float32:  # rounded weights have another hash
-            raise AdapterError(f"{message}, or --backbone-check warn")
+            raise AdapterError(f"{message}, or {WARN}")
         say("%s", message)
 
     def adapt_openais(self, model: Any, name: str) -> Any:
@@ -316,7 +320,7 @@ class Switch:
         message = (
             f"{self.folder} had no effect: it was learnt on {config.backbone} with weights "
             f"{config.backbone_sha256[:12]}, and the program asked for {said}; give an adapter that was learnt on what "
-            "it asks for, or --backbone-check warn"
+            f"it asks for, or {WARN}"
         )
         if self.check == "strict":
             raise AdapterError(message)

@@ -15,6 +15,7 @@ from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.errors import BackboneError
 from opendas_plugin.model import tiny_clips
 from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
+from opendas_plugin.model.weight_file import read_weights
 from opendas_plugin.office import relearn, relearn_text
 from opendas_plugin.office.names import NAMES
 from opendas_plugin.office.relearn_text import Relearning
@@ -97,3 +98,28 @@ def test_weights_of_something_else_are_refused(monkeypatch, tmp_path, capsys):
     assert main([*words, str(tmp_path / "none.safetensors")]) == 1
     assert f"{tmp_path / 'none.safetensors'}" in capsys.readouterr().err
     assert main([*words, str(tmp_path / "strange.safetensors"), "--workers", "1"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("tensors", "says"),
+    [
+        ({"positional_embedding": torch.zeros(78, 128)}, "is of no tiny CLIP: positional_embedding is not as in those"),
+        (
+            {"positional_embedding": torch.full((77, 128), torch.nan).half()},
+            "positional_embedding holds values that are no",
+        ),
+        ({"token_rows": torch.zeros(2, dtype=torch.int32)}, "its table of tokens does not fit together"),
+    ],
+)
+def test_weights_that_are_almost_right_are_refused_and_leave_nothing(monkeypatch, tmp_path, capsys, tensors, says):
+    shipped = read_weights(tiny_clips.FOLDER / tiny_clips.WEIGHTS_FILE).tensors
+    path = tmp_path / "almost.safetensors"
+    save_file({key: value.to(shipped[key].dtype) for key, value in tensors.items()}, path)
+    monkeypatch.setenv("OPENDAS_HOME", str(tmp_path / "home"))
+    words = ["office-tower", "--name", "office-tiny-c", "--weights"]
+    assert main([*words, str(path)]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"error: {path}") and says in error
+    assert not list((tmp_path / "home").rglob("*.*"))
+    assert main([*words, str(tmp_path)]) == 1
+    assert "is a folder, expected a file of weights" in capsys.readouterr().err

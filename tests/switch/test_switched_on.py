@@ -125,6 +125,16 @@ def test_other_weights_stay_as_they_are_and_a_switch_without_effect_is_an_error(
     assert caplog.text.count("had no effect") == 1
 
 
+def test_what_is_advised_can_be_followed_and_another_check_is_refused(adapter) -> None:
+    with pytest.raises(AdapterError, match=r'\(in Python check="warn"\)$'), opendas.switched_on(adapter):
+        pass
+    with (
+        pytest.raises(ConfigError, match="check to be strict or warn, got 'Strict'"),
+        opendas.switched_on(adapter, "Strict"),
+    ):
+        pass
+
+
 def test_two_adapters_at_once_are_refused(adapter, weights, tiny_backbone) -> None:
     with opendas.switched_on(adapter):
         open_clip.create_model(tiny_backbone, str(weights))

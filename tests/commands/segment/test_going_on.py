@@ -73,6 +73,25 @@ def test_a_changed_photo_is_refused_and_further_photos_are_added(tmp_path, capsy
     assert "b.json is of other files: the photo has changed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("lost", ["semantic/a.png", "overlays/a.jpg", "detections/a.npz"])
+def test_a_photo_whose_files_are_lost_is_named_again(tmp_path, lost):
+    photos = make_photos(tmp_path / "photos", ["a.png", "b.png"])
+    argv = flags(photos, tmp_path / "out", "--superpixels", "12")
+    assert main(argv) == 0
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / lost).unlink()
+    assert main(argv) == 0
+    assert contents(tmp_path / "out") == before
+
+
+def test_photos_of_kinds_that_are_not_read_are_said(tmp_path, caplog):
+    photos = make_photos(tmp_path / "photos", ["a.png"])
+    for name in ("b.HEIC", "c.gif", "notes.txt", ".d.gif"):
+        (photos / name).touch()
+    assert main(flags(photos, tmp_path / "out", "--superpixels", "12")) == 0
+    assert "2 photos are of a kind that is not read and are left out, b.HEIC first" in caplog.text
+
+
 def small_masks(folder):
     return write_masks(folder / "m.json", {"1.png": overlapping_masks((32, 96), 1, 0)})
 
@@ -80,6 +99,12 @@ def small_masks(folder):
 def map_of_another_size(folder):
     (folder / "maps").mkdir()
     Image.new("L", (30, 20), 1).save(folder / "maps" / "1.png")
+    return folder / "maps"
+
+
+def map_of_colours(folder):
+    (folder / "maps").mkdir()
+    Image.new("RGB", (96, 64), "red").save(folder / "maps" / "1.png")
     return folder / "maps"
 
 
@@ -103,6 +128,7 @@ def results_alone(folder):
     [
         (small_masks, "is 96x32, but its image"),
         (map_of_another_size, "1 of 3 photos could not be done"),
+        (map_of_colours, "mode 'RGB'; store the number of an instance at each pixel"),
         (other_photos, "nowhere.png does not exist"),
         (maps_of_other_photos, "give masks of these photos"),
         (results_alone, "names pictures by image_id alone"),
@@ -122,6 +148,7 @@ def test_masks_that_do_not_fit_are_one_sentence(photos, tmp_path, capsys, masks,
     ("more", "code", "says"),
     [
         (("--names", "a door, A_Door"), 1, "are the same name"),
+        (("--names", " "), 1, "expected names as a,b,c or a file of names, got an empty text"),
         (("--names", "no.txt"), 1, "no.txt is not a file of names"),
         (("--unknown", "1.5"), 2, "--unknown is a probability"),
         (("--sam.points-per-side", "8"), 2, "--sam has no effect without --masks of SAM"),
