@@ -78,17 +78,20 @@ class Canvas:
         with _quiet():
             self.figure.savefig(path, dpi=dpi, format="png")
 
-    def svg(self, title: str) -> str:
+    def svg(self, title: str, tight: bool = False) -> str:
         """The figure as an ``<svg>`` for the inside of an HTML page: its colours are the page's, its words are text.
 
         Args:
             title: what those hear who do not see it; it also keeps the marks of several figures on a page apart.
+            tight: cut off what is empty around the drawing.
         """
         import matplotlib
 
         file = io.StringIO()
         with _quiet(), matplotlib.rc_context({"svg.hashsalt": title}):
-            self.figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+            about = {"Date": None, "Creator": None}
+            box = "tight" if tight else None
+            self.figure.savefig(file, format="svg", transparent=True, metadata=about, bbox_inches=box, pad_inches=0.05)
         return _inline(file.getvalue(), title)
 
 

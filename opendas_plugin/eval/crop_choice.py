@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.data.segments import Segment
@@ -42,10 +45,13 @@ class CropChoice:
     Args:
         accuracies: each policy's.
         segments: how many were looked at.
+        close: policies that may be as good as the chosen one: the 95% interval of the accuracies' difference on the
+            same segments (of a mean, by the normal distribution) holds 0.
     """
 
     accuracies: Mapping[CropPolicy, float]
     segments: int
+    close: tuple[CropPolicy, ...] = ()
 
     @property
     def chosen(self) -> CropPolicy:
@@ -56,14 +62,15 @@ class CropChoice:
         """Says in the log what was chosen, and of what."""
         others = "; ".join(f"{policy} {acc:.1f}" for policy, acc in self.accuracies.items() if policy != self.chosen)
         logger.info(
-            "crops chosen by plain CLIP's accuracy on %d training segments: %s, %.1f%% (%s)",
-            self.segments, self.chosen, self.accuracies[self.chosen], others,
+            "crops chosen by plain CLIP's accuracy on %d training segments: %s, %.1f%% (%s); %d others may be as good",
+            self.segments, self.chosen, self.accuracies[self.chosen], others, len(self.close),
         )  # fmt: skip
 
     def record(self) -> dict[str, Any]:
         """What :meth:`of` reads, as plain JSON."""
         rows = [{**policy.to_dict(), "accuracy": accuracy} for policy, accuracy in self.accuracies.items()]
-        return {"chosen": self.chosen.to_dict(), "segments": self.segments, "accuracies": rows}
+        close = [policy.to_dict() for policy in self.close]
+        return {"chosen": self.chosen.to_dict(), "segments": self.segments, "accuracies": rows, "close": close}
 
     @classmethod
     def of(cls, record: Any, source: Path) -> CropChoice:
@@ -75,7 +82,9 @@ class CropChoice:
         try:
             rows = [dict(row) for row in record["accuracies"]]
             figures = [float(row.pop("accuracy")) for row in rows]
-            found = cls(dict(zip(map(CropPolicy.from_dict, rows), figures, strict=True)), int(record["segments"]))
+            accuracies = dict(zip(map(CropPolicy.from_dict, rows), figures, strict=True))
+            close = tuple(map(CropPolicy.from_dict, record.get("close", ())))
+            found = cls(accuracies, int(record["segments"]), close)
             if found.chosen.to_dict() != record["chosen"]:
                 raise DataError("the chosen policy is not that of the highest accuracy")
         except (KeyError, TypeError, ValueError, ConfigError) as error:
@@ -108,11 +117,20 @@ def choose_crops(
     names = Vocabulary(vocabulary.base, (), vocabulary.template)
     labeller = Labeller(clip.plain(), names, template=names.template, workers=workers)
 
-    def accuracy(policy: CropPolicy) -> float:
+    def right(policy: CropPolicy) -> NDArray[np.bool_]:
         found = predict(labeller.with_crops(policy), chosen, names)
-        return 100 * float((found.labels == found.predictions).mean())
+        return np.asarray(found.labels == found.predictions)
 
-    policies = [policy.at(labeller.clip.image_size) for policy in COMMON]
-    choice = CropChoice({policy: accuracy(policy) for policy in policies}, len(chosen))
+    by_policy = {policy: right(policy) for policy in (one.at(labeller.clip.image_size) for one in COMMON)}
+    choice = CropChoice({policy: 100 * float(found.mean()) for policy, found in by_policy.items()}, len(chosen))
+    best = by_policy[choice.chosen]
+    close = [policy for policy, found in by_policy.items() if policy != choice.chosen and may_be_equal(best, found)]
+    choice = dataclasses.replace(choice, close=tuple(close))
     choice.say()
     return choice
+
+
+def may_be_equal(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+    """Whether the 95% interval of the difference of two shares, of right answers to the same questions, holds 0."""
+    difference = one.astype(np.float64) - other
+    return abs(float(difference.mean())) <= 1.96 * float(difference.std()) / math.sqrt(len(difference))

@@ -133,6 +133,7 @@ def curves(stages: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[flo
                 if many:
                     axes.plot(*smoothed(steps, values), "-", color=colour, linewidth=1.8)
                 axes.set_ylabel(quantity)
+                axes.locator_params(axis="x", integer=True)  # steps
                 if row == 0:
                     axes.set_title(stage)
                 if row == len(quantities) - 1 or quantities[row + 1] not in found:
@@ -171,7 +172,7 @@ def confusion_chart(confusion: NDArray[np.int64], names: Sequence[str], novel: S
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         drawn.figure.colorbar(shown, shrink=0.5, label="share of the true class")
-        svg = drawn.svg("confusion matrix")
+        svg = drawn.svg("confusion matrix", tight=True)
     said = f"{len(rows)} of {len(confusion)} names have {unit}; the others are one column."
     about = said if len(rows) < len(confusion) else f"All {len(rows)} names."
     return Chart(svg, f"Confusion matrix: rows are true, columns predicted. {about}", least=int(_PIXELS * side))

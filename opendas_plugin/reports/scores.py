@@ -71,7 +71,8 @@ def headline(naming: Naming) -> tuple[tuple[tuple[str, str], ...], str]:
             change = naming.evidence.difference(last.title, first.title, metric)
             sentences += [] if change is None else [f"{title} {_said(change)}"]
     if first is None:
-        return tuple(figures), f"{len(naming.labels):,} segments, {len(naming.vocabulary.names)} names."
+        about = f"{len(naming.labels):,} segments, {len(naming.vocabulary.names)} names"
+        return tuple(figures), f"Named by {last.title}: {about}."
     said = "; ".join(sentences)
     return tuple(figures), f"Against {first.title}, on {len(naming.labels):,} segments: {said}." if said else ""
 

@@ -77,7 +77,8 @@ def advise(
         *_of_counts(domain),
     ]
     faults = sum(one.kind == "fault" for one in findings)
-    return Advice(tuple(findings), (_whether(choice, curve, faults), _how(domain, curve, method), _many(domain, curve)))
+    whether = _whether(domain, choice, curve, faults)
+    return Advice(tuple(findings), (whether, _how(domain, curve, method), _many(domain, curve)))
 
 
 def _of_names(names: NameLook | None, unreadable: Mapping[str, str]) -> list[Finding]:
@@ -142,19 +143,25 @@ def _of_counts(domain: Domain) -> list[Finding]:
     return found
 
 
-def _whether(choice: CropChoice, curve: Mapping[int, float], faults: int) -> str:
+def _whether(domain: Domain, choice: CropChoice, curve: Mapping[int, float], faults: int) -> str:
     best, gain = choice.accuracies[choice.chosen], _gain(curve)
     mend = "the fault that was found" if faults == 1 else f"the {faults} faults that were found"
     first = f"First mend {mend}; then " if faults else ""
     right = f"{best:.0f}% (\u00b1{spread(best, choice.segments):.0f}) of {choice.segments} training segments right"
     said = f"plain CLIP names {right} by the best crops"
+    name, count = Counter(segment.label for segment in domain.train).most_common(1)[0]
+    blind = 100 * count / len(domain.train)
+    unknown = best - spread(best, choice.segments) <= blind
+    if unknown:
+        said += f" (calling all of them {name} would be right for {blind:.0f}%)"
     if best >= SATURATED:
         sentence = f"do not adapt yet: {said}, so that there is little to gain."
     elif gain >= WORTH:
         sentence = (
-            f"adapt: {said}, and up to {max(curve)} labelled segments a name add {gain:.0f} points without training."
+            f"adapt{', and try another backbone, too' if unknown else ''}: {said}, and up to {max(curve)} labelled "
+            f"segments a name add {gain:.0f} points without training."
         )
-    elif best < HARDLY:
+    elif best < HARDLY or unknown:
         sentence = f"try another backbone before you adapt: {said}, and a few labelled segments do not help it."
     else:
         sentence = f"adapting may help: {said}, but a few labelled segments alone add nothing; look at the crops below."

@@ -270,8 +270,8 @@ class Training:
         copies, _ = learnt_pictures(self.pictures, {segment.image for segment in self.domain.val})
         if copies:
             logger.warning(
-                "%d validation pictures have been learnt from, %s first: the scores flatter the adapter",
-                len(copies),
+                "%s been learnt from, %s first: the scores flatter the adapter",
+                "1 validation picture has" if len(copies) == 1 else f"{len(copies)} validation pictures have",
                 copies[0],
             )
 

@@ -72,6 +72,13 @@ def test_the_verdict_is_three_sentences_and_the_page_has_them(found):
     assert {"0", "1", "16"} <= told["label_curve"].keys()
 
 
+def test_a_clip_that_knows_no_more_than_the_most_frequent_name_is_said(found):
+    _, told = found
+    best = max(row["accuracy"] for row in told["crops"]["accuracies"])
+    assert best - 1.96 * (best * (100 - best) / told["crops"]["segments"]) ** 0.5 <= 50  # of two names
+    assert "calling all of them" in told["verdict"][0] and "try another backbone" in told["verdict"][0].lower()
+
+
 def test_equal_names_a_leak_a_copy_and_a_rare_name_are_found_and_said_what_to_do(tiny_backbone, tmp_path, capsys):
     data = tmp_path / "data"
     make_domain(data)

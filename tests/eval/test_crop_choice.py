@@ -13,7 +13,7 @@ from opendas_plugin.crops import CropPolicy, crop
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.images import read_image
 from opendas_plugin.errors import DataError
-from opendas_plugin.eval.crop_choice import COMMON, CropChoice, choose_crops
+from opendas_plugin.eval.crop_choice import COMMON, CropChoice, choose_crops, may_be_equal
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 
@@ -64,3 +64,24 @@ def test_a_sample_is_the_same_every_time_and_a_record_reads_back(domain, tiny_ba
 
 def test_the_first_of_equal_ones_is_chosen():
     assert CropChoice({COMMON[0]: 50.0, COMMON[1]: 60.0, COMMON[2]: 60.0}, 9).chosen == COMMON[1]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "open_"), [(9, 3, True), (12, 3, False), (0, 0, True), (3, 0, True), (4, 0, False)]
+)
+def test_crops_that_the_segments_do_not_tell_from_the_best_are_said(better, worse, open_):
+    """By the counts on which the two answers differ: n_1 - n_2 against 1.96 sqrt(n_1 + n_2 - (n_1 - n_2)^2 / n)."""
+    one = np.array([True] * better + [False] * worse + [True] * (100 - better - worse))
+    other = np.array([False] * better + [True] * worse + [True] * (100 - better - worse))
+    assert may_be_equal(one, other) is may_be_equal(other, one) is open_
+
+
+def test_what_may_be_as_good_is_told_and_read_back_and_records_without_it_are_read(domain, tiny_backbone, tmp_path):
+    blocks, clip = load_domain(domain), OpenDASCLIP.from_backbone(tiny_backbone)
+    found = choose_crops(clip, blocks.train, blocks.vocabulary)
+    best = found.accuracies[found.chosen]
+    equal = {policy for policy, accuracy in found.accuracies.items() if accuracy == best and policy != found.chosen}
+    assert equal <= set(found.close) and found.chosen not in found.close
+    old = {key: value for key, value in found.record().items() if key != "close"}
+    (tmp_path / "crops.json").write_text(json.dumps(old))
+    assert CropChoice.read(tmp_path / "crops.json") == dataclasses.replace(found, close=())

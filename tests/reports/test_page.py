@@ -58,6 +58,16 @@ def test_figures_are_drawings_whose_colours_are_the_pages_and_whose_words_are_te
     assert "desk" in drawn and "door" in drawn and "var(--series1)" in drawn and "var(--series2)" in drawn
 
 
+def test_steps_are_whole_numbers_and_a_large_confusion_matrix_has_no_empty_rim():
+    drawn = curves({"visual": {"loss": ([1, 2, 3], [300.0, 200.0, 100.0])}}).svg
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", drawn)
+    assert {"1", "2", "3"} <= set(words) and not [word for word in words if "." in word]
+    names = [f"a long name {number}" for number in range(70)]
+    svg = confusion_chart(np.eye(70, dtype=np.int64), names, [False] * 70, "segments").svg
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())
+    assert height > 0.85 * width - 72 and height < 72 * (0.17 * 70 + 1.6)  # the matrix, its names; it was a full square
+
+
 def test_a_page_with_too_many_pictures_shows_the_first_and_says_so(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
     picture = data_uri(noise)

@@ -90,7 +90,7 @@ def test_a_validation_picture_that_is_a_copy_of_a_learnt_one_is_said(tiny_backbo
     shutil.copyfile(domain.train[0].image, domain.val[0].image)
     with caplog.at_level(logging.WARNING):
         opendas.adapt(tmp_path / "d", tmp_path / "run", backbone=tiny_backbone, **SHORT)
-    assert "1 validation pictures have been learnt from" in caplog.text
+    assert "1 validation picture has been learnt from" in caplog.text
 
 
 def test_a_name_that_few_masks_leave_without_a_segment_is_novel(domain, tiny_backbone, tmp_path, caplog):
