@@ -170,6 +170,8 @@ def _read_names(names: Names) -> tuple[tuple[str, ...], list[list[str]]]:
     if isinstance(names, str):
         raise DataError(f"expected several names, got the text {names!r}; put it into a list")
     names = names.names if isinstance(names, Vocabulary) else names
+    if isinstance(names, set | frozenset) or not isinstance(names, Iterable):  # a set has another order in each process
+        raise DataError(f"expected names in a list, a mapping or a vocabulary, got {type(names).__name__}")
     classes = tuple(names)
     if not classes:
         raise DataError("expected names to choose from, got none")

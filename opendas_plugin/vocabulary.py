@@ -116,7 +116,7 @@ def read_names(source: str | Path | Iterable[str]) -> list[str]:
     else:
         if not names_file(source):
             raise MissingFileError(
-                f"{str(source)[:200]} is not a file of names; check the path, or give names as a,b,c"
+                f"{str(source)[:200]} is not a file of names; check the path, or give names as a,b,c (two or more)"
             )
         names, where = read_lines(source), str(source)
     if not names:

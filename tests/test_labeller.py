@@ -282,7 +282,14 @@ def test_images_that_cannot_be_read_are_refused(clip, picture, error, says):
 
 @pytest.mark.parametrize(
     ("names", "says"),
-    [([], "got none"), ("door", "put it into a list"), (["door", "_Door"], "same name"), (["door", " "], "empty")],
+    [
+        ([], "got none"),
+        ("door", "put it into a list"),
+        (["door", "_Door"], "same name"),
+        (["door", " "], "empty"),
+        ({"door", "desk"}, "got set"),
+        (7, "got int"),
+    ],
 )
 def test_names_that_cannot_compete_are_refused(clip, names, says):
     with pytest.raises(DataError, match=says):

@@ -65,9 +65,10 @@ def run(options: argparse.Namespace) -> int:
     if not report.switched:
         switch.complain(report.passed)
     if report.lost:
+        what = "a Python program was" if len(report.lost) == 1 else f"{len(report.lost)} Python programs were"
         message = (
-            f"{len(report.lost)} Python programs were started without the adapter, {report.lost[0]!r} first: their "
-            "environment lacks PYTHONPATH or OPENDAS_SWITCH, or Python was told to ignore it (-I, -E, -S)"
+            f"{what} started without the adapter, {report.lost[0]!r} first: the environment lacks PYTHONPATH or "
+            "OPENDAS_SWITCH, or Python was told to ignore it (-I, -E, -S)"
         )
         if switch.check == "strict":
             raise AdapterError(f"{message}; let them have it, or give --backbone-check warn")

@@ -88,7 +88,8 @@ class OfficeTower(Run[str]):
         if known.files:
             return f"{self.name} ships with the package ({what})"
         if self._is_there():
-            return f"{self.name} is there, in {home} ({what})"
+            unread = "" if self.weights is None else f"; {self.weights} was not needed"
+            return f"{self.name} is there, in {home} ({what}){unread}"
         made = home.with_name(f"{self.name}.new")
         try:
             with _one_thread():  # with more, sums are of another order and the hash is another

@@ -34,7 +34,15 @@ from opendas_plugin.runs.models import ModelRun
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import REPORT, ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
-from opendas_plugin.runs.segmentation_files import COLOURS, NamedPhoto, part_path, photo_files, write_all, write_photo
+from opendas_plugin.runs.segmentation_files import (
+    COLOURS,
+    PARTS,
+    NamedPhoto,
+    part_path,
+    photo_files,
+    write_all,
+    write_photo,
+)
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.version import __version__
@@ -215,16 +223,24 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
     def begin(self, labeller: Labeller, source: MaskSource, photos: Mapping[str, Path]) -> list[str]:
         """Looks whether the output goes on with these settings; returns the photos that are not done yet."""
         path, now = self.output / INPUTS, self.inputs(labeller, source)
-        done = [stem for stem in photos if part_path(self.output, stem).is_file()]
+        kept = find_files(self.output / PARTS, (".json",)) if (self.output / PARTS).is_dir() else {}
+        done, others = [stem for stem in photos if stem in kept], [stem for stem in kept if stem not in photos]
         known = read_json(path) if path.is_file() else None
-        if done and (known is None or (difference := now.difference(known))):
+        if kept and (known is None or (difference := now.difference(known))):
             why = "it does not say by what" if known is None else difference
             raise ConfigError(
                 f"{self.output} holds masks that were made or named by something else: {why}; choose another `output`, "
                 "or the same settings"
             )
-        if not done:
+        if not kept:
             write_json(path, now.record())
+        if others:
+            logger.warning(
+                "%s holds %d photos that are not among these, %s first: their own files stay, and no figure is of them",
+                self.output,
+                len(others),
+                others[0],
+            )
         for stem in done:
             part = part_path(self.output, stem)
             content = read_json(part)

@@ -148,7 +148,7 @@ def test_programs_that_it_starts_get_it_too_and_one_that_does_not_is_an_error(fo
     np.testing.assert_allclose(np.load(tmp_path / "d.npy"), expected(folder), atol=1e-5)
     code, said = run(folder, *words, "yes")
     assert code == 1
-    assert "1 Python programs were started without the adapter" in said
+    assert "a Python program was started without the adapter" in said
     np.testing.assert_allclose(np.load(tmp_path / "d.npy"), expected(folder, adapted=False), atol=1e-5)
 
 
@@ -177,7 +177,7 @@ def test_a_python_that_a_shell_starts_without_the_adapter_is_an_error(folder, tm
         )
         code, said = run(folder, *words)
         assert code == expected_code, said
-        assert ("1 Python programs were started without the adapter" in said) == bool(expected_code)
+        assert ("a Python program was started without the adapter" in said) == bool(expected_code)
         np.testing.assert_allclose(np.load(tmp_path / "f.npy"), expected(folder, not expected_code), atol=1e-5)
 
 

@@ -181,3 +181,18 @@ def test_an_unreadable_photo_stops_nothing_and_loses_nothing(tmp_path, capsys):
     assert main(argv) == 0
     assert (tmp_path / "out" / "parts" / "c.json").stat().st_mtime_ns == kept
     assert len(json.loads((tmp_path / "out" / "instances.json").read_text())["images"]) == 3
+
+
+def test_photos_that_went_are_said_and_a_folder_of_them_is_not_gone_on_with_by_other_names(tmp_path, caplog, capsys):
+    make_photos(tmp_path / "photos", ["one.png", "two.png"])
+    argv = flags(tmp_path / "photos", tmp_path / "out", "--superpixels", "12")
+    assert main(argv) == 0
+    (tmp_path / "photos" / "one.png").unlink()
+    assert main(argv) == 0
+    assert "holds 1 photos that are not among these, one first" in caplog.text
+    (tmp_path / "photos" / "two.png").unlink()
+    make_photos(tmp_path / "photos", ["three.png"])
+    before = contents(tmp_path / "out")
+    assert main([*argv, "--names", "a desk, a door"]) == 1
+    assert "holds masks that were made or named by something else: the list of names was" in capsys.readouterr().err
+    assert contents(tmp_path / "out") == before
