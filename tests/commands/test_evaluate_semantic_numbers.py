@@ -83,7 +83,7 @@ def coco_stuff(tmp_path, classes):
     )
 
 
-@pytest.mark.parametrize("classes", [150, 171])
+@pytest.mark.parametrize("classes", [150, pytest.param(171, marks=pytest.mark.slow)])
 def test_dataset_ids_with_gaps_are_read_by_their_table(call, tmp_path, classes):
     labels, predictions = coco_stuff(tmp_path, classes)
     (tmp_path / "ids.json").write_text(json.dumps(COCO_STUFF))

@@ -62,6 +62,7 @@ def fails_at_second(work):
     return fail
 
 
+@pytest.mark.slow
 def test_a_training_that_was_broken_off_goes_on_to_the_bits_of_one_left_alone(made, tmp_path, monkeypatch):
     monkeypatch.setattr(siglip_train, "pictures", lambda *_: noise())
     *_, last = make("office-tiny-v1", tmp_path / "cache", tmp_path / "tower", SETTINGS)
