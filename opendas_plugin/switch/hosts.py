@@ -66,33 +66,41 @@ HOSTS: dict[str, Callable[[types.ModuleType, Place], list[Undo]]] = {
 """A program's module -> what leads it, once the module is there, and returns how that is taken back."""
 
 
+Change: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
+"""(arguments, arguments by name) -> those to call with instead."""
+
+
 def _led(owner: Any, name: str, lead: Callable[[dict[str, Any]], None]) -> Undo:
     """Lets ``lead`` change the arguments of a function or method before it is called."""
-    own = getattr(owner, name)
-    names = inspect.signature(own)
+    names = inspect.signature(getattr(owner, name))
 
-    @functools.wraps(own)
-    def led(*args: Any, **kwargs: Any) -> Any:
+    def change(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         asked = names.bind(*args, **kwargs)
         asked.apply_defaults()
         lead(asked.arguments)
-        return own(*asked.args, **asked.kwargs)
+        return asked.args, asked.kwargs
 
-    setattr(owner, name, led)
-    return lambda: setattr(owner, name, own)
+    return _changed(owner, name, change)
 
 
 def _led_path(owner: Any, name: str, argument: str, position: int, lead: Callable[[Any], Any]) -> Undo:
     """Lets ``lead`` change one argument, by place or name; a program may have put any function there."""
+
+    def change(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if argument in kwargs:
+            return args, {**kwargs, argument: lead(kwargs[argument])}
+        return (*args[:position], *map(lead, args[position : position + 1]), *args[position + 1 :]), kwargs
+
+    return _changed(owner, name, change)
+
+
+def _changed(owner: Any, name: str, change: Change) -> Undo:
     own = getattr(owner, name)
 
     @functools.wraps(own)
-    def led(*args: Any, **kwargs: Any) -> Any:
-        if argument in kwargs:
-            kwargs[argument] = lead(kwargs[argument])
-        elif len(args) > position:
-            args = (*args[:position], lead(args[position]), *args[position + 1 :])
+    def changed(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = change(args, kwargs)
         return own(*args, **kwargs)
 
-    setattr(owner, name, led)
+    setattr(owner, name, changed)
     return lambda: setattr(owner, name, own)

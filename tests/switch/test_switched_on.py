@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from pathlib import Path
 
 import open_clip
@@ -201,3 +202,12 @@ def test_cocas_features_are_adapted_and_its_decoder_which_reads_patches_is_refus
         for call in (lambda: model(images, ids), lambda: model.visual(images)):
             with pytest.raises(AdapterError, match="weights alone"):
                 call()
+
+
+def test_another_model_is_said_also_where_the_program_has_silenced_loggers(
+    adapter, tiny_backbone, caplog, monkeypatch
+) -> None:
+    with opendas.switched_on(adapter, "warn"):
+        monkeypatch.setattr(logging.getLogger("opendas_plugin.switch"), "disabled", True)  # as dictConfig does
+        open_clip.create_model(tiny_backbone, jit=True)
+    assert "it stays as it is" in caplog.text
