@@ -46,7 +46,6 @@ def evaluate_instances(
     *,
     protocol: str,
     novel: Collection[str] = (),
-    unlisted: Collection[str] = (),
     about: Mapping[str, Any] | None = None,
     oracle: OracleScores | None = None,
     figure: bool = True,
@@ -60,15 +59,13 @@ def evaluate_instances(
         protocol: the rule's name in the summary. ``scannetpp`` numbers classes from 0, and so numbers below 1000 are
             instances of class 0 where that is scored; in ``scannet`` they are groups.
         novel: the names that were not seen in training; others of ``classes`` are base.
-        unlisted: names of which nobody says whether they were; they are neither base nor novel.
         about: further facts for the summary, such as the adapter.
         figure: draw the scores of each class.
         oracle: what ``scenes`` fills where the masks are the ground truth's own; its scores stand under ``oracle``.
 
     Returns:
         What ``summary.json`` holds: ``ap``, ``ap50``, ``ap25``, ``recall``, ``recall50``, ``recall25`` in percent, the
-        same under ``base`` and ``novel`` (None without novel names), under ``unlisted`` if there are such names and, of
-        the masks alone, under ``agnostic``.
+        same under ``base`` and ``novel`` (None without novel names) and, of the masks alone, under ``agnostic``.
 
     Raises:
         DataError: a scene cannot be scored, or there is no instance to find.
@@ -82,12 +79,11 @@ def evaluate_instances(
             raise DataError(f"{scene.name}: {error}") from error
         count += 1
     scores, agnostic = accumulator.scores(), accumulator.agnostic_scores()
-    kinds = ["unlisted" if name in unlisted else "novel" if name in novel else "base" for name in classes.names]
-    parts = {kind: [row for row, own in enumerate(kinds) if own == kind] for kind in ("base", "novel", "unlisted")}
+    kinds = ["novel" if name in novel else "base" for name in classes.names]
+    parts = {kind: [row for row, own in enumerate(kinds) if own == kind] for kind in ("base", "novel")}
     summary: dict[str, Any] = {
         **scores.means(),
         **{kind: scores.means(parts[kind]) if parts["novel"] else None for kind in ("base", "novel")},
-        **({"unlisted": scores.means(parts["unlisted"])} if parts["unlisted"] else {}),
         "agnostic": agnostic.means(),
         "n_scenes": count,
         "n_instances": sum(scores.instances),
@@ -109,14 +105,12 @@ def evaluate_instances(
 def format_instance_table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
     """Lays summaries out as a text table: a row each, the scores in percent, ``-`` where there is none.
 
-    A summary's ``base``, ``novel``, ``unlisted`` and ``agnostic`` scores follow it in rows of their own.
+    A summary's ``base``, ``novel`` and ``agnostic`` scores follow it in rows of their own.
     """
     rows = []
     for name, summary in summaries.items():
         rows.append((name, summary))
-        rows += [
-            (f"  {part}", summary[part]) for part in ("base", "novel", "unlisted", "agnostic") if summary.get(part)
-        ]
+        rows += [(f"  {part}", summary[part]) for part in ("base", "novel", "agnostic") if summary.get(part)]
     cells = [[name, *(percent(scores[key]) for key in COLUMNS)] for name, scores in rows]
     return align([["", *COLUMNS.values()], *cells])
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opendas_plugin.eval.classification import confusion_matrix, harmonic_mean, summarise, weighted_f1
+from opendas_plugin.eval.classification import confusion_matrix, summarise
 from opendas_plugin.eval.instance_files import Classes
 from opendas_plugin.eval.mask_names import NamedMasks
 from opendas_plugin.eval.report import format_table, write_confusion
@@ -24,15 +24,14 @@ class OracleScores:
     The names of all classes compete, those that the instance evaluation does not score, such as walls, too.
     """
 
-    def __init__(self, classes: Classes, novel: Collection[str], unlisted: Collection[str] = ()) -> None:
+    def __init__(self, classes: Classes, novel: Collection[str]) -> None:
         """Prepares.
 
         Args:
             classes: all names compete.
             novel: those of the names that were not seen in training.
-            unlisted: those of which nobody says it; they count as neither.
         """
-        self.classes, self._unlisted = classes, frozenset(unlisted)
+        self.classes = classes
         self.vocabulary = Vocabulary(classes.names, tuple(name for name in classes.names if name in novel))
         self.unseen = 0
         self._labels: list[NDArray[np.int64]] = []
@@ -61,15 +60,7 @@ class OracleScores:
             np.searchsorted(novel, labels[own]), cosines[own][:, novel].argmax(axis=1) if novel else [], len(novel)
         )
         write_confusion(output / CONFUSION, joint, self.vocabulary.names)
-        scores = summarise(joint, alone, self.vocabulary)
-        if self._unlisted:
-            base = [place for name, place in self.vocabulary.index.items() if name not in self._not_base()]
-            scores["b_f1"] = weighted_f1(joint, base)
-            scores["harmonic_f1"] = harmonic_mean(scores["b_f1"], scores["n_f1"])
-        return {**scores, "n_unseen": self.unseen, "confusion_matrix": CONFUSION}
-
-    def _not_base(self) -> set[str]:
-        return {*self.vocabulary.novel, *self._unlisted}
+        return {**summarise(joint, alone, self.vocabulary), "n_unseen": self.unseen, "confusion_matrix": CONFUSION}
 
 
 def format_oracle(summaries: Mapping[str, Mapping[str, Any]]) -> str:

@@ -195,12 +195,19 @@ evaluate_classification = function_of(Classification, "evaluate_classification")
 
 
 def mark_base(vocabulary: Vocabulary, base_from: Path | None) -> Vocabulary:
-    """Marks as novel what is not a base name of the vocabulary file ``base_from``; None keeps the domain's marks."""
+    """Marks as novel what is not a base name of the vocabulary file ``base_from``; None keeps the domain's marks.
+
+    Raises:
+        MissingFileError, DataError: it is no vocabulary, or trained none of the names.
+    """
     if base_from is None:
         return vocabulary
     other = Vocabulary.load(base_from)
     base, known = NameTable(other.base), NameTable(other.names)
     novel = tuple(name for name in vocabulary.names if name not in base)
+    if len(novel) == len(vocabulary.names):
+        what = f"{base_from} trained none of the {len(novel)} names, {novel[0]!r} first"
+        raise DataError(f"{what}; give the vocabulary.json of their training")
     unlisted = [name for name in vocabulary.names if name not in known]
     if unlisted:
         logger.warning(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from opendas_plugin.errors import ConfigError, DataError, MissingFileError
+from opendas_plugin.errors import ConfigError, MissingFileError
 from opendas_plugin.eval.instance_files import (
     Classes,
     Protocol,
@@ -21,8 +21,7 @@ from opendas_plugin.eval.instance_files import (
     read_predictions,
     read_truth,
 )
-from opendas_plugin.names import NameTable
-from opendas_plugin.runs.classification import PLAIN_CLIP
+from opendas_plugin.runs.classification import PLAIN_CLIP, mark_base
 from opendas_plugin.runs.models import CROPS, ModelRun
 from opendas_plugin.runs.other_pages import instance_page
 from opendas_plugin.runs.record import RunRecord
@@ -66,8 +65,8 @@ class Instance3d(ModelRun[dict[str, Any]], ReportedRun[dict[str, Any]]):
     scenes: Path | None = None
     """Names of the scenes to score, one a line; default: all that the ground truth has."""
     vocabulary: Path | None = None
-    """vocabulary.json that says which names are novel, for scores of base and novel classes. Names that it does not
-    have are scored as unlisted, apart from both."""
+    """vocabulary.json of the training, for scores of base and novel classes. Names that it does not have were not
+    trained, and count as novel."""
     void: tuple[int, ...] = ()
     """Class ids of the ground truth that are not in the class list and do not count."""
     features: Path | None = None
@@ -108,13 +107,13 @@ class Instance3d(ModelRun[dict[str, Any]], ReportedRun[dict[str, Any]]):
         classes = read_classes(self.classes, self.protocol)
         scored = classes if self.instance_classes is None else classes.only(read_names(self.instance_classes))
         self.check_classes(classes, scored)
-        scenes, (novel, unlisted) = self.scene_names(), novel_names(classes, self.vocabulary)
+        scenes, novel = self.scene_names(), novel_names(classes, self.vocabulary)
         named, resolved, about = None, self, dict[str, Any]()
         if self.features is not None:
             text = TextClassifier(self.clip(self.backbone_seed), self.names(classes), self.template)
             named, resolved = self.named_scenes(text, self.features, classes), self.resolved_model(text)
             about = {"backbone": text.clip.backbone.title, "adapter": self.adapter, "template": resolved.template}
-        oracle = OracleScores(classes, novel, unlisted) if self.oracle else None
+        oracle = OracleScores(classes, novel) if self.oracle else None
         record.begin(self.output)
         summary = evaluate_instances(
             self.read_scenes(scenes, classes, named, oracle),
@@ -122,7 +121,6 @@ class Instance3d(ModelRun[dict[str, Any]], ReportedRun[dict[str, Any]]):
             self.output,
             protocol=self.protocol,
             novel=novel,
-            unlisted=unlisted,
             about=about,
             oracle=oracle,
             figure=self.report,
@@ -223,26 +221,10 @@ class Instance3d(ModelRun[dict[str, Any]], ReportedRun[dict[str, Any]]):
 evaluate_instance3d = function_of(Instance3d, "evaluate_instance3d")
 
 
-def novel_names(classes: Classes, vocabulary: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Those of the classes' names that are novel in the vocabulary file, and those that it does not have.
+def novel_names(classes: Classes, vocabulary: Path | None) -> tuple[str, ...]:
+    """Those of the classes' names that were not trained, by the vocabulary file of the training.
 
     Raises:
-        MissingFileError, DataError: it is no vocabulary, or has none of the names.
+        MissingFileError, DataError: it is no vocabulary, or trained none of the names.
     """
-    if vocabulary is None:
-        return (), ()
-    listed = Vocabulary.load(vocabulary)
-    table, novel = NameTable(listed.names), set(listed.novel)
-    found = {name: table.find(name) for name in classes.names}
-    unlisted = tuple(name for name, own in found.items() if own is None)
-    if len(unlisted) == len(found):
-        raise DataError(f"{vocabulary} has none of the {len(found)} names of the class list; give the one of its names")
-    if unlisted:
-        logger.warning(
-            "%s does not have %d of the %d names, %r first: they are neither base nor novel, and scored as unlisted",
-            vocabulary,
-            len(unlisted),
-            len(found),
-            unlisted[0],
-        )
-    return tuple(name for name, own in found.items() if own in novel), unlisted
+    return () if vocabulary is None else mark_base(Vocabulary(classes.names), vocabulary).novel

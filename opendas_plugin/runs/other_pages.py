@@ -34,7 +34,7 @@ def instance_page(
     summaries = {title: summary} if beside is None else {beside.name: read_summary(beside), title: summary}
     now, before = read_per_class(output), None if beside is None else read_per_class(beside)
     other = "" if beside is None else beside.name
-    parts = [(part, summary[part]) for part in ("base", "novel", "unlisted", "agnostic") if summary.get(part)]
+    parts = [(part, summary[part]) for part in ("base", "novel", "agnostic") if summary.get(part)]
     rows: tuple[tuple[Cell | str, ...], ...] = tuple(
         (part, *(percent_cell(found.get(key)) for key in COLUMNS)) for part, found in parts
     )
