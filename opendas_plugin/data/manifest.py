@@ -21,6 +21,8 @@ from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import atomic_file
 
 _CHECKED_TOGETHER = 4096
+_KEPT_BYTES = 2**24
+"""Size of the largest file of which segments are kept once they are parsed."""
 
 
 def write_manifest(path: str | Path, segments: Iterable[Segment]) -> None:
@@ -48,13 +50,13 @@ def read_manifest(path: str | Path, places: PicturePlaces | None = None) -> Mani
 
 
 class Manifest(Sequence[Segment]):
-    """The segments of a manifest file, which is checked once; each is parsed anew when it is asked for.
+    """The segments of a manifest file, which is checked once.
 
     Attributes:
         pictures: the file of each picture by its path in the manifest.
 
-    In memory a segment takes 8 bytes, whatever its mask; the file itself is mapped. For arguments and errors see
-    :func:`read_manifest`.
+    Of a file of more than 16 MiB a segment is parsed anew whenever it is asked for, so that it takes 8 bytes in memory,
+    whatever its mask; the file itself is mapped. For arguments and errors see :func:`read_manifest`.
     """
 
     def __init__(self, path: Path, places: PicturePlaces | None = None) -> None:
@@ -65,6 +67,7 @@ class Manifest(Sequence[Segment]):
         with open(path, "rb") as file:
             self._starts = np.fromiter(self._check(path, file), np.int64)
             self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if len(self._starts) else None
+        self._kept: dict[int, Segment] | None = {} if path.stat().st_size <= _KEPT_BYTES else None
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -89,6 +92,13 @@ class Manifest(Sequence[Segment]):
     __hash__ = None  # type: ignore[assignment]  # it equals lists, which have none
 
     def _segment(self, start: int) -> Segment:
+        if self._kept is None:
+            return self._parse(start)
+        if start not in self._kept:
+            self._kept[start] = self._parse(start)
+        return self._kept[start]
+
+    def _parse(self, start: int) -> Segment:
         if self._data is None:
             raise IndexError(start)
         value = json.loads(self._data[start : self._data.find(b"\n", start) + 1 or len(self._data)])

@@ -74,7 +74,7 @@ def run_steps(
 
     for epoch in range(done // steps, settings.epochs):
         for batch in _batches(inputs, labels, frozen, config, number, epoch, done - epoch * steps, world):
-            torch.manual_seed(seed_of(Purpose.STEP, config.seed, number, epoch, done))
+            _seed(seed_of(Purpose.STEP, config.seed, number, epoch, done), parameters[0].device)
             rate = _rate(done, steps, settings, config)
             set_rate(optimiser, rate)
             weight = _weight(done, steps, settings, config)
@@ -99,6 +99,14 @@ def run_steps(
     average.finish()
     bar.set_postfix(_shown(log.flush()))
     bar.close()
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seeds what a step draws from; ``torch.manual_seed`` keeps the stack of every call for GPUs that are not there."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 def _batches(

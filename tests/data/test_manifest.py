@@ -56,7 +56,9 @@ def test_unknown_keys_and_blank_lines_are_passed_over(tmp_path, segments):
     assert len(read_manifest(path)) == 2
 
 
-def test_a_manifest_is_a_sequence_that_keeps_no_segment_in_memory(tmp_path, segments):
+@pytest.mark.parametrize("kept_bytes", [0, 2**24])
+def test_a_manifest_is_a_sequence_and_large_ones_keep_no_segment(tmp_path, segments, monkeypatch, kept_bytes):
+    monkeypatch.setattr("opendas_plugin.data.manifest._KEPT_BYTES", kept_bytes)
     path = tmp_path / "out" / "train.jsonl"
     write_manifest(path, segments)
     back = read_manifest(path)
@@ -64,6 +66,7 @@ def test_a_manifest_is_a_sequence_that_keeps_no_segment_in_memory(tmp_path, segm
     assert back == list(back) and back == read_manifest(path) and back != back[:11]
     with pytest.raises(IndexError):
         back[12]
+    assert (back[3] is back[3]) is bool(kept_bytes)
     write_manifest(path, segments[:1])
     assert len(back) == 12 and back[7].label == segments[7].label  # what it was made from, to its end
     lines = path.read_text().splitlines()
