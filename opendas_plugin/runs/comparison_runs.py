@@ -244,6 +244,8 @@ def _identity(job: Job) -> dict[str, Any]:
         del options["config"]["loss"]
     if job.run.config.tokenizer is None:
         del options["config"]["tokenizer"]
+    if not job.run.config.compile:
+        del options["config"]["compile"]
     segments = [*domain.train, *domain.val]
     held = hold.digest(domain.vocabulary, job.run.config.hold)
     found = {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}

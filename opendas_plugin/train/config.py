@@ -195,6 +195,9 @@ class TrainConfig:
     grad_checkpointing: bool = False
     """Keep only the state between two layers for backward, which computes each layer again: less memory, more time, the
     same result."""
+    compile: bool = False
+    """Run the image tower of the stages that learn in it by torch.compile: minutes before the first step, then fewer
+    seconds a step; results differ by rounding. On a CPU it needs a C++ compiler."""
     checkpoint_every: int = 500
     """Steps between two checkpoints; the end of a stage makes one too."""
     workers: int = 2

@@ -181,6 +181,8 @@ def _identity(
     fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in WITHOUT_EFFECT}
     if config.loss == "softmax":  # a setting that runs begun earlier do not have
         del fields["loss"]
+    if not config.compile:  # likewise
+        del fields["compile"]
     identity = {
         **fields,
         "crops": data.crops.policy.to_dict(),

@@ -13,10 +13,11 @@ from tqdm import tqdm
 
 from opendas_plugin import methods
 from opendas_plugin.data.augment import Augmentation
-from opendas_plugin.errors import ConfigError
+from opendas_plugin.errors import ConfigError, TrainingError
 from opendas_plugin.methods import Stage
 from opendas_plugin.methods.zero_shot import ensemble_features
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
+from opendas_plugin.model.construct import first_line
 from opendas_plugin.model.passes import checkpointed
 from opendas_plugin.model.tower import TowerName
 from opendas_plugin.model.weights import LowRankWeights
@@ -71,13 +72,14 @@ def train_stage(
 
     Raises:
         ConfigError, DataError: the triplet loss lacks related names, or they do not fit the classes.
-        TrainingError: a loss was not a finite number.
+        TrainingError: a loss was not a finite number, or the image tower cannot be compiled here.
     """
     world = world or World()
     stages = methods.get(config.method).stages
     number = next(number for number, stage in enumerate(stages) if stage.name == name)
     stage = stages[number]
-    with _learning(clip, stage) as parameters, checkpointed(config.grad_checkpointing):
+    images = config.compile and "visual" in stage.learns
+    with _learning(clip, stage) as parameters, checkpointed(config.grad_checkpointing), _compiled(clip, images):
         if not parameters:
             logger.info("stage %s has nothing to learn and is passed over", name)
             return
@@ -181,6 +183,31 @@ def segment_features(clip: OpenDASCLIP, data: TrainingData, config: TrainConfig,
 def active_towers(stages: Sequence[Stage], number: int) -> tuple[TowerName, ...]:
     """The towers whose prompts are at work in stage ``number``: what it and the stages before it learn."""
     return tuple(dict.fromkeys(tower for stage in stages[: number + 1] for tower in stage.learns))
+
+
+@contextlib.contextmanager
+def _compiled(clip: OpenDASCLIP, on: bool) -> Iterator[None]:
+    """Runs the image tower by torch.compile, if it is ``on``.
+
+    Raises:
+        TrainingError: it cannot be compiled.
+    """
+    if not on:
+        yield
+        return
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    passes = ("encode_image", "encode_image_layers")
+    for name in passes:
+        setattr(clip, name, torch.compile(getattr(clip, name)))
+    try:
+        yield
+    except BackendCompilerFailed as error:
+        said = f"torch.compile cannot compile the image tower here ({first_line(error)})"
+        raise TrainingError(f"{said}; install a C++ compiler, such as g++, or leave `compile` out") from error
+    finally:
+        for name in passes:
+            delattr(clip, name)
 
 
 @contextlib.contextmanager
