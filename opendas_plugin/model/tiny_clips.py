@@ -57,7 +57,7 @@ TINY_CLIPS: Mapping[str, TinyClip] = {
         "26fa27e3e856ee2c67ac370032c6737a4d93e66bbcc8ae0ca38ff657dd7b572d", {"scheme": "last", "seed": 2}
     ),
     "office-siglip": TinyClip(
-        "baaefc8ea9ba5c64362080d8b5fe0f8da87677a40ff68b3b0ee2867ff42d1410", {}, maker="siglip_train"
+        "53c1c988197e968ac3f588a6fadada85ca9b2c16a26d80397f1298979bc9b536", {}, maker="siglip_train"
     ),
 }
 
