@@ -66,6 +66,7 @@ NOT_RUN: dict[str, str] = {
     r"WORK=|cd |export |mv |for s in|done": "a line of the shell around commands",
     r"opendas-demo": "serves until it is ended; tests/runs/test_demo.py",
     r"opendas-(prepare|bench|compare) .*office-bench-v\d": "minutes to hours; tests/office/test_bench*.py in small",
+    r"opendas-compare .* --backbone office-siglip": "a tower of 35 minutes; tests/office/test_siglip.py",
     r"opendas-prepare office-tower|python -m opendas_plugin.office.relearn": "17 minutes; tests/office/test_relearn.py",
     r"opendas-evaluate office-gates": "needs relearn's pictures; tests/commands/test_evaluate_office_gates.py in small",
     r"opendas-prepare (acme|office --output DIR)": "is what a name or a folder stands for",
