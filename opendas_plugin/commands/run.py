@@ -49,11 +49,11 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         AdapterError: it ended well, but the adapter had no effect, or not in all of its processes.
     """
+    from opendas_plugin.switch.choice import Choice
     from opendas_plugin.switch.processes import Orders, command_of, read_reports
-    from opendas_plugin.switch.switch import Switch
 
     features = None if options.features is None else Path(options.features).expanduser().resolve()
-    switch = Switch.on(options.adapter, options.backbone_check, identity=options.identity, features=features)
+    switch = Choice.on(options.adapter, options.backbone_check, identity=options.identity, features=features)
     switch.kept.check()
     with tempfile.TemporaryDirectory(prefix="opendas-run-") as reports:
         kept = None if features is None else str(features)

@@ -1,26 +1,26 @@
-"""Adapter folders: ``adapter_config.json`` and ``adapter.safetensors``, written whole and read strictly."""
+"""Adapter folders: ``adapter_config.json`` and ``adapter.safetensors``, written whole and read strictly.
+
+Finding a folder and reading what it says needs no torch, which takes seconds to import.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from huggingface_hub import constants, snapshot_download
-from huggingface_hub.utils import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from opendas_plugin.errors import AdapterError, DataError, MissingFileError, OutputError
 from opendas_plugin.files import atomic_file, atomic_folder, read_json, write_json, write_text
 from opendas_plugin.model.adapter_config import AdapterConfig
 from opendas_plugin.model.bounds import shortened
-from opendas_plugin.model.cards import CARD, card_text, kept_card
 from opendas_plugin.model.config import PREFIX
-from opendas_plugin.model.downloads import unreachable
 from opendas_plugin.model.naming import CONFIG_FILE, no_adapter
+
+if TYPE_CHECKING:
+    import torch
 
 WEIGHTS_FILE = "adapter.safetensors"
 MAX_CONFIG = 32 << 20
@@ -40,6 +40,11 @@ def save_adapter(
     Raises:
         OutputError: the folder cannot be written, or holds files that are no adapter's.
     """
+    import torch
+    from safetensors.torch import save
+
+    from opendas_plugin.model.cards import CARD, card_text, kept_card
+
     folder = Path(folder)
     others = {path.name for path in folder.iterdir()} - {CONFIG_FILE, WEIGHTS_FILE, CARD} if folder.is_dir() else set()
     if others:
@@ -132,6 +137,8 @@ def read_tensors(folder: Path, expected: Mapping[str, torch.Tensor]) -> dict[str
     Raises:
         AdapterError: the file is missing, damaged or holds other tensors.
     """
+    import torch
+
     path = folder / WEIGHTS_FILE
     with _opened(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
@@ -166,6 +173,11 @@ def find_folder(path_or_id: str | Path, **hub_options: Any) -> Path:
         raise MissingFileError(reason)
     if Path(path_or_id).is_dir():
         return Path(path_or_id)
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.utils import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    from opendas_plugin.model.downloads import unreachable
+
     silent = unreachable(constants.ENDPOINT)  # what was fetched before is still here
     options = {**hub_options, "local_files_only": True} if silent else hub_options
     try:

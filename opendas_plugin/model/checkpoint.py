@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +18,14 @@ from opendas_plugin.errors import BackboneError, ConfigError, MissingFileError
 from opendas_plugin.files import read_json
 from opendas_plugin.model import downloads, folders, naming, stated, tiny_clips
 from opendas_plugin.model.config import BackboneConfig
-from opendas_plugin.model.construct import as_open_clips, construct, first_line, openai_configuration, plain_name
+from opendas_plugin.model.construct import (
+    Unfilled,
+    as_open_clips,
+    construct,
+    first_line,
+    openai_configuration,
+    plain_name,
+)
 from opendas_plugin.model.facts import BackboneFacts
 from opendas_plugin.model.naming import RANDOM
 from opendas_plugin.model.tiny_clips import OFFICE_TINY, TINY_CLIPS
@@ -53,7 +62,8 @@ def build_backbone(
     if brings_weights and pretrained is not None:
         raise ConfigError(f"{name} brings its own weights; leave pretrained out (got {pretrained})")
     pretrained = None if pretrained == RANDOM else pretrained
-    with torch.random.fork_rng(devices=[]):
+    filling = Unfilled() if brings_weights or pretrained else contextlib.nullcontext()  # what is read fills all of it
+    with torch.random.fork_rng(devices=[]), filling:
         if name in TINY_CLIPS:
             model = _tiny_clip(name)
         elif Path(name).is_file():
@@ -101,12 +111,17 @@ def rebuild_token_table(
     Returns:
         (vocab_size, width) float32.
     """
-    raw = np.random.PCG64(seed).random_raw(vocab_size * width)
-    unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1.0
-    rows = (unit * (0.02 * np.sqrt(3.0))).astype(np.float16)
-    table = torch.from_numpy(rows.reshape(vocab_size, width)).float()
+    table = torch.from_numpy(_start_of_table(vocab_size * width, seed)).reshape(vocab_size, width).float()
     table[ids.long()] = values.float()
     return table
+
+
+@functools.lru_cache(maxsize=1)  # 13 MB for a tiny CLIP, and most of what building one again takes
+def _start_of_table(size: int, seed: int) -> np.ndarray:
+    """Values (size,) float16 of :func:`rebuild_token_table`."""
+    raw = np.random.PCG64(seed).random_raw(size)
+    unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1.0
+    return (unit * (0.02 * np.sqrt(3.0))).astype(np.float16)
 
 
 def _named_model(

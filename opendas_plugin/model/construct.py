@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,31 @@ from open_clip.convert import convert_state_dict
 from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from opendas_plugin.errors import BackboneError
 from opendas_plugin.model import downloads
 from opendas_plugin.model.towers.parts import OpenCLIP
+
+_RANDOM = {
+    *(nn.init.normal_, nn.init.uniform_, nn.init.trunc_normal_),
+    *(nn.init.kaiming_normal_, nn.init.kaiming_uniform_, nn.init.xavier_normal_, nn.init.xavier_uniform_),
+    *(torch.Tensor.normal_, torch.Tensor.uniform_),
+}
+
+
+class Unfilled(TorchFunctionMode):
+    """Within it tensors are left as memory has them where a model draws them at random: for weights that are read next.
+
+    Drawing takes longer than reading (docs/performance.md).
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in _RANDOM:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def construct(

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import open_clip
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -36,6 +35,8 @@ def fetch(tag: Mapping[str, Any], name: str, pretrained: str) -> Path:
     """
     if (path := kept(tag)) is not None:
         return path
+    import open_clip  # behind unreachable, which needs none of it
+
     address = constants.ENDPOINT if tag.get("hf_hub") else tag.get("url")
     try:
         if address and (reason := unreachable(address)):

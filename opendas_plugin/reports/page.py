@@ -15,13 +15,14 @@ import logging
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Literal
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from opendas_plugin.errors import OutputError
 from opendas_plugin.files import write_text
 from opendas_plugin.version import __version__
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 LARGEST = 5_000_000
 """Bytes of a page; one that would be larger shows fewer pictures, and says so."""
@@ -226,6 +227,8 @@ def _with_fewer_pictures(page: Page, share: float) -> Page:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     folder = Path(__file__).parent / "templates"
     made = Environment(
         loader=FileSystemLoader(folder),

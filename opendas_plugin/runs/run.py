@@ -27,6 +27,7 @@ import dataclasses
 import functools
 import inspect
 import itertools
+import sys
 import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -171,9 +172,25 @@ def _help(run: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     kinds: list[type] = [kind for kind in reversed(run.__mro__) if "__dataclass_fields__" in vars(kind)]
     for kind in kinds:
-        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-        nodes = body.body if isinstance(body, ast.ClassDef) else []
-        for field, text in itertools.pairwise(nodes):
+        for field, text in itertools.pairwise(_body(kind)):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
                 found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
     return {field.name: found.get(field.name, "") for field in dataclasses.fields(run)}
+
+
+def _body(kind: type) -> list[ast.stmt]:
+    """The statements of a class, read from the source."""
+    if kind.__qualname__ in (known := _bodies(kind.__module__)):
+        return known[kind.__qualname__]
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]  # a class in a function, or made by one
+    return body.body if isinstance(body, ast.ClassDef) else []
+
+
+@functools.cache
+def _bodies(module: str) -> dict[str, list[ast.stmt]]:
+    """Those of a module's own classes: it is read once, where inspect reads all of it for each class."""
+    try:
+        nodes = ast.parse(inspect.getsource(sys.modules[module])).body
+    except (OSError, TypeError):  # a notebook's cell, of which inspect knows the class alone
+        return {}
+    return {node.name: node.body for node in nodes if isinstance(node, ast.ClassDef)}

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from opendas_plugin.switch.calls import answering
-from opendas_plugin.switch.switch import Check, Switch
+from opendas_plugin.switch.choice import Check
+from opendas_plugin.switch.switch import Switch
 
 
 @contextlib.contextmanager

@@ -5,16 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import nn
 
-from opendas_plugin.errors import AdapterError, BackboneError, ConfigError
+from opendas_plugin.errors import AdapterError, BackboneError
 from opendas_plugin.model import adapter as folders
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.adapter_backbone import require_same
@@ -23,68 +21,31 @@ from opendas_plugin.model.config import BackboneConfig, Interpolation
 from opendas_plugin.model.interfaces import OpenAIView
 from opendas_plugin.model.transformers_view import TransformersCLIP
 from opendas_plugin.switch.adapted import as_open_clips, put_on, write_weights
-from opendas_plugin.switch.kept import KeptFeatures
+from opendas_plugin.switch.choice import WARN, Choice
 from opendas_plugin.switch.processors import Processors
 from opendas_plugin.switch.reloading import Fingerprint, Watch, fingerprint
 from opendas_plugin.switch.saying import say
 from opendas_plugin.switch.transformers_models import as_open_clips as of_transformers
 from opendas_plugin.switch.transformers_models import write_back
 
-Check = Literal["strict", "warn"]
-WARN = '--backbone-check warn (in Python check="warn")'
 FULL = ("fp32", "amp", "amp_bf16", "amp_bfloat16", None)
 """open_clip's names of precisions that leave weights as they are."""
 
 
 @dataclass
-class Switch:
+class Switch(Choice):
     """Answers a program's calls for a CLIP with the adapted one, where it asks for the adapter's backbone.
 
     Attributes:
-        folder: of the adapter.
-        check: whether a program that never asked for it is an error, or is said.
-        identity: the calls are answered, with nothing of the adapter at work.
-        features: where known programs keep features below this adapter; None: in the user's cache, by its hash.
         switched: what was asked for and adapted.
         passed: what was asked for and is another model, with the first digits of its weights' hash.
         parts: single towers that were asked for, on which no adapter is put.
     """
 
-    folder: Path
-    check: Check = "strict"
-    identity: bool = False
-    features: Path | None = None
     switched: list[str] = field(default_factory=list)
     passed: dict[str, str] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
     note: Callable[[str, str], None] = lambda kind, name: None
-
-    @classmethod
-    def on(
-        cls, adapter: str | Path, check: Check = "strict", *, identity: bool = False, features: str | Path | None = None
-    ) -> Switch:
-        """The switch of an adapter: a folder or hub id.
-
-        Raises:
-            MissingFileError, AdapterError: there is no such adapter, or it is damaged.
-            AdapterError: it has no text features of its own.
-            ConfigError: a check that there is not.
-        """
-        if check not in get_args(Check):
-            raise ConfigError(f"expected check to be {' or '.join(get_args(Check))}, got {check!r}")
-        folder = folders.find_folder(str(adapter).removeprefix(folders.PREFIX))
-        config = folders.read_config(folder)
-        if config.prompts.form == "conditional":
-            raise AdapterError(
-                f"{folder}: the text features of the {config.method} adapter depend on the image, so a program that "
-                "encodes its names once cannot use it; choose an adapter of another method"
-            )
-        return cls(Path(folder), check, identity, None if features is None else Path(features))
-
-    @property
-    def config(self) -> Any:
-        """What the adapter's folder says."""
-        return folders.read_config(self.folder)
 
     @property
     def is_weights(self) -> bool:
@@ -94,24 +55,10 @@ class Switch:
         return not tokens and not config.cache.entries and config.interpolation == Interpolation()
 
     @functools.cached_property
-    def kept(self) -> KeptFeatures:
-        """Where known programs keep features below this adapter.
-
-        Raises:
-            AdapterError: features of another adapter lie there.
-        """
-        return KeptFeatures.of(self.folder, self._models, identity=self.identity, root=self.features)
-
-    def place(self, host: str, path: str | os.PathLike[str]) -> Path:
-        """Where a program's features lie, of which it says ``path``; see :meth:`KeptFeatures.place`."""
-        return self.kept.place(host, path)
-
-    @functools.cached_property
     def _processors(self) -> Processors:
         return Processors(self.config.backbone_facts)
 
     def _models(self) -> str:
-        """All CLIPs that this process has been given, of any of which a program's features may be."""
         return "+".join([*(["adapted"] if self.switched else []), *sorted({*self.passed.values()})]) or "none"
 
     def create_model(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -312,16 +259,3 @@ class Switch:
         """
         if not self.switched:
             self.complain([*(f"{name} ({digest})" for name, digest in self.passed.items()), *self.parts])
-
-    def complain(self, asked: Sequence[str]) -> None:
-        """Says, or raises where the check is strict, that the adapter had no effect."""
-        config = self.config
-        said = ", ".join(asked) or "no CLIP by a call that is known"
-        message = (
-            f"{self.folder} had no effect: it was learnt on {config.backbone} with weights "
-            f"{config.backbone_sha256[:12]}, and the program asked for {said}; give an adapter that was learnt on what "
-            f"it asks for, or {WARN}"
-        )
-        if self.check == "strict":
-            raise AdapterError(message)
-        say("%s", message)

@@ -110,7 +110,7 @@ def test_a_failed_write_leaves_the_old_adapter(folder, tiny_backbone, monkeypatc
     def full_disk(tensors):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("opendas_plugin.model.adapter.save", full_disk)
+    monkeypatch.setattr("safetensors.torch.save", full_disk)
     with pytest.raises(OutputError, match="No space left"):
         adapted(tiny_backbone, seed=9).save_pretrained(folder)
     assert OpenDASCLIP.from_pretrained(folder).config.backbone_seed == 3

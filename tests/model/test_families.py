@@ -70,6 +70,21 @@ def test_without_an_adapter_or_with_an_identity_features_are_open_clips(family, 
             assert all(map(close, features(learnt, images, ids), expected))
 
 
+def test_a_model_that_is_read_from_a_file_has_nothing_of_the_memory_it_was_made_in(family, family_names, tmp_path):
+    """Its tensors are not drawn at random first; here memory that nobody has written holds NaN."""
+    wanted = OpenDASCLIP.from_backbone(family_names[family], seed=3).model
+    torch.save(wanted.state_dict(), tmp_path / "weights.pt")
+    torch.use_deterministic_algorithms(True)  # which fills what torch.empty gives
+    try:
+        found = OpenDASCLIP.from_backbone(family_names[family], tmp_path / "weights.pt").model
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for theirs, ours in ((wanted.state_dict(), found.state_dict()), (wanted.named_buffers(), found.named_buffers())):
+        theirs, ours = dict(theirs), dict(ours)
+        assert theirs.keys() == ours.keys()
+        assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
+
+
 def test_learnt_weights_are_those_of_open_clips_model_with_them_in_their_place(family, family_names):
     plain, other = (OpenDASCLIP.from_backbone(family_names[family]) for _ in range(2))
     images, ids = inputs(plain, family)

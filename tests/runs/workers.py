@@ -8,6 +8,7 @@ its second piece of work, and the others are ended then. Each job's exit codes g
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import multiprocessing
@@ -22,8 +23,12 @@ import torch
 
 from integrations.openmask3d import sharing
 from opendas_plugin.data.reading import Journal
+from opendas_plugin.model.checkpoint import build_backbone
 from opendas_plugin.runs import segmentation, shared_cosines
 from opendas_plugin.runs.parts import Parts
+
+LARGE = ("matplotlib.backends.backend_agg", "skimage.segmentation", "trimesh", "typeguard")
+"""What the commands import late: once here in place of once in each worker."""
 
 shared_cosines.BATCHES = sharing.BATCHES = 1  # so that a few segments are many parts
 
@@ -72,6 +77,10 @@ def run(job):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     jobs = json.loads(Path(sys.argv[1]).read_text())
+    build_backbone("office-tiny")  # the start of its table of tokens is kept
+    for name in LARGE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     for job in jobs:
         importlib.import_module(job["module"])
     print(json.dumps([run(job) for job in jobs]))

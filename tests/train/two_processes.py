@@ -1,14 +1,18 @@
-"""Trains at toy size in the processes of torchrun, and in the first of them alone; run by test_distributed.py.
+"""Trains at toy size in two processes that meet as torchrun's do, and in the first alone; run by test_distributed.py.
 
-    torchrun --nproc_per_node 2 two_processes.py FOLDER
+    python two_processes.py FOLDER
 
-The first process writes ``FOLDER/result.safetensors``: for "two" and "one" processes and each stage the momentum after
-step 1, which is the gradient plus the weight decay, and the prompts after 51 steps.
+They are forks, which have torch imported. The first process writes ``FOLDER/result.safetensors``: for "two" and "one"
+processes and each stage the momentum after step 1, which is the gradient plus the weight decay, and the prompts after
+15 steps.
 """
 
 from __future__ import annotations
 
 import copy
+import multiprocessing
+import os
+import socket
 import sys
 from pathlib import Path
 
@@ -20,11 +24,15 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.negatives.database import Negative, NegativeDatabase
 from opendas_plugin.train.config import TripletConfig
 from opendas_plugin.train.distributed import World, join
+from opendas_plugin.train.inputs import TrainingData
 from opendas_plugin.train.stage import train_stage
 
 
-def learn(clip: OpenDASCLIP, world: World, mining: str) -> dict[str, torch.Tensor]:
-    config = toy_config(FOLDER, epochs=17, checkpoint_every=1, triplet=TripletConfig(mining=mining))
+def learn(clip: OpenDASCLIP, world: World, mining: str, folder: Path, data: TrainingData) -> dict[str, torch.Tensor]:
+    config = toy_config(folder, epochs=5, checkpoint_every=1, triplet=TripletConfig(mining=mining))
+    negatives = NegativeDatabase(
+        {c: tuple(Negative(f"{c} {n}", "hand") for n in range(5)) for c in data.vocabulary.base}
+    )
     results = {}
     for stage in ("visual", "text"):
 
@@ -32,27 +40,40 @@ def learn(clip: OpenDASCLIP, world: World, mining: str) -> dict[str, torch.Tenso
             if step == 1:
                 results[f"{mining} {stage} step 1"] = remembered["0.momentum_buffer"].clone()
 
-        train_stage(clip, DATA, config, stage, negatives=NEGATIVES, save=save, world=world)
+        train_stage(clip, data, config, stage, negatives=negatives, save=save, world=world)
         tokens = {"visual": clip.visual_prompts, "text": clip.text_prompts}[stage].tokens
-        results[f"{mining} {stage} step 51"] = tokens.detach().clone()
+        results[f"{mining} {stage} step 15"] = tokens.detach().clone()
     return results
 
 
-FOLDER = Path(sys.argv[1])
-with join(torch.device("cpu")) as (world, _):
-    if world.writes:
-        toy_data(FOLDER / "data")  # draws it
-    world.wait()
-    DATA = toy_data(FOLDER / "data")
-    NEGATIVES = NegativeDatabase(
-        {c: tuple(Negative(f"{c} {n}", "hand") for n in range(5)) for c in DATA.vocabulary.base}
-    )
-    clip = toy_clip(toy_config(FOLDER, epochs=1)).double()  # in fp32 the towers' rounding is as large as the tolerance
-    results = {}
-    for mining in ("hardest", "random"):
-        results |= {f"two {k}": v for k, v in learn(copy.deepcopy(clip), world, mining).items()}
-    assert world.size == 2
-    if world.writes:
+def work(rank: int, port: int, folder: Path) -> None:
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2")
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    with join(torch.device("cpu")) as (world, _):
+        if world.writes:
+            toy_data(folder / "data")  # draws it
+        world.wait()
+        data = toy_data(folder / "data")
+        clip = toy_clip(toy_config(folder, epochs=1)).double()  # in fp32 towers round by as much as the tolerance
+        results = {}
         for mining in ("hardest", "random"):
-            results |= {f"one {k}": v for k, v in learn(copy.deepcopy(clip), World(), mining).items()}
-        save_file(results, FOLDER / "result.safetensors")
+            results |= {f"two {k}": v for k, v in learn(copy.deepcopy(clip), world, mining, folder, data).items()}
+        assert world.size == 2
+        if world.writes:
+            for mining in ("hardest", "random"):
+                results |= {f"one {k}": v for k, v in learn(copy.deepcopy(clip), World(), mining, folder, data).items()}
+            save_file(results, folder / "result.safetensors")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=work, args=(rank, port, Path(sys.argv[1]))) for rank in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    sys.exit(any(worker.exitcode for worker in workers))

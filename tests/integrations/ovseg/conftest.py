@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,9 @@ import torch
 from opendas_plugin.crops import CropPolicy
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig, WeightConfig
+from tests.forks import Forks
 
+ROOT = Path(__file__).parents[3]
 STAND_IN = Path(__file__).parents[2] / "hosts" / "ovseg"
 CHECKOUT = STAND_IN / "checkout"
 HOST_MODULES = ("open_vocab_seg", "clip", "detectron2")
@@ -45,6 +48,19 @@ def host():
         for name in list(sys.modules):
             if name.partition(".")[0] in HOST_MODULES:
                 del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Runs Python in the checkout with the words behind its name, in a fork that has torch imported."""
+    path = os.pathsep.join([str(ROOT), str(STAND_IN / "packages")])
+    with Forks() as forks:
+
+        def run(*words, cwd=CHECKOUT, **variables):
+            environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+            return forks.run(*words, cwd=cwd, env=environment)
+
+        yield run
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,8 @@ import contextlib
 import csv
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,7 +24,7 @@ from opendas_plugin.eval.label_maps import Labelling
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.model.naming import CONFIG_FILE
 from opendas_plugin.stamps import Inputs
-from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN
+from tests.integrations.ovseg.conftest import CHECKOUT
 
 ROOT = Path(__file__).parents[3]
 CLASSES = ["desk", "office chair", "wall"]
@@ -49,13 +47,6 @@ def own(tmp_path) -> Path:
     return path
 
 
-def call(*arguments, **variables):
-    path = os.pathsep.join([str(ROOT), str(STAND_IN / "packages")])
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **variables}
-    command = [sys.executable, "-m", "integrations.ovseg", "evaluate", *map(str, arguments)]
-    return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
-
-
 def truth_and_prediction(own, predictions):
     """All labelled pixels of the dataset, and what was predicted for them."""
     predicted = {stem: np.full((40, 48), -1) for stem in ("a", "b")}
@@ -66,7 +57,7 @@ def truth_and_prediction(own, predictions):
     return counted, np.concatenate([predicted[stem][labels[stem] != 7] for stem in labels])
 
 
-def test_both_runs_are_scored(own, adapter, clip_file, tmp_path):
+def test_both_runs_are_scored(python, own, adapter, clip_file, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(adapter, tmp_path / "adapter")
     config = json.loads((tmp_path / "adapter" / CONFIG_FILE).read_text())
@@ -74,7 +65,7 @@ def test_both_runs_are_scored(own, adapter, clip_file, tmp_path):
     (tmp_path / "adapter" / CONFIG_FILE).write_text(json.dumps(config))
     flags = ["--output", out, "--opendas-dataset", own, "--opendas-cache", "off"]
     flags += ["--opendas-adapter", tmp_path / "adapter"]
-    done = call(*flags, "CLIP_MODEL_NAME", clip_file)
+    done = python("-m", "integrations.ovseg", "evaluate", *flags, "CLIP_MODEL_NAME", clip_file)
     assert done.returncode == 0, done.stderr
 
     summary = json.loads((out / "summary.json").read_text())

@@ -21,16 +21,14 @@ from tests.integrations.ovseg.conftest import CHECKOUT, STAND_IN, build, clip_st
 ROOT = Path(__file__).parents[3]
 
 
-def run(*arguments, cwd=CHECKOUT, python=sys.executable, program=("-m", "integrations.ovseg"), **variables):
-    """Runs a command in the checkout."""
-    path = [str(ROOT), str(STAND_IN / "packages")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1", **variables}
-    command = [str(python), *program, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+@pytest.fixture
+def run(python):
+    """Runs the launcher in the checkout, in a fork."""
+    return lambda *arguments, **options: python("-m", "integrations.ovseg", *arguments, **options)
 
 
 @pytest.fixture
-def evaluate(clip_file, tmp_path):
+def evaluate(run, clip_file, tmp_path):
     """Runs train_net.py with flags before and after its own, and reads what it predicted."""
 
     def evaluate(*flags, front=(), opts=(), name="out", **more):
@@ -84,7 +82,7 @@ def test_base(host, evaluate, adapter, other_clip_file, tmp_path):
     assert not equal(own, kept)
 
 
-def test_help_is_ours_then_the_scripts(capsys):
+def test_help_is_ours_then_the_scripts(run, capsys):
     done = run("train_net.py", "--help")
     assert done.returncode == 0
     assert done.stdout.index("--opendas-adapter") < done.stdout.index("--eval-only")
@@ -92,7 +90,7 @@ def test_help_is_ours_then_the_scripts(capsys):
     assert "--opendas-adapter" in capsys.readouterr().out
 
 
-def test_script_of_another_folder(identity, tmp_path, clip_file):
+def test_script_of_another_folder(run, identity, tmp_path, clip_file):
     opts = ["CLIP_MODEL_NAME", clip_file, "OUTPUT_DIR", tmp_path]
     done = run("--ovseg-root", CHECKOUT, "train_net.py", *opts, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -155,16 +153,17 @@ def test_missing_detectron2_is_one_sentence(monkeypatch, capsys):
     assert "detectron2 is not installed" in message and "pip install" in message and message.count("\n") == 1
 
 
-def test_an_adapter_that_does_not_fit_is_one_sentence_from_a_worker_too(evaluate, tmp_path, adapter):
+def test_an_adapter_that_does_not_fit_is_one_sentence_from_a_worker_too(run, tmp_path, adapter):
     torch.save(clip_state(width=128), tmp_path / "clip.pt")
     opts = ["--num-gpus", "2", "CLIP_MODEL_NAME", tmp_path / "clip.pt", "OUTPUT_DIR", tmp_path]
-    done = run("train_net.py", *opts, "--clip-backend", "opendas", "--opendas-adapter", adapter)
+    flags = ["--clip-backend", "opendas", "--opendas-adapter", adapter]
+    done = run("train_net.py", *opts, *flags, HOST_START="fork")  # how an error comes from a worker is the same
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error: the adapter")
     assert "visual width 64" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_without_host_fixes_the_host_is_left_alone(clip_file, tmp_path):
+def test_without_host_fixes_the_host_is_left_alone(run, clip_file, tmp_path):
     opts = ["CLIP_MODEL_NAME", clip_file, "OUTPUT_DIR", tmp_path]
     done = run("train_net.py", "--no-host-fixes", *opts)
     assert done.returncode == 1 and "error: train_net.py needs " in done.stderr
@@ -181,21 +180,33 @@ def test_hook_makes_the_literal_command_work(tmp_path, clip_file, adapter):
     site = next((tmp_path / "venv" / "lib").glob("python*/site-packages"))
     (site / "packages.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
 
-    def literal(*flags):
+    def start(*words, cwd=CHECKOUT):
+        """Starts the environment's Python itself, whose hook it is about."""
+        path = os.pathsep.join([str(ROOT), str(STAND_IN / "packages")])
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [str(python), *map(str, words)]
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+    def launch(word):
+        return start("-m", "integrations.ovseg", word)
+
+    def literal(*flags, script="train_net.py"):
         (tmp_path / "out").mkdir(exist_ok=True)
         opts = ["CLIP_MODEL_NAME", clip_file, "OUTPUT_DIR", tmp_path / "out"]
-        return run("train_net.py", "--eval-only", *opts, *flags, python=python, program=())
+        return start(script, "--eval-only", *opts, *flags)
 
     flags = ["--clip-backend", "opendas", "--opendas-adapter", adapter]
-    assert run("status", python=python).stdout.startswith("disabled")
-    assert run("enable", python=python).returncode == 0
-    assert run("status", python=python).stdout.startswith("enabled")
+    assert launch("status").stdout.startswith("disabled")
+    assert launch("enable").returncode == 0
+    assert launch("status").stdout.startswith("enabled")
     done = literal(*flags)
     assert done.returncode == 0, done.stderr
     assert "[opendas] adapter" in done.stderr
-    assert "[opendas]" not in literal().stderr  # upstream alone, whatever becomes of it
-    assert run("disable", python=python).returncode == 0
-    assert "[opendas]" not in literal(*flags).stderr
+    (tmp_path / "open_vocab_seg").mkdir()
+    (tmp_path / "train_net.py").write_text("import sys; print(len(sys.argv), 'integrations' in sys.modules)")
+    assert literal(script=tmp_path / "train_net.py").stdout == "6 False\n"  # the script alone
+    assert launch("disable").returncode == 0
+    assert literal(*flags, script=tmp_path / "train_net.py").stdout == "10 False\n"
     assert not list(site.glob("opendas*"))
 
 
