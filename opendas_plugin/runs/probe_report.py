@@ -66,18 +66,19 @@ def _crops(found: Probed) -> Section:
     rows = tuple(
         (
             Cell(str(policy), kind="good" if policy == choice.chosen else ""),
-            Cell(f"{accuracy:.1f} \u00b1 {spread(accuracy, choice.segments):.1f}", accuracy),
+            Cell(f"{accuracy:.1f} \u00b1 {spread(accuracy, choice.seen(policy)):.1f}", accuracy),
+            Cell(f"{choice.seen(policy):,}", choice.seen(policy)),
             "advised" if policy == choice.chosen else "may be as good" if policy in choice.close else "worse",
         )
         for policy, accuracy in sorted(choice.accuracies.items(), key=lambda one: -one[1])
     )
-    about = f"Plain CLIP's accuracy in percent on {choice.segments} training segments, the training names competing."
+    about = "Plain CLIP's accuracy in percent on training segments, the training names competing."
     note = (
-        "Background kept or filled with the mean, expansion of the box, resizing. \u00b1: 95%, of one sample for all. "
-        "Worse: the 95% interval of the difference to the advised crops, on the same segments, does not hold 0."
+        "Background kept or filled with the mean, expansion of the box, resizing. \u00b1: 95%. Worse: the 95% interval "
+        "of the difference to the best crops, on the same segments, does not hold 0; such crops see no more segments."
     )
     command = f"opendas-train --data ... --output-dir ... --recipe {found.recipe}"
-    table = Table(("crops", "accuracy", "beside the advised"), rows, about, (note,))
+    table = Table(("crops", "accuracy", "segments", "beside the advised"), rows, about, (note,))
     return Section("Crops", (table, Code(command, "The recipe has them.")))
 
 
