@@ -125,7 +125,7 @@ class CropChoice:
     @classmethod
     def read(cls, path: Path) -> CropChoice:
         """Reads a file of :meth:`record`; errors as in :meth:`of`."""
-        return cls.of(read_json(path), path)
+        return cls.of(read_json(path, "remove it"), path)
 
 
 def choose_crops(

@@ -331,7 +331,9 @@ def require_same_names(negatives: Path, generate: GenerateNegatives) -> None:
     """
     if not inputs_file(negatives).exists():
         logger.warning("%s is taken as it is; it does not say which names it was made for", negatives)
-    elif difference := generate.inputs().difference(read_json(inputs_file(negatives))):
+        return
+    known = read_json(inputs_file(negatives), f"remove {negatives}, to have it made again")
+    if difference := generate.inputs().difference(known):
         raise ConfigError(f"{negatives} was made from something else: {difference}; remove it, to have it made again")
 
 

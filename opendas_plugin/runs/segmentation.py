@@ -225,7 +225,8 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
         path, now = self.output / INPUTS, self.inputs(labeller, source)
         kept = find_files(self.output / PARTS, (".json",)) if (self.output / PARTS).is_dir() else {}
         done, others = [stem for stem in photos if stem in kept], [stem for stem in kept if stem not in photos]
-        known = read_json(path) if path.is_file() else None
+        damaged = f"choose another `output`, or remove {self.output} to begin again"
+        known = read_json(path, damaged) if path.is_file() else None
         if kept and (known is None or (difference := now.difference(known))):
             why = "it does not say by what" if known is None else difference
             raise ConfigError(
@@ -243,7 +244,7 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
             )
         for stem in done:
             part = part_path(self.output, stem)
-            content = read_json(part)
+            content = read_json(part, "remove it to name that photo again")
             if difference := photo_inputs(source, stem, photos[stem]).difference(
                 content.get("inputs") if isinstance(content, dict) else None
             ):

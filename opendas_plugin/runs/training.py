@@ -243,7 +243,7 @@ class Training:
             return
         if not path.exists():
             logger.warning("%s does not say which pictures it was learnt from: they are taken as the same", self.output)
-        elif difference := self.inputs.difference(read_json(path)):
+        elif difference := self.inputs.difference(read_json(path, "choose another output folder")):
             raise ConfigError(
                 f"cannot go on with the run in {self.output}: {difference} since it began; set it back or choose "
                 "another output folder"
