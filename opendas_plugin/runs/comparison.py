@@ -33,6 +33,7 @@ from opendas_plugin.runs.reporting import ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import default_recipe, describe, read_recipe
+from opendas_plugin.wording import counted
 
 if TYPE_CHECKING:
     from opendas_plugin.eval import comparison
@@ -242,7 +243,7 @@ class Compare(ReportedRun[dict[str, Table]]):
         segments, name = len(domain.val), domain.info.get("name", self.data.resolve().name)
         seeds = f"{self.seeds} seeds, mean ± standard deviation" if self.seeds > 1 else "1 seed"
         backbone = next(iter(systems[0].scores.values())).get("backbone", jobs[0].run.config.backbone)
-        about = f"{name}, {segments:,} segments, {backbone}, {seeds}"
+        about = f"{name}, {counted(segments, 'segment')}, {backbone}, {seeds}"
         titles = [system.title for system in systems]
         reference = systems[titles.index(self.against) if self.against else -1]
         evidence = evidence_of(jobs, domain)
@@ -273,7 +274,7 @@ class Compare(ReportedRun[dict[str, Table]]):
         with atomic_file(self.output / "scores.png") as path:
             name = domain.info.get("name", self.data.resolve().name)
             spread = "one seed" if self.seeds == 1 else f"mean and deviation of {self.seeds} seeds"
-            title = f"{name}: {len(domain.val):,} validation segments, {spread}"
+            title = f"{name}: {counted(len(domain.val), 'validation segment')}, {spread}"
             plots.bars_figure(path, series, title)
         first = {job.title: job for job in reversed(jobs)}  # the first seed of each row
         predictions = {title: predictions_of(first[title]) for title in dict.fromkeys(job.title for job in jobs)}
@@ -298,8 +299,8 @@ class Compare(ReportedRun[dict[str, Table]]):
             ("data", self.data.resolve()),
             ("rows", ", ".join(first)),
             ("seeds", self.seeds),
-            ("learnt from", f"{len(domain.train):,} segments"),
-            ("judged by", f"{len(domain.val):,} segments"),
+            ("learnt from", counted(len(domain.train), "segment")),
+            ("judged by", counted(len(domain.val), "segment")),
             ("names", f"{len(domain.vocabulary.base)} base, {len(domain.vocabulary.novel)} novel"),
         ]
         series, evidence = bars_of(systems_of(jobs)), evidence_of(jobs, domain)

@@ -20,6 +20,7 @@ from opendas_plugin.reports.summaries import (
     summary_section,
 )
 from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.wording import counted
 
 _SCORE, _COUNT = ("ap", "AP"), ("instances", "instances")
 
@@ -41,17 +42,20 @@ def instance_page(
     kinds = Table(("of", *COLUMNS.values()), rows, "By kind of name; agnostic: the masks alone, whatever their names")
     scores = summary_section(summaries, COLUMNS, notes=("No interval: few scenes carry none.",))
     absent = [row["name"] for row in now if int(row["instances"]) == 0]
-    found = [f"{len(absent)} names have no instance here: {listed(absent)}."] if absent else []
+    found = [f"{counted(len(absent), 'name has', 'names have')} no instance here: {listed(absent)}."] if absent else []
     few = [row["name"] for row in now if 0 < int(row["instances"]) < 5]
     found += (
-        [f"{len(few)} names have fewer than 5 instances, so that their own AP says little: {listed(few)}."]
+        [
+            f"{counted(len(few), 'name has', 'names have')} fewer than 5 instances; such an AP says little: "
+            f"{listed(few)}."
+        ]
         if few
         else []
     )
     told = [
         *((name.replace("_", " "), value) for name, value in about),
         ("protocol", summary.get("protocol")),
-        ("judged by", f"{summary['n_instances']:,} instances in {summary['n_scenes']} scenes"),
+        ("judged by", f"{counted(summary['n_instances'], 'instance')} in {counted(summary['n_scenes'], 'scene')}"),
         ("predictions", f"{summary['n_predictions']:,}"),
     ]
     oracle = summary.get("oracle") or {}

@@ -85,7 +85,10 @@ def _of_names(names: NameLook | None, unreadable: Mapping[str, str]) -> list[Fin
     found = []
     if unreadable:
         todo = "shorten them, in the labels too; until then training refuses them"
-        what = f"{len(unreadable)} names do not fit the text tower's context: {listed([*unreadable])}"
+        what = (
+            f"{counted(len(unreadable), 'name does', 'names do')} not fit the text tower's context: "
+            f"{listed([*unreadable])}"
+        )
         found.append(Finding("fault", what, todo))
     if names is not None and names.equal:
         pairs = listed([f"{one} = {other}" for one, other, _ in names.equal])
@@ -124,7 +127,10 @@ def _of_counts(domain: Domain) -> list[Finding]:
         todo = f"label {FEW_TRAINED} or more of each, or leave the names out of the vocabulary"
         found.append(Finding("fault", what, todo))
     if rare:
-        what = f"{len(rare)} names have fewer than {FEW_JUDGED} validation segments: {listed(rare)}"
+        what = (
+            f"{counted(len(rare), 'name has', 'names have')} fewer than {FEW_JUDGED} validation segments: "
+            f"{listed(rare)}"
+        )
         found.append(Finding("note", what, "do not read their own F1; for that, label more validation pictures"))
     if trained:
         (most, count), middle = trained.most_common(1)[0], statistics.median(trained.values())

@@ -19,6 +19,7 @@ from opendas_plugin.reports.scores import percent_cell
 from opendas_plugin.runs.probe_result import Probed
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import REPORT
+from opendas_plugin.wording import counted
 
 _COPIES = 6
 
@@ -30,8 +31,8 @@ def probe_page(record: RunRecord, domain: Domain, found: Probed, backbone: str, 
     about = [
         ("backbone", backbone),
         ("data", domain.info.get("name")),
-        ("training part", f"{len(domain.train):,} segments in {images[0]:,} images"),
-        ("validation part", f"{len(domain.val):,} segments in {images[1]:,} images"),
+        ("training part", f"{counted(len(domain.train), 'segment')} in {counted(images[0], 'image')}"),
+        ("validation part", f"{counted(len(domain.val), 'segment')} in {counted(images[1], 'image')}"),
         ("names", f"{len(domain.vocabulary.base)} base, {len(domain.vocabulary.novel)} novel"),
     ]
     kinds: dict[str, Kind] = {"fault": "bad", "note": ""}
@@ -144,7 +145,7 @@ def _counts(domain: Domain) -> Section:
 def _sizes(segments: Sequence[Segment]) -> Section:
     shares = [segment.area / (segment.size[0] * segment.size[1]) for segment in segments]
     tiny = sorted(segments, key=lambda segment: segment.area)[:12]
-    shown = tuple(Picture(crop_uri(one), (one.label, f"{one.area:,} pixels")) for one in tiny)
+    shown = tuple(Picture(crop_uri(one), (one.label, counted(one.area, "pixel"))) for one in tiny)
     chart: Block = histogram(shares, "share of the picture that a mask covers", "training masks")
     return Section("Sizes", (chart, Gallery(shown, "The smallest training masks.")))
 
