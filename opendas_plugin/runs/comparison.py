@@ -291,13 +291,14 @@ class Compare(ReportedRun[dict[str, Table]]):
         against = self.against or jobs[-1].title
         plain = first[against].folder / BEFORE
         before = {PLAIN_CLIP: plain} if plain.is_dir() else {jobs[0].title: last_folder(jobs[0])}
-        compared = {**before, against: last_folder(first[against])}
+        title = against if self.seeds == 1 else f"{against}, seed {first[against].run.config.seed}"
+        compared = {**before, title: last_folder(first[against])}
         device, kinds = pick_device(self.device), {(job.run.config.backbone, job.run.recipe) for job in jobs}
         told = [
             ("device", device),
             ("backbone and recipe", ", ".join(f"{backbone}, {recipe}" for backbone, recipe in sorted(kinds))),
             ("data", self.data.resolve()),
-            ("rows", ", ".join(first)),
+            ("rows", ", ".join(dict.fromkeys(job.title for job in jobs))),
             ("seeds", self.seeds),
             ("learnt from", counted(len(domain.train), "segment")),
             ("judged by", counted(len(domain.val), "segment")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,15 +102,12 @@ def shares_page(
 
 def gates_page(record: RunRecord, gates: Sequence[Any], backbone: str, settings: str) -> Page:
     """The page of the gates of a tiny CLIP."""
-    rows = tuple(
-        (gate.name, gate.detail, _verdict(gate), _bounds(gate), Cell(f"{gate.value:.3f}", float(gate.value)))
-        for gate in gates
-    )
+    rows = tuple((gate.name, _verdict(gate), _bounds(gate), gate.detail) for gate in gates)
     missed = [gate.name for gate in gates if not gate.holds]
     failure = f"{len(missed)} of {len(gates)} gates are missed: {listed(missed)}." if missed else ""
     sections = (
         facts_section(record.facts, [("backbone", backbone)]),
-        Section("Gates", (Table(("gate", "about", "verdict", "bounds", "value"), rows, texts=4),)),
+        Section("Gates", (Table(("gate", "value", "bounds", "about"), rows, texts=4),)),
         notice_section(record.warnings),
         command_section(record.facts, settings),
     )
@@ -117,7 +115,8 @@ def gates_page(record: RunRecord, gates: Sequence[Any], backbone: str, settings:
 
 
 def _verdict(gate: Any) -> Cell:
-    return Cell("holds", kind="good") if gate.holds else Cell("missed", kind="bad")
+    value = "not known" if math.isnan(gate.value) else f"{gate.value:.3f}"
+    return Cell(f"{value}, holds", kind="good") if gate.holds else Cell(f"{value}, missed", kind="bad")
 
 
 def _bounds(gate: Any) -> str:

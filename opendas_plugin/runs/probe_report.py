@@ -67,11 +67,11 @@ def _crops(found: Probed) -> Section:
     rows = tuple(
         (
             Cell(str(policy), kind="good" if policy == choice.chosen else ""),
+            "advised" if policy == choice.chosen else "may be as good" if policy in choice.close else "worse",
             Cell(f"{accuracy:.1f} \u00b1 {spread(accuracy, choice.seen(policy)):.1f}", accuracy),
             Cell(f"{choice.seen(policy):,}", choice.seen(policy)),
-            "advised" if policy == choice.chosen else "may be as good" if policy in choice.close else "worse",
         )
-        for policy, accuracy in sorted(choice.accuracies.items(), key=lambda one: -one[1])
+        for policy, accuracy in sorted(choice.accuracies.items(), key=lambda one: (-choice.seen(one[0]), -one[1]))
     )
     about = "Plain CLIP's accuracy in percent on training segments, the training names competing."
     note = (
@@ -79,7 +79,7 @@ def _crops(found: Probed) -> Section:
         "of the difference to the best crops, on the same segments, does not hold 0; such crops see no more segments."
     )
     command = f"opendas-train --data ... --output-dir ... --recipe {found.recipe}"
-    table = Table(("crops", "accuracy", "segments", "beside the advised"), rows, about, (note,))
+    table = Table(("crops", "verdict", "accuracy", "segments"), rows, about, (note,), texts=2)
     return Section("Crops", (table, Code(command, "The recipe has them.")))
 
 
