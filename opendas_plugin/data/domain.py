@@ -195,7 +195,7 @@ def describe(domain: Domain) -> str:
         images = len({segment.image for segment in segments})
         lines.append(
             f"{split}: {counted(len(segments), 'segment')} in {counted(images, 'image')} kept, "
-            f"{sum(dropped.values())} dropped{reasons}"
+            f"{sum(dropped.values()):,} dropped{reasons}"
         )
     if domain.info.get("images_without_labels"):
         lines.append(f"left out: {counted(domain.info['images_without_labels'], 'image')} without labels")

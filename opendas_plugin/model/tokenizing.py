@@ -157,7 +157,7 @@ def _require_ids(name: str, source: str, tokenizer: Any, tower: TextTower, small
     beyond = sum(number >= known and not _NO_WORD.fullmatch(ids[number]) for number in ids)
     if beyond or len(ids) < smallest * known:
         raise BackboneError(
-            f"the tokenizer {source} makes {counted(len(ids), 'id')}, but {name} knows {known}: it is another "
+            f"the tokenizer {source} makes {counted(len(ids), 'id')}, but {name} knows {known:,}: it is another "
             "model's; give the "
             "folder of the model's own as `tokenizer`"
         )

@@ -57,7 +57,7 @@ class Usage:
         """The counts and their cost; prices in dollars for a million tokens in and out."""
         cost = (self.tokens_in * prices[0] + self.tokens_out * prices[1]) / 1e6
         return (
-            f"{counted(self.requests, 'request')}, {counted(self.tokens_in, 'token')} in, {self.tokens_out} out, "
+            f"{counted(self.requests, 'request')}, {counted(self.tokens_in, 'token')} in, {self.tokens_out:,} out, "
             f"about ${cost:.4f}"
         )
 

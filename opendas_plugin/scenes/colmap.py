@@ -93,7 +93,7 @@ def _check_count(path: Path, found: int) -> None:
         said = re.match(r"#\s*Number of images:\s*(\d{1,12})\b", line)
         if said and int(said[1]) != found:
             raise DataError(
-                f"{path} says {counted(int(said[1]), 'image')} and holds {found}; download it again, or correct "
+                f"{path} says {counted(int(said[1]), 'image')} and holds {found:,}; download it again, or correct "
                 "the remark"
             )
 

@@ -78,7 +78,7 @@ def sparse_masks(masks: Any, points: int) -> sparse.csr_matrix:
     if masks.shape[0] != points:
         turned = " (they look turned: a row a mask, not a column)" if masks.shape[1] == points else ""
         raise DataError(
-            f"the masks are about {counted(masks.shape[0], 'point')}, but the cloud has {points}{turned}; they "
+            f"the masks are about {counted(masks.shape[0], 'point')}, but the cloud has {points:,}{turned}; they "
             "must be of the "
             "same cloud"
         )

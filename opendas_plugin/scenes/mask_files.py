@@ -61,7 +61,7 @@ def read_mask_lines(path: Path, points: int) -> NDArray[np.int64]:
     """
     values = read_integers(path, "0 or 1")
     if len(values) != points:
-        raise DataError(f"{path} is about {counted(len(values), 'point')}, but the ground truth has {points}")
+        raise DataError(f"{path} is about {counted(len(values), 'point')}, but the ground truth has {points:,}")
     return np.flatnonzero(values)
 
 

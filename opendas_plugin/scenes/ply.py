@@ -54,7 +54,7 @@ def load_ply(path: str | Path) -> Ply:
         raise DataError(f"{path} holds no points; expected a scene's point cloud or mesh")
     if len(points) != said:
         raise DataError(
-            f"{path} holds {counted(len(points), 'point')}, but its head says {said}; download or make it again"
+            f"{path} holds {counted(len(points), 'point')}, but its head says {said:,}; download or make it again"
         )
     if not np.isfinite(points).all():
         raise DataError(

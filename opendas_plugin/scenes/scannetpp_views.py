@@ -125,7 +125,7 @@ class _LabelledMesh:
         if len(segments) != len(vertices):
             raise DataError(
                 f"{scene.segments} is about {counted(len(segments), 'vertex', 'vertices')}, but {scene.mesh} "
-                f"has {len(vertices)}"
+                f"has {len(vertices):,}"
             )
         self.object_of_vertex = objects_of_vertices(read_things(scene), segments)
         self.vertices_of_object = np.bincount(self.object_of_vertex)

@@ -84,7 +84,7 @@ def test_another_models_tokenizer_is_refused(family_names, tokenizer_folders, tm
         tokenize("siglip", tokenizer_folders["clipa"])
     with pytest.raises(BackboneError, match="makes 300 ids, but siglip-tiny knows 1000: it is another model's"):
         tokenize("siglip", make("siglip", tmp_path / "small", 300))
-    with pytest.raises(BackboneError, match="makes 1200 ids, but siglip-tiny knows 1000: it is another model's"):
+    with pytest.raises(BackboneError, match="makes 1,200 ids, but siglip-tiny knows 1,000: it is another model's"):
         tokenize("siglip", make("siglip", tmp_path / "large", 1200))
     with pytest.raises(ConfigError, match="`tokenizer` has no effect on pe-tiny, which has open_clip's own"):
         tokenize("pe", tokenizer_folders["siglip"])
