@@ -81,7 +81,7 @@ def match_proposals(
                 kept.append(dataclasses.replace(proposal, label=known[best].label, group=known[best].group))
     if not kept:
         raise DataError(
-            f"none of {len(proposals):,} masks overlaps a labelled segment by {min_overlap}; check that they are of the "
+            f"none of {len(proposals)} masks overlaps a labelled segment by {min_overlap}; check that they are of the "
             "same pictures"
         )
     return kept
