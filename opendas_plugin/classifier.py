@@ -18,6 +18,7 @@ from opendas_plugin.model.encoder import cosines
 from opendas_plugin.names import NameTable, check_names
 from opendas_plugin.support import Support
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, Vocabulary, check_template, fill
+from opendas_plugin.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -203,7 +204,7 @@ def _warn_of_equal(features: Tensor, names: Sequence[str]) -> None:
     pairs = ((features @ features.T).triu(diagonal=1) > SAME).nonzero().tolist()
     if pairs:
         first, second = (names[place] for place in pairs[0])
-        others = f" (and {len(pairs) - 1} more pairs)" if pairs[1:] else ""
+        others = f" (and {counted(len(pairs) - 1, 'more pair')})" if pairs[1:] else ""
         logger.warning(
             "%r and %r%s have the same text feature, to a cosine of %g: which of them a segment gets is chance",
             first,

@@ -150,13 +150,22 @@ def read_list(path: str | Path, advice: str = "check the path") -> list[str]:
     return lines
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, damaged: str | None = None) -> Any:
     """Reads a JSON file.
+
+    Args:
+        path: of the file.
+        damaged: what to do about a file that is not JSON, for the error.
 
     Raises:
         MissingFileError: there is no such file.
         DataError: the file is not UTF-8 JSON, or an object has a key twice; the message has the line or the key.
     """
+    if damaged is not None:
+        try:
+            return read_json(path)
+        except DataError as error:
+            raise DataError(f"{error}; {damaged}") from error
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)

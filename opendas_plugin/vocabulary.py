@@ -12,6 +12,7 @@ from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import names_file, read_json, read_lines, write_json
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import check_names, normal_form
+from opendas_plugin.wording import counted
 
 DEFAULT_TEMPLATE = "a photo of a {}."
 
@@ -47,7 +48,9 @@ class Vocabulary:
                 f"every novel name must be a class name, but {_quoted(unknown)} is not; correct the novel names"
             )
         if not self.base:
-            raise DataError(f"expected at least one name that is not novel, got {len(self.names)} names, all novel")
+            raise DataError(
+                f"expected at least one name that is not novel, got {counted(len(self.names), 'name')}, all novel"
+            )
         check_template(self.template)
         if self.values is not None and len(self.values.of) != len(self.names):
             raise DataError(f"expected label values of {len(self.names)} names, got those of {len(self.values.of)}")

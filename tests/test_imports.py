@@ -36,9 +36,9 @@ LAYERS = (
     {"label_values"},
     {"names"},
     {"files", "stamps", "version"},
-    {"errors"},
+    {"errors", "wording"},
 )
-MODEL_KNOWS = {"model", "crops", "files", "version", "errors"}
+MODEL_KNOWS = {"model", "crops", "files", "version", "errors", "wording"}
 
 # Optional or brittle dependencies, and the one file that knows each.
 ONE_FILE = {

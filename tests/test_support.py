@@ -159,7 +159,7 @@ def test_pictures_that_are_scored_are_no_support_under_whichever_name(domain, ti
         if json.loads(line)["image"].endswith(first.image.name)
     ]
     (tmp_path / "support.jsonl").write_text("\n".join(map(json.dumps, same)) + "\n")
-    with pytest.raises(DataError, match="1 pictures of `support` are among those to score"):
+    with pytest.raises(DataError, match="1 picture of `support` is among those to score"):
         evaluate(
             domain,
             tmp_path / "out",

@@ -31,6 +31,7 @@ from opendas_plugin.scenes.views import Intrinsics, Projector, Views
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.version import __version__
+from opendas_plugin.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -142,7 +143,10 @@ class Features(Run[str]):
         save_features(self.output, found, described)
         record.write(self.output.parent, f"{self.output.stem}.run.json")
         parts.discard()
-        return f"wrote {self.output}: {len(found)} masks, {int((~found.any(axis=1)).sum())} of them in no picture"
+        return (
+            f"wrote {self.output}: {counted(len(found), 'mask')}, {int((~found.any(axis=1)).sum())} of them in no "
+            "picture"
+        )
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,8 @@ class MakeScene(Run[str]):
             write_ply(folder / f"{self.output.name}.ply", points, colours)
             save_masks(folder / f"{self.output.name}_masks.pt", masks)
             record.write(folder)
-        return f"wrote {self.output}: {len(views)} pictures, {len(points)} points, {masks.shape[1]} masks"
+        found = [counted(len(views), "picture"), counted(len(points), "point"), counted(masks.shape[1], "mask")]
+        return f"wrote {self.output}: {', '.join(found)}"
 
 
 def features(argv: Sequence[str]) -> None:

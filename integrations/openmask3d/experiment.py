@@ -31,6 +31,7 @@ from opendas_plugin.scenes.feature_source import FeatureSource
 from opendas_plugin.scenes.folder import find_cloud, open_scene
 from opendas_plugin.scenes.pointcloud import read_ply
 from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +78,7 @@ class Experiment(Run[str]):
         """Computes the features and scores them; returns the table."""
         contestants, policy = load_contestants(self)
         scenes = read_names(self.masks / "scenes.txt")
-        about = f"{len(scenes)} scenes of {self.data}, masks of {self.masks}, {policy}"
+        about = f"{counted(len(scenes), 'scene')} of {self.data}, masks of {self.masks}, {policy}"
         clips = {one.title: str(one) for one in contestants}
         legend = "\n".join([about, *(f"{title}: {clip}" for title, clip in clips.items())])
         logger.info("%s", legend)
@@ -253,7 +254,9 @@ def format_summaries(summaries: Mapping[str, Mapping[str, Mapping[str, Any]]]) -
     adapted = np.array(list(values.values())[1:])
     if len(adapted) > 1:
         spread = zip(adapted.mean(axis=0), adapted.std(axis=0, ddof=1), strict=True)
-        rows.append([f"{len(adapted)} adapters", *(f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in spread)])
+        rows.append(
+            [counted(len(adapted), "adapter"), *(f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in spread)]
+        )
     return align([header, *rows])
 
 

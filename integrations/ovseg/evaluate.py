@@ -34,6 +34,7 @@ from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import NameTable
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.stamps import Inputs
+from opendas_plugin.wording import counted
 
 PROGRAM = "opendas-ovseg evaluate"
 ROWS = {"stock": "OVSeg", "adapted": "OVSeg with the adapter"}
@@ -195,7 +196,9 @@ def _labelling(name: str, metadata: Any, count: int) -> Labelling:
     """What detectron2's evaluator takes numbers for: it writes dataset ids, and reads label maps of places."""
     ignore = metadata.ignore_label
     if ignore < count:
-        logger.warning("%s ignores the label value %d, which is one of its %d classes", name, ignore, count)
+        logger.warning(
+            "%s ignores the label value %d, which is one of its %s", name, ignore, counted(count, "class", "classes")
+        )
     labels = LabelValues(tuple((place,) if place != ignore else () for place in range(count)), (ignore,))
     contiguous = getattr(metadata, "stuff_dataset_id_to_contiguous_id", None)
     if contiguous is None:

@@ -16,6 +16,7 @@ from opendas_plugin.runs.openmask3d_scenes import OpenMask3D
 from opendas_plugin.runs.preparation import run_of
 from opendas_plugin.runs.proposals import Proposals, Proposed
 from opendas_plugin.runs.run import Run
+from opendas_plugin.wording import counted
 
 PROGRAM = "opendas-prepare"
 OTHERS: dict[str, type[Run[Any]]] = {
@@ -58,7 +59,7 @@ def _said(run: Run[Any], result: Any) -> str:
         return looking.describe(result)
     if isinstance(run, OpenMask3D):
         return "\n".join(
-            f"{folder}: is there, left as it is" if count is None else f"{folder}: {count} pictures"
+            f"{folder}: is there, left as it is" if count is None else f"{folder}: {counted(count, 'picture')}"
             for folder, count in result.items()
         )
     return result if isinstance(result, str) else describe(result)
@@ -67,6 +68,6 @@ def _said(run: Run[Any], result: Any) -> str:
 def _qualities(quality: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for kind, facts in quality.items():
         yield (
-            f"{kind}: {facts['masks']} masks, mean IoU with the ground truth {facts['mean_iou']:.3f}, "
+            f"{kind}: {counted(facts['masks'], 'mask')}, mean IoU with the ground truth {facts['mean_iou']:.3f}, "
             f"{100 * facts['below_0.25']:.1f}% of them below 0.25"
         )

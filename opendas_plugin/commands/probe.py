@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from opendas_plugin.commands.common import command_line, parse, run_command
 from opendas_plugin.runs.probing import Probe
 from opendas_plugin.runs.reporting import REPORT
+from opendas_plugin.wording import counted
 
 if TYPE_CHECKING:
     from opendas_plugin.eval.crop_choice import CropChoice
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _close(choice: CropChoice) -> str:
     """The crops that may be as good."""
     close = [str(policy) for policy in choice.close]
-    return f"; {choice.segments} segments do not tell it from {', '.join(close)}" if close else ""
+    segments = counted(choice.segments, "segment does", "segments do")
+    return f"; {segments} not tell it from {', '.join(close)}" if close else ""
 
 
 def probe(argv: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from opendas_plugin.commands.common import command_line, parse_subcommand, run_command
 from opendas_plugin.runs.queries import Query
+from opendas_plugin.wording import counted
 
 PROGRAM = "opendas-visualize"
 
@@ -21,4 +22,6 @@ def visualize(argv: Sequence[str]) -> None:
     for found in run(command_line(PROGRAM, argv)):
         print('"{}": cosines of the masks from {:.4f} to {:.4f}'.format(found.text, *found.span))
         for match in found.best:
-            print(f"  {match.rank}. mask {match.mask:4d}   cosine {match.cosine:.4f}   {match.points} points")
+            print(
+                f"  {match.rank}. mask {match.mask:4d}   cosine {match.cosine:.4f}   {counted(match.points, 'point')}"
+            )

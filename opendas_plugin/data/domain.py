@@ -23,6 +23,7 @@ from opendas_plugin.errors import DataError, MissingFileError, OutputError
 from opendas_plugin.files import atomic_folder, read_json, write_json
 from opendas_plugin.stamps import is_same, stamps, undated
 from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +94,16 @@ def load_domain(folder: str | Path, images_root: str | Path | None = None, *, sa
         raise DataError(f"{folder}: {error}") from error
     if unseen := absent(vocabulary.base, train):
         log.warning(
-            "%s: %d names have no training segment and count as novel: %s", folder, len(unseen), ", ".join(unseen)
+            "%s: %s as novel: %s",
+            folder,
+            counted(len(unseen), "name has no training segment and counts", "names have no training segment and count"),
+            ", ".join(unseen),
         )
     if info.get("exif") != TURNED:
         _require_upright(folder, domain)
     shared = {segment.image for segment in train} & {segment.image for segment in val}
     if shared:
-        log.warning("%s: %d images are in both training and validation", folder, len(shared))
+        log.warning("%s: %s in both training and validation", folder, counted(len(shared), "image is", "images are"))
     return domain
 
 
@@ -112,7 +116,8 @@ def _instead(folder: Path) -> str:
         return f"it holds {len(domains)} that it did, of which one is to be given, such as {domains[0]}"
     pictures = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
     return (
-        f"it holds {f'{pictures} pictures' if pictures else 'no vocabulary.json'}; make data of pictures and labels by "
+        f"it holds {counted(pictures, 'picture') if pictures else 'no vocabulary.json'}; make data of pictures "
+        "and labels by "
         f"opendas-prepare folders --images {folder} --labels LABELS --classes NAMES --output DATA, and give DATA"
     )
 
@@ -189,10 +194,11 @@ def describe(domain: Domain) -> str:
         reasons = f" ({', '.join(f'{reason}: {count}' for reason, count in dropped.items())})" if dropped else ""
         images = len({segment.image for segment in segments})
         lines.append(
-            f"{split}: {len(segments)} segments in {images} images kept, {sum(dropped.values())} dropped{reasons}"
+            f"{split}: {counted(len(segments), 'segment')} in {counted(images, 'image')} kept, "
+            f"{sum(dropped.values()):,} dropped{reasons}"
         )
     if domain.info.get("images_without_labels"):
-        lines.append(f"left out: {domain.info['images_without_labels']} images without labels")
+        lines.append(f"left out: {counted(domain.info['images_without_labels'], 'image')} without labels")
     lines.append(f"names: {len(vocabulary.names)}, of them {len(vocabulary.novel)} novel")
     unseen = domain.info.get(UNSEEN, [])
     every = set(unseen) == set(vocabulary.novel)

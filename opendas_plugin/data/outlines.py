@@ -17,6 +17,7 @@ from pycocotools import mask as coco_mask
 
 from opendas_plugin.data.segments import from_polygons
 from opendas_plugin.errors import DataError
+from opendas_plugin.wording import counted
 
 Mask = NDArray[np.bool_]
 
@@ -128,7 +129,7 @@ def _points(points: Any, count: int | None = None) -> list[list[float]]:
         isinstance(point, list | tuple) and len(point) == 2 and all(map(_is_number, point)) for point in points
     )
     if not good or count not in (None, len(points)):
-        wanted = "points" if count is None else f"{count} points"
+        wanted = "points" if count is None else counted(count, "point")
         raise DataError(f"expected {wanted} of two numbers, x and y, each, got {points!r:.60}")
     return [list(point) for point in points]
 

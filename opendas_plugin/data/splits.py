@@ -8,6 +8,7 @@ import numpy as np
 
 from opendas_plugin.errors import ConfigError, DataError
 from opendas_plugin.names import NameTable, check_names
+from opendas_plugin.wording import counted
 
 
 def validation_groups(sizes: Mapping[str, int], fraction: float, seed: int) -> set[str]:
@@ -50,7 +51,8 @@ def draw_novel(names: Sequence[str], seen: Collection[str], fraction: float, see
     candidates, count = [name for name in names if name in seen], max(1, round(fraction * len(names)))
     if count > len(candidates) or count >= len(names):
         raise DataError(
-            f"{fraction} of {len(names)} names are {count} novel ones, but only {len(candidates)} have a validation "
+            f"{fraction} of {len(names)} names are {counted(count, 'novel one')}, but only "
+            f"{counted(len(candidates), 'has', 'have')} a validation "
             "segment; choose a smaller fraction"
         )
     drawn = set(np.random.default_rng(seed).choice(len(candidates), count, replace=False).tolist())

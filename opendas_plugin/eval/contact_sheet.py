@@ -18,6 +18,7 @@ from opendas_plugin.data.images import read_image
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.eval.overlays import Colour, choose_images, name_colours, name_notes, paint
 from opendas_plugin.files import atomic_file
+from opendas_plugin.wording import counted
 
 PICTURES = 6
 _COLUMNS, _WIDE, _HIGH = 2, 560, 420  # of the sheet, and of a picture on it at most
@@ -102,7 +103,7 @@ def _sheet(cells: Sequence[Image.Image], legend: Sequence[tuple[str, Colour, int
         draw.rectangle((x, y + 4, x + 14, y + 18), fill=colour)
         draw.text((x + 20, y + _BAR / 2), f"{_cut(name)} ({count})", (0, 0, 0), _font(), anchor="lm")
     if len(listed) < len(legend):
-        more = f"and {len(legend) - len(listed)} more names"
+        more = f"and {counted(len(legend) - len(listed), 'more name')}"
         draw.text((_GAP, top + (lines - 0.5) * _BAR), more, (0, 0, 0), _font(), anchor="lm")
     return sheet
 

@@ -22,6 +22,7 @@ from opendas_plugin.eval.number_tables import doubt
 from opendas_plugin.eval.semantic import NONE
 from opendas_plugin.files import find_files, read_json
 from opendas_plugin.label_values import UNKNOWN, LabelValues
+from opendas_plugin.wording import counted
 
 ClassMap = NDArray[np.int64]
 Found = TypeVar("Found")
@@ -94,7 +95,7 @@ class Labelling:
         places = table.places_of(stored)
         odd = places == UNKNOWN
         if odd.any():
-            which = f"{len(table.of)} classes, {table.describe()}"
+            which = f"{counted(len(table.of), 'class', 'classes')}, {table.describe()}"
             raise DataError(f"{path}: value {stored[odd][0]} is not one of the {which}; {advice}")
         return places
 
@@ -136,11 +137,13 @@ def pairs(predictions: Path, ground_truth: Path, labelling: Labelling) -> Iterat
     missing = [stem for stem in maps if stem not in chosen]
     if missing:
         raise MissingFileError(
-            f"{predictions} has no prediction for {maps[missing[0]]} ({len(missing)} such label maps of {len(maps)}); "
+            f"{predictions} has no prediction for {maps[missing[0]]} ({counted(len(missing), 'such label map')} "
+            f"of {len(maps)}); "
             "predict these images too: scoring without them would flatter"
         )
     if len(chosen) < len(readers):
-        logger.warning("%d predictions have no label map and are left out", len(readers) - len(chosen))
+        one, many = "prediction has no label map and is", "predictions have no label map and are"
+        logger.warning("%s left out", counted(len(readers) - len(chosen), one, many))
     for stem, path in maps.items():
         labels = labelling.read_labels(path)
         yield stem, labels, chosen[stem](labels.shape)

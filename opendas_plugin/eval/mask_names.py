@@ -19,6 +19,7 @@ from opendas_plugin.files import write_text
 from opendas_plugin.scenes.feature_records import check_pair
 from opendas_plugin.scenes.feature_source import FeatureSource
 from opendas_plugin.scenes.mask_arrays import read_array, read_masks, sparse_masks
+from opendas_plugin.wording import counted
 
 MASKS, FEATURES = "{}_masks.pt", "{}_openmask3d_features.npy"
 """OpenMask3D's names for a scene's files."""
@@ -104,9 +105,14 @@ class NamedScenes:
                 raise MissingFileError(f"{path} does not exist; compute the masks and features of every scene first")
         masks, features = read_masks(masks_path), read_array(features_path, "compute it")
         if masks.shape[0] != points:
-            raise DataError(f"{masks_path} has the shape {masks.shape}, but the ground truth has {points} points")
+            raise DataError(
+                f"{masks_path} has the shape {masks.shape}, but the ground truth has {counted(points, 'point')}"
+            )
         if len(features) != masks.shape[1]:
-            raise DataError(f"{features_path} has {len(features)} features for the {masks.shape[1]} masks of {scene}")
+            raise DataError(
+                f"{features_path} has {counted(len(features), 'feature')} for the "
+                f"{counted(masks.shape[1], 'mask')} of {scene}"
+            )
         check_pair(features_path, features, self.source, sparse_masks(masks, points))
         named = name_masks(masks, features, self.classifier)
         for column, best in zip(named.seen.tolist(), named.cosines.argmax(axis=1).tolist(), strict=True):

@@ -21,6 +21,7 @@ from opendas_plugin.eval.label_maps import map_files, match, without_suffix
 from opendas_plugin.eval.semantic import NONE
 from opendas_plugin.files import find_files, read_json, write_json, write_text
 from opendas_plugin.labeller import Labeller
+from opendas_plugin.wording import counted
 
 Entry = dict[str, object]
 Bare = tuple[str, tuple[int, int]]
@@ -59,7 +60,7 @@ def read_proposals(path: str | Path, images: str | Path) -> list[Segment]:
         frames[name].add((by_image[name][-1].size, entry.get("exif")))
     missing = [segments[0].image for segments in by_image.values() if not segments[0].image.is_file()]
     if missing:
-        raise MissingFileError(f"{missing[0]} does not exist ({len(missing)} such pictures); check `images`")
+        raise MissingFileError(f"{missing[0]} does not exist ({counted(len(missing), 'such picture')}); check `images`")
     if not by_image:
         raise DataError(f"{path} holds no masks")
     for name, found in frames.items():
@@ -99,7 +100,8 @@ def pictures_without_masks(masks: Sequence[Segment], images: Path, ground_truth:
     missing = [stem for stem in bare if stem not in own]
     if missing:
         raise MissingFileError(
-            f"{maps[missing[0]]} has neither masks nor a picture in {images} ({len(missing)} such label maps of "
+            f"{maps[missing[0]]} has neither masks nor a picture in {images} "
+            f"({counted(len(missing), 'such label map')} of "
             f"{len(maps)}); add the picture"
         )
     if bare:

@@ -11,6 +11,7 @@ from opendas_plugin.errors import DataError
 from opendas_plugin.files import read_json
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import normal_form
+from opendas_plugin.wording import counted
 
 
 def _without(last: int, *gaps: int) -> tuple[int, ...]:
@@ -54,7 +55,9 @@ def read_table(source: str, names: Sequence[str]) -> LabelValues:
     if source in KNOWN:
         ids = KNOWN[source]
         if len(ids) != len(names):
-            raise DataError(f"{source} has {len(ids)} classes, but there are {len(names)} names; give a file")
+            raise DataError(
+                f"{source} has {counted(len(ids), 'class', 'classes')}, but there are {len(names)} names; give a file"
+            )
         return LabelValues(tuple((number,) for number in ids))
     path = Path(source)
     try:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from opendas_plugin.errors import DataError
+from opendas_plugin.wording import counted
 
 Indices = NDArray[np.int64]
 
@@ -76,7 +77,9 @@ def runs_of(labels: ArrayLike, folds: Sequence[FoldPredictions]) -> Runs:
     """
     true = np.asarray(labels, dtype=np.int64)
     if not folds or not len(true):
-        raise DataError(f"expected segments and folds, got {len(true)} segments and {len(folds)} folds")
+        raise DataError(
+            f"expected segments and folds, got {counted(len(true), 'segment')} and {counted(len(folds), 'fold')}"
+        )
     names = folds[0].novel.shape
     for fold in folds:
         if fold.predictions.shape[1:] != true.shape or fold.novel.shape != names or fold.novel.ndim != 1:

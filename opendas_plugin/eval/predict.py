@@ -13,6 +13,7 @@ from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError
 from opendas_plugin.labeller import Labeller
 from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.wording import counted
 
 
 @dataclass(frozen=True)
@@ -86,5 +87,5 @@ def _label_indices(segments: Sequence[Segment], vocabulary: Vocabulary) -> NDArr
         raise DataError("expected segments to evaluate, got none; check the split and what the data kept and dropped")
     unknown = sorted({segment.label for segment in segments} - set(vocabulary.names))
     if unknown:
-        raise DataError(f"expected labels of the vocabulary, got {unknown[0]!r} ({len(unknown)} such names)")
+        raise DataError(f"expected labels of the vocabulary, got {unknown[0]!r} ({counted(len(unknown), 'such name')})")
     return np.array([vocabulary.index[segment.label] for segment in segments], dtype=np.int64)

@@ -11,6 +11,7 @@ from scipy.ndimage import binary_dilation
 
 from opendas_plugin.eval.queries import Answer, Match, colour_of, ramp
 from opendas_plugin.scenes.views import Projector
+from opendas_plugin.wording import counted
 
 _WIDTH = 480
 """Pixels that a picture is at least wide, so that its words fit."""
@@ -116,7 +117,10 @@ def _tag(picture: Image.Image, pixels: NDArray[np.int64], width: int, factor: in
 def _caption(sheet: Image.Image, top: int, match: Match, picture: Path) -> None:
     draw = ImageDraw.Draw(sheet)
     draw.rectangle((8, top + 6, 22, top + 20), fill=colour_of(match.rank))
-    words = f"{match.rank}.   cosine {match.cosine:.4f}   mask {match.mask}, {match.points:,} points   {picture.name}"
+    words = (
+        f"{match.rank}.   cosine {match.cosine:.4f}   mask {match.mask}, {counted(match.points, 'point')}   "
+        f"{picture.name}"
+    )
     _write(sheet, (30, top), words)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from opendas_plugin.errors import ConfigError
 from opendas_plugin.model.bounds import check_number, check_text, check_whole
+from opendas_plugin.wording import counted
 
 SILENT = ("mean", "std", "interpolation", "resize_mode", "visual_activation", "text_activation")
 """What a file of weights may leave unsaid, as an adapter's facts name it."""
@@ -49,7 +50,7 @@ class BackboneFacts:
         for name, count in (("mean", 3), ("std", 3), ("image_size", 2)):
             values = getattr(self, name)
             if not isinstance(values, list | tuple) or len(values) != count:
-                raise ConfigError(f"expected backbone_facts.{name} to be {count} numbers")
+                raise ConfigError(f"expected backbone_facts.{name} to be {counted(count, 'number')}")
             object.__setattr__(self, name, tuple(values))
         for value in (*self.mean, *self.std):
             check_number("backbone_facts.mean and std", value, 0, 1)

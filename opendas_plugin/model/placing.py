@@ -9,6 +9,7 @@ import torch
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.model.tower import LayeredText
+from opendas_plugin.wording import counted
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Places:
             row = int(too_long.nonzero()[0])
             raise DataError(
                 f"{decode(ids[row, first : used[row] - 1])!r} has "
-                f"{int(used[row] + grows[row])} tokens with {self.count} learnt tokens inserted, but the context holds "
+                f"{counted(int(used[row] + grows[row]), 'token')} with {counted(self.count, 'learnt token')} "
+                "inserted, but the context holds "
                 f"{tower.room}; shorten it"
             )
         ends = (ends + grows).clamp(max=tower.room - 1)

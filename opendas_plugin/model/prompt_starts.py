@@ -14,6 +14,7 @@ from opendas_plugin.model.factored import DEPTH, FactoredPrompts, FactoredText
 from opendas_plugin.model.placing import Places, frame_of, words_of
 from opendas_plugin.model.prompts import ConditionalPrompts, CoupledPrompts, Prompts, TextPrompts
 from opendas_plugin.model.tower import LayeredText, LayeredVisual, ReadableVisual, TextTower, Towers, VisualTower
+from opendas_plugin.wording import counted
 
 
 def new_prompts(
@@ -160,5 +161,7 @@ def new_factored_prompts(
 
 def _depth(name: str, depth: int | None, layers: int) -> int:
     if depth is not None and depth > layers:
-        raise ConfigError(f"expected {name} to be at most the tower's {layers} layers, or None for all, got {depth}")
+        raise ConfigError(
+            f"expected {name} to be at most the tower's {counted(layers, 'layer')}, or None for all, got {depth}"
+        )
     return depth or layers

@@ -22,6 +22,7 @@ from opendas_plugin.model.placing import Frame, frame_of
 from opendas_plugin.model.tokenizer_files import MISSING_TOKENIZER, OWN_TOKENIZER, TokenizerFolder
 from opendas_plugin.model.tower import TextTower
 from opendas_plugin.model.towers.facts import known_frame, text_config, tokenizer_name
+from opendas_plugin.wording import counted
 
 Tokenizer: TypeAlias = Callable[..., torch.Tensor]
 """open_clip's: texts, and optionally the context length, to ids (N, L) int64; it cuts long texts off."""
@@ -156,7 +157,8 @@ def _require_ids(name: str, source: str, tokenizer: Any, tower: TextTower, small
     beyond = sum(number >= known and not _NO_WORD.fullmatch(ids[number]) for number in ids)
     if beyond or len(ids) < smallest * known:
         raise BackboneError(
-            f"the tokenizer {source} makes {len(ids)} ids, but {name} knows {known}: it is another model's; give the "
+            f"the tokenizer {source} makes {counted(len(ids), 'id')}, but {name} knows {known:,}: it is another "
+            "model's; give the "
             "folder of the model's own as `tokenizer`"
         )
 

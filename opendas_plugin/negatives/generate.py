@@ -12,6 +12,7 @@ from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.names import fold_name
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, OFFLINE, Negative, NegativeDatabase
 from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.wording import counted
 
 
 @torch.no_grad()
@@ -34,7 +35,10 @@ def offline(
     taken = {fold_name(name) for name in vocabulary.base}
     left = list({fold_name(word): word for word in words if fold_name(word) not in taken}.values())
     if len(left) < count:
-        raise DataError(f"expected at least {count} words that are no training names, got {len(left)}")
+        raise DataError(
+            "expected at least "
+            f"{counted(count, 'word that is no training name', 'words that are no training names')}, got {len(left)}"
+        )
     device = next(clip.parameters()).device
     with clip.prompts_disabled():
         texts = [vocabulary.texts(vocabulary.base), vocabulary.texts(left)]

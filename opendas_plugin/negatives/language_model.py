@@ -16,6 +16,7 @@ from opendas_plugin.negatives.database import NAMES_PER_CLASS, OFFLINE, Negative
 from opendas_plugin.negatives.questions import AnswerFile, Messages, batches, check, messages
 from opendas_plugin.negatives.replies import AS_JSON, AS_SCHEMA, related_names, restate
 from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.wording import counted
 
 KEY = "OPENAI_API_KEY"
 ATTEMPTS = 2  # times that a class is asked about before its names are filled up
@@ -55,7 +56,10 @@ class Usage:
     def describe(self, prices: tuple[float, float]) -> str:
         """The counts and their cost; prices in dollars for a million tokens in and out."""
         cost = (self.tokens_in * prices[0] + self.tokens_out * prices[1]) / 1e6
-        return f"{self.requests} requests, {self.tokens_in} tokens in, {self.tokens_out} out, about ${cost:.4f}"
+        return (
+            f"{counted(self.requests, 'request')}, {counted(self.tokens_in, 'token')} in, {self.tokens_out:,} out, "
+            f"about ${cost:.4f}"
+        )
 
 
 class Chat:

@@ -12,6 +12,7 @@ from opendas_plugin.errors import ConfigError, DataError, MissingFileError, Outp
 from opendas_plugin.names import fold_name
 from opendas_plugin.negatives.database import NAMES_PER_CLASS, Negative
 from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.wording import counted
 
 LONGEST = 60  # characters of a name; anything longer is a sentence
 _CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English
@@ -73,7 +74,7 @@ def check(name: str, related: Sequence[str], vocabulary: Vocabulary) -> tuple[tu
         else:
             good[key] = other
     if len(related) != NAMES_PER_CLASS:
-        wrong.append(f"it has {len(related)} names, not {NAMES_PER_CLASS}")
+        wrong.append(f"it has {counted(len(related), 'name')}, not {NAMES_PER_CLASS}")
     return tuple(good.values())[:NAMES_PER_CLASS], "; ".join(wrong) + "." if wrong else None
 
 

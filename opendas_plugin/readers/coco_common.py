@@ -18,6 +18,7 @@ from opendas_plugin.errors import DataError
 from opendas_plugin.files import read_json, require_unique
 from opendas_plugin.label_values import LabelValues
 from opendas_plugin.names import check_names, fold_name, normal_form
+from opendas_plugin.wording import counted
 
 CROWD = "crowd region"
 
@@ -71,7 +72,8 @@ class Categories:
         """The name of a category's id."""
         if category not in self._of:
             raise DataError(
-                f"{self._path}: the category id {category} is not among its {len(self._of)} categories; add it there"
+                f"{self._path}: the category id {category} is not among its "
+                f"{counted(len(self._of), 'category', 'categories')}; add it there"
             )
         return self._of[category]
 

@@ -27,6 +27,11 @@ from opendas_plugin.stamps import note
 
 _BOX = 5
 """Numbers of a line of a detection dataset: a class, and a box's middle and sides."""
+_NO_PIXELS = (
+    "a box says nothing of which pixels are the object's; export the labels for segmentation, or make masks of the "
+    "boxes first"
+)
+_BOXES = f"the labels are boxes, of a detection dataset, and {_NO_PIXELS}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,21 +109,29 @@ def labels_of(image: Path) -> Path:
 
 
 def look(folder: Path) -> Sighting | None:
-    """A YAML file with ``names`` and ``train``."""
+    """A YAML file with ``names`` and ``train``, and what it still lacks to be read."""
+    poor = None
     for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         try:
             content = _load(path)
+        except OpenDASError:
+            continue
+        said = f"{path.name} has YOLO's names and train"
+        options = {"data": folder if path.name == "data.yaml" else path}
+        try:
             _names(path, content)
             images = _images(path, content, "train")
             lines = [
                 line for image in images[:50] if labels_of(image).is_file() for line in read_lines(labels_of(image))
             ]
-        except OpenDASError:
+        except OpenDASError as error:
+            poor = poor or Sighting(said, options, 1, f"first mend this: {error}")
             continue
         if any(len(line.split()) > _BOX for line in lines):
-            data = folder if path.name == "data.yaml" else path
-            return Sighting(f"{path.name} has YOLO's names and train, and the labels are polygons", {"data": data}, 8)
-    return None
+            return Sighting(f"{said}, and the labels are polygons", options, 8)
+        lacks = _BOXES if any(lines) else f"there are no labels yet, such as {labels_of(images[0])}"
+        poor = poor or Sighting(said, options, 1, f"first mend this: {lacks}")
+    return poor
 
 
 READER = Reader(
@@ -218,10 +231,7 @@ def _polygon(line: str, count: int) -> tuple[int, list[tuple[float, float]]]:
     except ValueError:
         values = []
     if len(values) == _BOX:
-        raise DataError(
-            "this is a box, of a detection dataset, and a box says nothing of which pixels are the object's; export "
-            "the labels for segmentation, or make masks of the boxes first"
-        )
+        raise DataError(f"this is a box, of a detection dataset, and {_NO_PIXELS}")
     if len(values) < 7 or len(values) % 2 == 0 or not all(map(math.isfinite, values)):
         raise DataError(f"expected a class and x and y of three points or more, got {line!r:.60}")
     place = int(values[0])

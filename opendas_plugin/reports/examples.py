@@ -14,6 +14,7 @@ from opendas_plugin.reports.naming import Named, Naming
 from opendas_plugin.reports.page import Block, Cell, Gallery, Kind, Notes, Picture, Section, Table
 from opendas_plugin.reports.pictures import crop_uri, in_order_of_pictures, link_to, photo_uri
 from opendas_plugin.reports.scores import change_cell, percent_cell
+from opendas_plugin.wording import counted
 
 NAMES, PAIRS, MISTAKES, PHOTOS = 6, 6, 24, 12
 """Names with the largest changes on each side, pairs, mistakes, and photos that are shown."""
@@ -95,7 +96,10 @@ class Examples:
         photos = list(dict.fromkeys(self.naming.segments[place].image for place in chosen))[:PHOTOS]
         anchors = {image: f"photo-{number}" for number, image in enumerate(photos, 1)}
         said = "surest of" if last.given is not None else "first in order"
-        caption = f"{len(wrong):,} segments are wrong; these are what the model is {said}. Each leads to its photo."
+        caption = (
+            f"{counted(len(wrong), 'segment is', 'segments are')} wrong; these are what the model is {said}. Each "
+            "leads to its photo."
+        )
         crops = self.gallery(chosen, caption, None, last, "bad", anchors)
         shown = []
         for image in photos:

@@ -174,7 +174,7 @@ def confusion_chart(confusion: NDArray[np.int64], names: Sequence[str], novel: S
         drawn.figure.colorbar(shown, shrink=0.5, label="share of the true class")
         svg = drawn.svg("confusion matrix", tight=True)
     said = f"{len(rows)} of {len(confusion)} names have {unit}; the others are one column."
-    about = said if len(rows) < len(confusion) else f"All {len(rows)} names."
+    about = said if len(rows) < len(confusion) else "The one name." if len(rows) == 1 else f"All {len(rows)} names."
     return Chart(svg, f"Confusion matrix: rows are true, columns predicted. {about}", least=int(_PIXELS * side))
 
 

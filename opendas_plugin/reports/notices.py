@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from opendas_plugin.reports.naming import Naming
 from opendas_plugin.reports.page import Notes, Section
+from opendas_plugin.wording import counted
 
 FEW_TRAINED, FEW_JUDGED, TINY = 5, 10, 32
 """Segments of a name below which it is said to be learnt, or judged, from few; and a box's longer side in pixels below
@@ -48,4 +49,4 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 
 
 def _count(names: Sequence[str]) -> str:
-    return f"{len(names)} name is" if len(names) == 1 else f"{len(names)} names are"
+    return counted(len(names), "name is", "names are")

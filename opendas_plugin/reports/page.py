@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -144,6 +145,11 @@ class Code:
     block: ClassVar[str] = "code"
     text: str
     caption: str = ""
+
+    @property
+    def pieces(self) -> list[str]:
+        """The text in pieces of which every second is a flag, which no line is to break at its hyphens."""
+        return re.split(r"(?<!\S)(-[\w.-]+)", self.text)
 
 
 Block = Table | Facts | Chart | Gallery | Notes | Code

@@ -13,6 +13,7 @@ from opendas_plugin.eval.intervals import Interval
 from opendas_plugin.reports.figures import class_bars, score_intervals
 from opendas_plugin.reports.naming import Naming
 from opendas_plugin.reports.page import Block, Cell, Chart, Kind, Section, Table
+from opendas_plugin.wording import counted
 
 COLUMNS: Mapping[Metric, str] = {**METRICS, "macro_f1": "macro F1"}
 INTERVALS = (
@@ -71,10 +72,11 @@ def headline(naming: Naming) -> tuple[tuple[tuple[str, str], ...], str]:
             change = naming.evidence.difference(last.title, first.title, metric)
             sentences += [] if change is None else [f"{title} {_said(change)}"]
     if first is None:
-        about = f"{len(naming.labels):,} segments, {len(naming.vocabulary.names)} names"
+        about = f"{counted(len(naming.labels), 'segment')}, {counted(len(naming.vocabulary.names), 'name')}"
         return tuple(figures), f"Named by {last.title}: {about}."
     said = "; ".join(sentences)
-    return tuple(figures), f"Against {first.title}, on {len(naming.labels):,} segments: {said}." if said else ""
+    segments = counted(len(naming.labels), "segment")
+    return tuple(figures), f"Against {first.title}, on {segments}: {said}." if said else ""
 
 
 def _said(change: Interval) -> str:

@@ -22,6 +22,7 @@ from opendas_plugin.label_values import NONE
 from opendas_plugin.reports.figures import confusion_chart, shortened
 from opendas_plugin.reports.page import Block, Cell, Gallery, Picture, Section, Table
 from opendas_plugin.reports.pictures import WIDE, crop_uri, data_uri, link_to
+from opendas_plugin.wording import counted
 
 ClassMap = NDArray[np.int64]
 WORST, PAIRS = 6, 10
@@ -113,7 +114,7 @@ class SeenPictures:
         segment = Segment(photo, rle, self.names[pair[0]])
         if picture.shape[:2] != segment.size:
             return None
-        lines = (shortened(self.names[pair[0]]), f"called: {shortened(self.names[pair[1]])}", f"{count:,} pixels")
+        lines = (shortened(self.names[pair[0]]), f"called: {shortened(self.names[pair[1]])}", counted(count, "pixel"))
         return Picture(crop_uri(segment, picture), lines, "bad", link_to(photo, page))
 
 

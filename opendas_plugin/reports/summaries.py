@@ -13,6 +13,7 @@ from opendas_plugin.files import read_json
 from opendas_plugin.reports.figures import class_bars, score_intervals
 from opendas_plugin.reports.page import Block, Cell, Kind, Notes, Section, Table
 from opendas_plugin.reports.scores import change_cell, difference_cell, interval_cell, percent_cell
+from opendas_plugin.wording import counted
 
 Rows = Sequence[Mapping[str, str]]
 _MOST = 8  # names that gained, and that lost
@@ -145,7 +146,8 @@ def per_class_section(
         cells += [change_cell(_finite(value) - _finite(earlier.get(name, math.nan)))] if before else []
         rows.append((*cells, *(_other(row[key]) for key in others)))
     left_out = len(now) - len(shown)
-    notes = (f"{left_out} classes do not occur and are not shown.",) if left_out else ()
+    absent = counted(left_out, "class does not occur and is", "classes do not occur and are")
+    notes = (f"{absent} not shown.",) if left_out else ()
     return Section("Every name", (chart, Table(columns, tuple(rows), notes=notes)))
 
 

@@ -17,6 +17,7 @@ from opendas_plugin.eval.tables import Table
 from opendas_plugin.files import write_text
 from opendas_plugin.office.bench_folds import FOLDS, scored_names
 from opendas_plugin.runs.bench_rows import Block, Scored, rows_of
+from opendas_plugin.wording import counted
 
 REFERENCE: Mapping[Block, str] = {"published": "opendas, own names", "quick": "opendas, own names", "tuned": "opendas"}
 METRICS: Mapping[Metric, str] = {
@@ -113,7 +114,10 @@ def figures_table(lines: Sequence[Line], judged: Judged, block: Block) -> Table:
         settings = str(tried or 1) if whole or tried else None
         rows.append((line.title, f"{line.values:,}", *map(_with_ends, found), cost, settings))
     first = lines[0]
-    about = f"{len(judged.labels):,} segments, {len(first.folds)} folds, tower {first.scored.facts['tower'][:12]}"
+    about = (
+        f"{counted(len(judged.labels), 'segment')}, {counted(len(first.folds), 'fold')}, tower "
+        f"{first.scored.facts['tower'][:12]}"
+    )
     note = (
         "Pooled over the folds: each name counts as novel where it was not trained. In brackets the 95% interval; "
         "seconds are the median fold's."

@@ -27,6 +27,7 @@ from opendas_plugin.runs.run import function_of
 from opendas_plugin.support import DEFAULT_WEIGHT
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.wording import counted
 
 if TYPE_CHECKING:
     from opendas_plugin.labeller import Labeller
@@ -172,7 +173,8 @@ class Classification(ModelRun[dict[str, Any]], ReportedRun[dict[str, Any]]):
         shared, _ = learnt_pictures(digests, {segment.image for segment in scored})
         if shared:
             raise DataError(
-                f"{len(shared)} pictures of `support` are among those to score, {shared[0]} first; give segments of "
+                f"{counted(len(shared), 'picture of `support` is', 'pictures of `support` are')} among those to "
+                f"score, {shared[0]} first; give segments of "
                 "other pictures, or score another split"
             )
         return labeller.with_segments(chosen, weight=self.support_weight)

@@ -17,6 +17,7 @@ from opendas_plugin.reports.scores import class_section, headline, score_section
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import REPORT
 from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.wording import counted
 
 if TYPE_CHECKING:
     from opendas_plugin.labeller import Labeller
@@ -58,7 +59,7 @@ def classification_page(
         *about_labeller(scored.labeller),
         *about,
         ("data", scored.data),
-        ("judged by", f"{len(segments):,} segments in {images:,} images"),
+        ("judged by", f"{counted(len(segments), 'segment')} in {counted(images, 'image')}"),
         ("names", f"{len(vocabulary.base)} base, {len(vocabulary.novel)} novel"),
     ]
     sections = (
@@ -85,6 +86,6 @@ def about_labeller(labeller: Labeller) -> list[tuple[str, Any]]:
         ("backbone", clip.backbone.title),
         ("hash of its weights", known_sha256(clip.model)[:12]),
         ("method", clip.config.method if clip.is_saved else None),
-        ("template", template if isinstance(template, str) else f"{len(template)} templates"),
+        ("template", template if isinstance(template, str) else counted(len(template), "template")),
         ("crops", str(labeller.crops)),
     ]

@@ -33,6 +33,7 @@ from opendas_plugin.runs.reporting import ReportedRun, call_of, save_page
 from opendas_plugin.runs.run import function_of
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import default_recipe, describe, read_recipe
+from opendas_plugin.wording import counted
 
 if TYPE_CHECKING:
     from opendas_plugin.eval import comparison
@@ -242,7 +243,7 @@ class Compare(ReportedRun[dict[str, Table]]):
         segments, name = len(domain.val), domain.info.get("name", self.data.resolve().name)
         seeds = f"{self.seeds} seeds, mean ± standard deviation" if self.seeds > 1 else "1 seed"
         backbone = next(iter(systems[0].scores.values())).get("backbone", jobs[0].run.config.backbone)
-        about = f"{name}, {segments:,} segments, {backbone}, {seeds}"
+        about = f"{name}, {counted(segments, 'segment')}, {backbone}, {seeds}"
         titles = [system.title for system in systems]
         reference = systems[titles.index(self.against) if self.against else -1]
         evidence = evidence_of(jobs, domain)
@@ -273,7 +274,7 @@ class Compare(ReportedRun[dict[str, Table]]):
         with atomic_file(self.output / "scores.png") as path:
             name = domain.info.get("name", self.data.resolve().name)
             spread = "one seed" if self.seeds == 1 else f"mean and deviation of {self.seeds} seeds"
-            title = f"{name}: {len(domain.val):,} validation segments, {spread}"
+            title = f"{name}: {counted(len(domain.val), 'validation segment')}, {spread}"
             plots.bars_figure(path, series, title)
         first = {job.title: job for job in reversed(jobs)}  # the first seed of each row
         predictions = {title: predictions_of(first[title]) for title in dict.fromkeys(job.title for job in jobs)}
@@ -290,16 +291,17 @@ class Compare(ReportedRun[dict[str, Table]]):
         against = self.against or jobs[-1].title
         plain = first[against].folder / BEFORE
         before = {PLAIN_CLIP: plain} if plain.is_dir() else {jobs[0].title: last_folder(jobs[0])}
-        compared = {**before, against: last_folder(first[against])}
+        title = against if self.seeds == 1 else f"{against}, seed {first[against].run.config.seed}"
+        compared = {**before, title: last_folder(first[against])}
         device, kinds = pick_device(self.device), {(job.run.config.backbone, job.run.recipe) for job in jobs}
         told = [
             ("device", device),
             ("backbone and recipe", ", ".join(f"{backbone}, {recipe}" for backbone, recipe in sorted(kinds))),
             ("data", self.data.resolve()),
-            ("rows", ", ".join(first)),
+            ("rows", ", ".join(dict.fromkeys(job.title for job in jobs))),
             ("seeds", self.seeds),
-            ("learnt from", f"{len(domain.train):,} segments"),
-            ("judged by", f"{len(domain.val):,} segments"),
+            ("learnt from", counted(len(domain.train), "segment")),
+            ("judged by", counted(len(domain.val), "segment")),
             ("names", f"{len(domain.vocabulary.base)} base, {len(domain.vocabulary.novel)} novel"),
         ]
         series, evidence = bars_of(systems_of(jobs)), evidence_of(jobs, domain)
@@ -331,7 +333,9 @@ def require_same_names(negatives: Path, generate: GenerateNegatives) -> None:
     """
     if not inputs_file(negatives).exists():
         logger.warning("%s is taken as it is; it does not say which names it was made for", negatives)
-    elif difference := generate.inputs().difference(read_json(inputs_file(negatives))):
+        return
+    known = read_json(inputs_file(negatives), f"remove {negatives}, to have it made again")
+    if difference := generate.inputs().difference(known):
         raise ConfigError(f"{negatives} was made from something else: {difference}; remove it, to have it made again")
 
 

@@ -18,6 +18,7 @@ from opendas_plugin.reports.notices import naming_notices, notice_section
 from opendas_plugin.reports.page import Page, Section
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import REPORT
+from opendas_plugin.wording import counted
 
 
 def comparison_page(
@@ -62,6 +63,5 @@ def comparison_page(
         Section(f"Worst mistakes: {naming.last.title}", examples.mistakes().blocks),
         command_section(facts, settings),
     )
-    return Page(
-        f"Comparing {len(titles)} rows on {name}", sections, f"{len(domain.val):,} segments; {len(titles)} rows."
-    )
+    rows = counted(len(titles), "row")
+    return Page(f"Comparing {rows} on {name}", sections, f"{counted(len(domain.val), 'segment')}; {rows}.")

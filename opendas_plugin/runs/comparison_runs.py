@@ -90,7 +90,7 @@ def with_crops(jobs: Sequence[Job], domain: Domain, path: Path) -> list[Job]:
     data = fingerprint(domain.train, domain.vocabulary)[:12]
     pictures = picture_digests({segment.image for segment in domain.train})
     chosen_on = digest(" ".join([data, *pictures]))
-    kept: Any = read_json(path) if path.exists() else {"data": chosen_on, "backbones": {}}
+    kept: Any = read_json(path, "remove it") if path.exists() else {"data": chosen_on, "backbones": {}}
     if not isinstance(kept, dict) or not isinstance(kept.get("backbones"), dict):
         raise DataError(f"{path} does not say which crops were chosen; remove it")
     if kept.get("data") != chosen_on:
@@ -195,7 +195,7 @@ def _is_done(job: Job) -> bool:
     """
     if not _is_finished(job):
         return False
-    known = read_json(job.folder / COST)
+    known = read_json(job.folder / COST, f"remove {job.folder} to have its run made again")
     if difference := next(changes(flat(known["identity"]), flat(_identity(job))), None):
         raise ConfigError(
             f"{job.folder} holds a run with another recipe, or on other data: {difference}; choose another output "

@@ -11,6 +11,7 @@ from opendas_plugin.errors import ConfigError
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import Run, function_of
 from opendas_plugin.vocabulary import Vocabulary
+from opendas_plugin.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,8 @@ class Fold(Run[Domain]):
         held_out = domain.vocabulary.base[self.fold :: self.folds]
         if not held_out:
             raise ConfigError(
-                f"there is no fold {self.fold} of {self.folds}: only {len(domain.vocabulary.base)} names have training "
+                f"there is no fold {self.fold} of {self.folds}: only "
+                f"{counted(len(domain.vocabulary.base), 'name has', 'names have')} training "
                 "segments"
             )
         title = f"{domain.info.get('name', self.data.resolve().name)}, fold {self.fold} of {self.folds}"

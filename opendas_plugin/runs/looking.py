@@ -15,7 +15,7 @@ from opendas_plugin.readers.reader import Sighting
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.run import POSITIONAL, Run, function_of
 
-_INNER = 20  # sub-folders that are looked into, where the folder itself is of no layout
+_INNER = 20  # sub-folders of each that are looked into, two levels down, where the folder itself is of no layout
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Auto(Run[list[Seen]]):
             raise MissingFileError(f"{self.folder} is not a folder; check the path, and unpack an archive first")
         for folder in (self.folder, *_inner(self.folder)):
             if found := sorted(_sightings(folder), key=lambda one: -one[1].sureness):
-                return [_seen(name, sighting, folder) for name, sighting in found]
+                return [_seen(name, sighting, folder, self.folder) for name, sighting in found]
         wanted = ", ".join(reader.looks_for for reader in registry.readers().values() if reader.looks_for)
         raise DataError(
             f"{self.folder} and its sub-folders have no layout that is known; looked for {wanted}: choose a layout of "
@@ -78,9 +78,16 @@ def describe(found: list[Seen]) -> str:
     return "\n".join(lines)
 
 
-def _inner(folder: Path) -> list[Path]:
-    """The folder's own folders, of which one may be what was meant."""
-    return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")][:_INNER]
+def _inner(folder: Path) -> Iterator[Path]:
+    """The folder's own folders, and then theirs: an archive is often unpacked into one of its name, in another one."""
+
+    def own(parent: Path) -> list[Path]:
+        return [path for path in sorted(parent.iterdir()) if path.is_dir() and not path.name.startswith(".")][:_INNER]
+
+    first = own(folder)
+    yield from first
+    for path in first:
+        yield from own(path)
 
 
 def _sightings(folder: Path) -> Iterator[tuple[str, Sighting]]:
@@ -96,7 +103,7 @@ def _sightings(folder: Path) -> Iterator[tuple[str, Sighting]]:
             yield name, sighting
 
 
-def _seen(name: str, sighting: Sighting, folder: Path) -> Seen:
+def _seen(name: str, sighting: Sighting, folder: Path, given: Path) -> Seen:
     words = ["opendas-prepare", name]
     for setting, value in sighting.options.items():
         if value in (None, "", (), False):
@@ -105,4 +112,5 @@ def _seen(name: str, sighting: Sighting, folder: Path) -> Seen:
         if value is not True:
             words += map(str, value) if isinstance(value, list | tuple) else [str(value)]
     words += ["--output", f"runs/data/{folder.resolve().name}"]
-    return Seen(name, sighting.reason, shlex.join(words), sighting.missing, dict(sighting.options))
+    reason = sighting.reason if folder == given else f"in {folder.relative_to(given)}, {sighting.reason}"
+    return Seen(name, reason, shlex.join(words), sighting.missing, dict(sighting.options))

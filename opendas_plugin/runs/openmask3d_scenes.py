@@ -83,7 +83,9 @@ class OpenMask3D(Run[dict[Path, int | None]]):
             return False
         if not (folder / INPUTS).is_file():
             logger.warning("%s is left as it is; it does not say what it was made from", folder)
-        elif difference := self._inputs(scene).difference(read_json(folder / INPUTS)):
+            return True
+        known = read_json(folder / INPUTS, f"remove {folder} to have it made again")
+        if difference := self._inputs(scene).difference(known):
             raise ConfigError(
                 f"{folder} is there and was made from something else: {difference}; remove it, or choose another output"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from opendas_plugin.reports.summaries import (
     summary_section,
 )
 from opendas_plugin.runs.record import RunRecord
+from opendas_plugin.wording import counted
 
 _SCORE, _COUNT = ("ap", "AP"), ("instances", "instances")
 
@@ -41,17 +43,20 @@ def instance_page(
     kinds = Table(("of", *COLUMNS.values()), rows, "By kind of name; agnostic: the masks alone, whatever their names")
     scores = summary_section(summaries, COLUMNS, notes=("No interval: few scenes carry none.",))
     absent = [row["name"] for row in now if int(row["instances"]) == 0]
-    found = [f"{len(absent)} names have no instance here: {listed(absent)}."] if absent else []
+    found = [f"{counted(len(absent), 'name has', 'names have')} no instance here: {listed(absent)}."] if absent else []
     few = [row["name"] for row in now if 0 < int(row["instances"]) < 5]
     found += (
-        [f"{len(few)} names have fewer than 5 instances, so that their own AP says little: {listed(few)}."]
+        [
+            f"{counted(len(few), 'name has', 'names have')} fewer than 5 instances; such an AP says little: "
+            f"{listed(few)}."
+        ]
         if few
         else []
     )
     told = [
         *((name.replace("_", " "), value) for name, value in about),
         ("protocol", summary.get("protocol")),
-        ("judged by", f"{summary['n_instances']:,} instances in {summary['n_scenes']} scenes"),
+        ("judged by", f"{counted(summary['n_instances'], 'instance')} in {counted(summary['n_scenes'], 'scene')}"),
         ("predictions", f"{summary['n_predictions']:,}"),
     ]
     oracle = summary.get("oracle") or {}
@@ -97,15 +102,12 @@ def shares_page(
 
 def gates_page(record: RunRecord, gates: Sequence[Any], backbone: str, settings: str) -> Page:
     """The page of the gates of a tiny CLIP."""
-    rows = tuple(
-        (gate.name, gate.detail, _verdict(gate), _bounds(gate), Cell(f"{gate.value:.3f}", float(gate.value)))
-        for gate in gates
-    )
+    rows = tuple((gate.name, _verdict(gate), _bounds(gate), gate.detail) for gate in gates)
     missed = [gate.name for gate in gates if not gate.holds]
     failure = f"{len(missed)} of {len(gates)} gates are missed: {listed(missed)}." if missed else ""
     sections = (
         facts_section(record.facts, [("backbone", backbone)]),
-        Section("Gates", (Table(("gate", "about", "verdict", "bounds", "value"), rows, texts=4),)),
+        Section("Gates", (Table(("gate", "value", "bounds", "about"), rows, texts=4),)),
         notice_section(record.warnings),
         command_section(record.facts, settings),
     )
@@ -113,7 +115,8 @@ def gates_page(record: RunRecord, gates: Sequence[Any], backbone: str, settings:
 
 
 def _verdict(gate: Any) -> Cell:
-    return Cell("holds", kind="good") if gate.holds else Cell("missed", kind="bad")
+    value = "not known" if math.isnan(gate.value) else f"{gate.value:.3f}"
+    return Cell(f"{value}, holds", kind="good") if gate.holds else Cell(f"{value}, missed", kind="bad")
 
 
 def _bounds(gate: Any) -> str:

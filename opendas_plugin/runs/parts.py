@@ -46,9 +46,11 @@ class Parts:
 
         Raises:
             ConfigError: they are not.
+            DataError: what they are of cannot be read.
             OutputError: the folder cannot be written.
         """
-        if self.are_there and (difference := self.inputs.difference(read_json(self.folder / INPUTS))):
+        damaged = f"remove {self.folder} to begin again"
+        if self.are_there and (difference := self.inputs.difference(read_json(self.folder / INPUTS, damaged))):
             raise ConfigError(
                 f"{self.folder} holds parts of another {self.what}, which was not finished: {difference}; remove it, "
                 "or choose another `output`"

@@ -207,7 +207,10 @@ class PrepareImages(Prepare):
         """Also looks whether what is to be gone on with is of the same settings."""
         super().check()
         folder = self._partial()
-        if self.resume and folder.is_dir() and (difference := self._inputs().difference(read_json(folder / FLAGS))):
+        if not self.resume or not (folder / FLAGS).is_file():
+            return
+        known = read_json(folder / FLAGS, f"remove {folder} to begin again")
+        if difference := self._inputs().difference(known):
             raise ConfigError(
                 f"{folder} is of a run with other settings: {difference}; give the same ones, or leave `resume` out"
             )

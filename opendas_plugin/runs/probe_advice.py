@@ -13,6 +13,7 @@ from opendas_plugin.data.domain import Domain
 from opendas_plugin.eval.crop_choice import CropChoice
 from opendas_plugin.eval.probing import NameLook, NearCopy, enough, spread
 from opendas_plugin.reports.notices import FEW_JUDGED, FEW_TRAINED, TINY, listed
+from opendas_plugin.wording import counted
 
 UNEVEN = 20
 """Times the median name's segments that the most frequent name may have before it is said."""
@@ -77,15 +78,17 @@ def advise(
         *_of_counts(domain),
     ]
     faults = sum(one.kind == "fault" for one in findings)
-    whether = _whether(domain, choice, curve, faults)
-    return Advice(tuple(findings), (whether, _how(domain, curve, method), _many(domain, curve)))
+    return Advice(tuple(findings), _Verdict(domain, choice, curve, method, faults)())
 
 
 def _of_names(names: NameLook | None, unreadable: Mapping[str, str]) -> list[Finding]:
     found = []
     if unreadable:
         todo = "shorten them, in the labels too; until then training refuses them"
-        what = f"{len(unreadable)} names do not fit the text tower's context: {listed([*unreadable])}"
+        what = (
+            f"{counted(len(unreadable), 'name does', 'names do')} not fit the text tower's context: "
+            f"{listed([*unreadable])}"
+        )
         found.append(Finding("fault", what, todo))
     if names is not None and names.equal:
         pairs = listed([f"{one} = {other}" for one, other, _ in names.equal])
@@ -124,7 +127,10 @@ def _of_counts(domain: Domain) -> list[Finding]:
         todo = f"label {FEW_TRAINED} or more of each, or leave the names out of the vocabulary"
         found.append(Finding("fault", what, todo))
     if rare:
-        what = f"{len(rare)} names have fewer than {FEW_JUDGED} validation segments: {listed(rare)}"
+        what = (
+            f"{counted(len(rare), 'name has', 'names have')} fewer than {FEW_JUDGED} validation segments: "
+            f"{listed(rare)}"
+        )
         found.append(Finding("note", what, "do not read their own F1; for that, label more validation pictures"))
     if trained:
         (most, count), middle = trained.most_common(1)[0], statistics.median(trained.values())
@@ -143,62 +149,96 @@ def _of_counts(domain: Domain) -> list[Finding]:
     return found
 
 
-def _whether(domain: Domain, choice: CropChoice, curve: Mapping[int, float], faults: int) -> str:
-    best, gain = choice.accuracies[choice.chosen], _gain(curve)
-    mend = "the fault that was found" if faults == 1 else f"the {faults} faults that were found"
-    first = f"First mend {mend}; then " if faults else ""
-    right = f"{best:.0f}% (\u00b1{spread(best, choice.segments):.0f}) of {choice.segments} training segments right"
-    said = f"plain CLIP names {right} by the best crops"
-    name, count = Counter(segment.label for segment in domain.train).most_common(1)[0]
-    blind = 100 * count / len(domain.train)
-    unknown = best - spread(best, choice.segments) <= blind
-    if unknown:
-        said += f" (calling all of them {name} would be right for {blind:.0f}%)"
-    if best >= SATURATED:
-        sentence = f"do not adapt yet: {said}, so that there is little to gain."
-    elif gain >= WORTH:
-        sentence = (
-            f"adapt{', and try another backbone, too' if unknown else ''}: {said}, and up to {max(curve)} labelled "
-            f"segments a name add {gain:.0f} points without training."
-        )
-    elif best < HARDLY or unknown:
-        sentence = f"try another backbone before you adapt: {said}, and a few labelled segments do not help it."
-    else:
-        sentence = f"adapting may help: {said}, but a few labelled segments alone add nothing; look at the crops below."
-    return first + sentence if first else sentence[0].upper() + sentence[1:]
+class _Verdict:
+    """Whether to adapt, by which method, and with how many labels: three sentences that rest on the same few facts."""
 
+    def __init__(
+        self, domain: Domain, choice: CropChoice, curve: Mapping[int, float], method: str, faults: int
+    ) -> None:
+        self.choice, self.curve, self.method, self.faults = choice, curve, method, faults
+        trained = Counter(segment.label for segment in domain.train)
+        self.segments, (self.frequent, most) = len(domain.train), trained.most_common(1)[0]
+        self.middle = statistics.median([trained[name] for name in domain.vocabulary.base])
+        self.few = self.middle < FEW_TRAINED
+        self.right = choice.accuracies[choice.chosen]
+        self.blind = 100 * most / self.segments
+        self.unknown = self.right - spread(self.right, choice.segments) <= self.blind
+        self.shots = max(curve, key=lambda count: (curve[count], -count)) if curve else 0
+        self.gain = curve[self.shots] - curve[0] if curve else 0.0
+        self.saturated = self.right >= SATURATED
+        self.helps = not self.saturated and self.gain >= WORTH
+        self.elsewhere = not self.saturated and not self.helps and (self.unknown or self.right < HARDLY)
 
-def _how(domain: Domain, curve: Mapping[int, float], method: str) -> str:
-    trained = Counter(segment.label for segment in domain.train)
-    middle = statistics.median([trained[name] for name in domain.vocabulary.base])
-    if middle < FEW_TRAINED and _gain(curve) >= WORTH:
+    def __call__(self) -> tuple[str, str, str]:
+        """The sentences."""
+        return self._whether(), self._how(), self._many()
+
+    @property
+    def _labels(self) -> str:
+        return f"{self.middle:g} segment" + ("" if self.middle == 1 else "s")
+
+    def _whether(self) -> str:
+        share = f"{self.right:.0f}% (\u00b1{spread(self.right, self.choice.segments):.0f})"
+        segments = counted(self.choice.segments, "training segment")
+        said = f"plain CLIP names {share} of {segments} right by the best crops"
+        if self.unknown:
+            said += f" (calling all of them {self.frequent} would be right for {self.blind:.0f}%)"
+        if self.curve and not self.saturated:
+            shots = counted(self.shots if self.helps else max(self.curve), "labelled segment")
+            points = counted(round(self.gain), "point") if self.helps else "less than a point"
+            said += f", and up to {shots} a name add {points} without training"
+        after, advice = self._stance()
+        if not self.faults:
+            return f"{advice[0].upper()}{advice[1:]}: {said}."
+        mend = "the fault that was found" if self.faults == 1 else f"the {self.faults} faults that were found"
+        return f"First mend {mend}{after} {advice}: {said}."
+
+    def _stance(self) -> tuple[str, str]:
+        """What to do, and how that follows on the mending of faults."""
+        too = ", and try another backbone, too" if self.unknown else ""
+        if self.saturated:
+            return ", and", "do not adapt yet, for there is little to gain"
+        if self.helps:
+            return ("; until then", f"use your labels without training{too}") if self.few else ("; then", f"adapt{too}")
+        if self.elsewhere:
+            return "; then", "try another backbone before you adapt"
+        if self.few:
+            return ", and", "label more before you adapt"
+        return "; then", "adapting may help, which only a training tells"
+
+    def _how(self) -> str:
+        if self.few and self.helps:
+            return (
+                f"With a median of {self._labels} a name, give them as support (opendas-evaluate "
+                "classification --support train.jsonl), which moves the names' features and learns nothing."
+            )
+        if self.few:
+            return f"With a median of {self._labels} a name do not train by any method yet."
+        begin = "If you adapt all the same, by" if self.saturated else "Then by" if self.elsewhere else "By"
         return (
-            f"With a median of {middle:g} segments a name do not train: give them as support (opendas-evaluate "
-            "classification --support train.jsonl), which moves the names' features and learns nothing."
+            f"{begin} --method {self.method}, as the recipe of this folder says: it named most segments right on the "
+            "office domain, the only one where methods were measured; opendas-compare tells on yours."
         )
-    if middle < FEW_TRAINED:
-        return f"With a median of {middle:g} segments a name do not train by any method yet."
-    return (
-        f"By --method {method}, as the recipe of this folder says: it named most segments right on the office domain, "
-        "the only one where methods were measured; opendas-compare tells on yours."
-    )
 
-
-def _gain(curve: Mapping[int, float]) -> float:
-    """Points that labelled segments add without training."""
-    return curve[max(curve)] - curve[0] if curve else 0.0
-
-
-def _many(domain: Domain, curve: Mapping[int, float]) -> str:
-    trained = Counter(segment.label for segment in domain.train)
-    middle = statistics.median([trained[name] for name in domain.vocabulary.base])
-    have = f"You have {len(domain.train):,} segments, a median of {middle:g} a name"
-    flat = enough(curve)
-    if not curve:
-        return f"{have}; they are of one picture or group, so how much more labels would bring is not known."
-    if middle < FEW_TRAINED:
-        return f"{have}: label {FEW_TRAINED} or more of each name first."
-    if flat is not None:
-        return f"{have}; without training more than {flat} a name add less than a point, so label the rare names first."
-    most = max(curve)
-    return f"{have}; at {most} a name the gain without training is still rising, so more labels are worth their time."
+    def _many(self) -> str:
+        have = f"You have {counted(self.segments, 'segment')}, a median of {self.middle:g} a name"
+        flat = enough(self.curve)
+        if self.few:
+            return f"{have}: label {FEW_TRAINED} or more of each name before you train."
+        if self.saturated:
+            return f"{have}: more labels have little to add."
+        if not self.curve:
+            return f"{have}; they are of one picture, group or name, so what more labels would bring is not known."
+        if self.elsewhere:
+            return f"{have}: try the other backbone on them before you label more."
+        if not self.helps:
+            return f"{have}: train on them before you label more."
+        if flat is None and self.shots == max(self.curve):
+            return (
+                f"{have}; at {self.shots} a name the gain without training is still rising, so more labels are worth "
+                "their time."
+            )
+        return (
+            f"{have}; without training more than {flat or self.shots} a name add less than a point, so label the rare "
+            "names first."
+        )

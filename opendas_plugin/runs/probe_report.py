@@ -19,6 +19,7 @@ from opendas_plugin.reports.scores import percent_cell
 from opendas_plugin.runs.probe_result import Probed
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import REPORT
+from opendas_plugin.wording import counted
 
 _COPIES = 6
 
@@ -30,8 +31,8 @@ def probe_page(record: RunRecord, domain: Domain, found: Probed, backbone: str, 
     about = [
         ("backbone", backbone),
         ("data", domain.info.get("name")),
-        ("training part", f"{len(domain.train):,} segments in {images[0]:,} images"),
-        ("validation part", f"{len(domain.val):,} segments in {images[1]:,} images"),
+        ("training part", f"{counted(len(domain.train), 'segment')} in {counted(images[0], 'image')}"),
+        ("validation part", f"{counted(len(domain.val), 'segment')} in {counted(images[1], 'image')}"),
         ("names", f"{len(domain.vocabulary.base)} base, {len(domain.vocabulary.novel)} novel"),
     ]
     kinds: dict[str, Kind] = {"fault": "bad", "note": ""}
@@ -66,18 +67,19 @@ def _crops(found: Probed) -> Section:
     rows = tuple(
         (
             Cell(str(policy), kind="good" if policy == choice.chosen else ""),
-            Cell(f"{accuracy:.1f} \u00b1 {spread(accuracy, choice.segments):.1f}", accuracy),
             "advised" if policy == choice.chosen else "may be as good" if policy in choice.close else "worse",
+            Cell(f"{accuracy:.1f} \u00b1 {spread(accuracy, choice.seen(policy)):.1f}", accuracy),
+            Cell(f"{choice.seen(policy):,}", choice.seen(policy)),
         )
-        for policy, accuracy in sorted(choice.accuracies.items(), key=lambda one: -one[1])
+        for policy, accuracy in sorted(choice.accuracies.items(), key=lambda one: (-choice.seen(one[0]), -one[1]))
     )
-    about = f"Plain CLIP's accuracy in percent on {choice.segments} training segments, the training names competing."
+    about = "Plain CLIP's accuracy in percent on training segments, the training names competing."
     note = (
-        "Background kept or filled with the mean, expansion of the box, resizing. \u00b1: 95%, of one sample for all. "
-        "Worse: the 95% interval of the difference to the advised crops, on the same segments, does not hold 0."
+        "Background kept or filled with the mean, expansion of the box, resizing. \u00b1: 95%. Worse: the 95% interval "
+        "of the difference to the best crops, on the same segments, does not hold 0; such crops see no more segments."
     )
     command = f"opendas-train --data ... --output-dir ... --recipe {found.recipe}"
-    table = Table(("crops", "accuracy", "beside the advised"), rows, about, (note,))
+    table = Table(("crops", "verdict", "accuracy", "segments"), rows, about, (note,), texts=2)
     return Section("Crops", (table, Code(command, "The recipe has them.")))
 
 
@@ -143,7 +145,7 @@ def _counts(domain: Domain) -> Section:
 def _sizes(segments: Sequence[Segment]) -> Section:
     shares = [segment.area / (segment.size[0] * segment.size[1]) for segment in segments]
     tiny = sorted(segments, key=lambda segment: segment.area)[:12]
-    shown = tuple(Picture(crop_uri(one), (one.label, f"{one.area:,} pixels")) for one in tiny)
+    shown = tuple(Picture(crop_uri(one), (one.label, counted(one.area, "pixel"))) for one in tiny)
     chart: Block = histogram(shares, "share of the picture that a mask covers", "training masks")
     return Section("Sizes", (chart, Gallery(shown, "The smallest training masks.")))
 

@@ -55,7 +55,9 @@ class Probe(ClipRun["Probed"], ReportedRun["Probed"]):
     images_root: Path | None = None
     """Where the folder that all pictures lie under is now, if they have moved since they were prepared."""
     sample: int = 500
-    """Training segments that crops are compared on, at most."""
+    """Training segments that labels are tried on, and by which crops are compared in each round."""
+    rounds: int = 4
+    """Rounds at most in which crops are compared; those that are told to be worse leave early."""
     workers: int = 2
     """Threads that decode and crop."""
 
@@ -64,8 +66,9 @@ class Probe(ClipRun["Probed"], ReportedRun["Probed"]):
         super().check()
         if self.adapter is not None:
             raise ConfigError("a probe looks at plain CLIP, before anything is learnt; give `backbone`, not `adapter`")
-        if self.sample < 1:
-            raise ConfigError(f"`sample` must be 1 or more, got {self.sample}")
+        for name, value in (("sample", self.sample), ("rounds", self.rounds)):
+            if value < 1:
+                raise ConfigError(f"`{name}` must be 1 or more, got {value}")
 
     @property
     def folder(self) -> Path:
@@ -89,8 +92,8 @@ class Probe(ClipRun["Probed"], ReportedRun["Probed"]):
         begun = time.perf_counter()
         kept = _readable(domain.vocabulary, unreadable)
         segments = [s for s in domain.train if s.label not in unreadable] if unreadable else domain.train
-        choice = choose_crops(clip, segments, kept, workers=self.workers, sample=self.sample)
-        forward = (time.perf_counter() - begun) / (choice.segments * len(choice.accuracies))
+        choice = choose_crops(clip, segments, kept, workers=self.workers, sample=self.sample, rounds=self.rounds)
+        forward = (time.perf_counter() - begun) / choice.crops
         curve = self._curve(clip, domain, choice, unreadable)
         config = self._config(backbone, choice)
         same, copies = self._shared(domain)
@@ -126,7 +129,7 @@ class Probe(ClipRun["Probed"], ReportedRun["Probed"]):
     def _curve(
         self, clip: OpenDASCLIP, domain: Domain, choice: CropChoice, unreadable: Mapping[str, str]
     ) -> Mapping[int, float]:
-        """What labelled segments bring without training, on as many training segments as the crops were compared on."""
+        """What labelled segments bring without training, on a sample of the training segments."""
         places = np.sort(np.random.default_rng(1).permutation(len(domain.train))[: self.sample])
         chosen = [s for s in (domain.train[place] for place in places) if s.label not in unreadable]
         base = Vocabulary(_readable(domain.vocabulary, unreadable).base, (), domain.vocabulary.template)

@@ -47,6 +47,7 @@ from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.version import __version__
 from opendas_plugin.vocabulary import Vocabulary, read_names
+from opendas_plugin.wording import counted
 
 if TYPE_CHECKING:
     from opendas_plugin.classifier import Names
@@ -211,9 +212,10 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
         found = find_files(self.images, IMAGE_SUFFIXES)
         unread = [path for path in walk_files(self.images) if path.suffix.lower() in UNREAD_SUFFIXES]
         if found and unread:
+            kind = "of a kind that is not read"
             logger.warning(
-                "%d photos are of a kind that is not read and are left out, %s first: save them as JPEG or PNG",
-                len(unread),
+                "%s left out, %s first: save as JPEG or PNG",
+                counted(len(unread), f"photo is {kind} and is", f"photos are {kind} and are"),
                 unread[0].relative_to(self.images).as_posix(),
             )
         if not found:
@@ -225,7 +227,8 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
         path, now = self.output / INPUTS, self.inputs(labeller, source)
         kept = find_files(self.output / PARTS, (".json",)) if (self.output / PARTS).is_dir() else {}
         done, others = [stem for stem in photos if stem in kept], [stem for stem in kept if stem not in photos]
-        known = read_json(path) if path.is_file() else None
+        damaged = f"choose another `output`, or remove {self.output} to begin again"
+        known = read_json(path, damaged) if path.is_file() else None
         if kept and (known is None or (difference := now.difference(known))):
             why = "it does not say by what" if known is None else difference
             raise ConfigError(
@@ -236,14 +239,14 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
             write_json(path, now.record())
         if others:
             logger.warning(
-                "%s holds %d photos that are not among these, %s first: their own files stay, and no figure is of them",
+                "%s holds %s not among these, %s first: their own files stay, and no figure is of them",
                 self.output,
-                len(others),
+                counted(len(others), "photo that is", "photos that are"),
                 others[0],
             )
         for stem in done:
             part = part_path(self.output, stem)
-            content = read_json(part)
+            content = read_json(part, "remove it to name that photo again")
             if difference := photo_inputs(source, stem, photos[stem]).difference(
                 content.get("inputs") if isinstance(content, dict) else None
             ):
@@ -323,8 +326,8 @@ def say_names_of_tables(names: Sequence[str]) -> None:
     """Says which names the file of colours holds in a way that CVAT, which wants no colon there, does not read."""
     if odd := [name for name in names if ":" in name]:
         logger.warning(
-            "%d names have a colon, %r first: opendas-prepare reads %s, CVAT, which parts its lines there, does not",
-            len(odd),
+            "%s a colon, %r first: opendas-prepare reads %s, CVAT, which parts its lines there, does not",
+            counted(len(odd), "name has", "names have"),
             odd[0],
             COLOURS,
         )

@@ -26,6 +26,7 @@ from opendas_plugin.reports.summaries import (
 )
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reporting import REPORT
+from opendas_plugin.wording import counted
 
 FIELDS = {**COLUMNS, "b_miou": "mIoU base", "n_miou": "mIoU novel"}
 WITH_INTERVALS: tuple[SemanticMetric, ...] = ("miou", "macc", "fwiou", "pacc")
@@ -63,7 +64,7 @@ def semantic_page(
     told = [
         *about,
         ("protocol", summary.get("protocol")),
-        ("judged by", f"{summary['n_pixels']:,} pixels in {summary['n_images']:,} images"),
+        ("judged by", f"{counted(summary['n_pixels'], 'pixel')} in {counted(summary['n_images'], 'image')}"),
         ("names", f"{len(seen.names) - len(novel)} base, {len(novel)} novel"),
         ("label values", summary.get("label_values")),
     ]
@@ -102,8 +103,8 @@ def _notices(seen: SeenPictures, confusion: Confusion, novel: Sequence[str]) -> 
     absent = [name for name, count in zip(seen.names, pixels, strict=True) if not count]
     once = [name for name, count in zip(seen.names, pictures, strict=True) if count == 1]
     unpredicted, total = int(confusion[:, -1].sum()), int(confusion.sum())
-    found = [f"{len(absent)} names have no pixel here: {listed(absent)}."] if absent else []
-    found += [f"{len(once)} names are in one picture alone: {listed(once)}."] if once else []
+    found = [f"{counted(len(absent), 'name has', 'names have')} no pixel here: {listed(absent)}."] if absent else []
+    found += [f"{counted(len(once), 'name is', 'names are')} in one picture alone: {listed(once)}."] if once else []
     if unpredicted:
         found.append(
             f"{unpredicted:,} of {total:,} pixels ({unpredicted / total:.1%}) have no prediction; they are missed."

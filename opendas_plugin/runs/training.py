@@ -43,6 +43,7 @@ from opendas_plugin.train.inputs import TrainingData
 from opendas_plugin.train.run import CACHE, LOG, require_empty, train
 from opendas_plugin.train.state import fingerprint
 from opendas_plugin.train.trackers import Trackers
+from opendas_plugin.wording import counted
 
 BEFORE = "before"
 START = "start"
@@ -97,7 +98,8 @@ class Training:
         self.segments = learning_segments(domain, run.config, run.proposals, run.proposal_images)
         self.domain = dataclasses.replace(domain, vocabulary=mark_unseen(domain.vocabulary, self.segments))
         if unseen := [name for name in self.domain.vocabulary.novel if name in domain.vocabulary.base]:
-            logger.warning("%d names have nothing to learn from and count as novel: %s", len(unseen), ", ".join(unseen))
+            one, many = "name has nothing to learn from and counts", "names have nothing to learn from and count"
+            logger.warning("%s as novel: %s", counted(len(unseen), one, many), ", ".join(unseen))
         self.clip = self._build_clip(device)
         self.unlabelled = None if run.unlabelled is None else read_manifest(run.unlabelled)
         self.negatives: NegativeDatabase | None = None
@@ -243,7 +245,7 @@ class Training:
             return
         if not path.exists():
             logger.warning("%s does not say which pictures it was learnt from: they are taken as the same", self.output)
-        elif difference := self.inputs.difference(read_json(path)):
+        elif difference := self.inputs.difference(read_json(path, "choose another output folder")):
             raise ConfigError(
                 f"cannot go on with the run in {self.output}: {difference} since it began; set it back or choose "
                 "another output folder"

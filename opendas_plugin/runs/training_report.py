@@ -23,6 +23,7 @@ from opendas_plugin.stamps import stamp
 from opendas_plugin.train.config import TrainConfig
 from opendas_plugin.train.recipe import read_recipe
 from opendas_plugin.train.run import LOG
+from opendas_plugin.wording import counted
 
 
 class TrainingReport:
@@ -81,7 +82,9 @@ class TrainingReport:
         images = len({segment.image for segment in training.segments})
         judged = len({segment.image for segment in domain.val})
         vocabulary, crops = domain.vocabulary, training.crops
-        chosen = "" if training.choice is None else f", chosen on {training.choice.segments} training segments"
+        chosen = (
+            "" if training.choice is None else f", chosen on {counted(training.choice.segments, 'training segment')}"
+        )
         epochs = {stage.name: getattr(config, stage.name).epochs for stage in methods.get(config.method).stages}
         return [
             ("device", str(clip.logit_scale.device)),
@@ -91,8 +94,8 @@ class TrainingReport:
             ("recipe", training.run.recipe),
             ("epochs", ", ".join(f"{name} {count}" for name, count in epochs.items())),
             ("data", training.run.data.resolve()),
-            ("learnt from", f"{len(training.segments):,} segments in {images:,} images"),
-            ("judged by", f"{len(domain.val):,} segments in {judged:,} images"),
+            ("learnt from", f"{counted(len(training.segments), 'segment')} in {counted(images, 'image')}"),
+            ("judged by", f"{counted(len(domain.val), 'segment')} in {counted(judged, 'image')}"),
             ("names", f"{len(vocabulary.base)} base, {len(vocabulary.novel)} novel"),
             ("template", vocabulary.template),
             ("crops", f"{crops}{chosen}"),

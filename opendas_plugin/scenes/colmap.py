@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import read_lines, require_unique
 from opendas_plugin.scenes.camera import Camera
+from opendas_plugin.wording import counted
 
 FISHEYE = "OPENCV_FISHEYE"
 _MODELS = ("PINHOLE", "OPENCV", FISHEYE)  # all begin with fx, fy, cx, cy
@@ -92,7 +93,8 @@ def _check_count(path: Path, found: int) -> None:
         said = re.match(r"#\s*Number of images:\s*(\d{1,12})\b", line)
         if said and int(said[1]) != found:
             raise DataError(
-                f"{path} says {int(said[1])} images and holds {found}; download it again, or correct the remark"
+                f"{path} says {counted(int(said[1]), 'image')} and holds {found:,}; download it again, or correct "
+                "the remark"
             )
 
 

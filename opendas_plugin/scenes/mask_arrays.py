@@ -17,6 +17,7 @@ from scipy import sparse
 
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import atomic_file
+from opendas_plugin.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ def sparse_masks(masks: Any, points: int) -> sparse.csr_matrix:
     if masks.shape[0] != points:
         turned = " (they look turned: a row a mask, not a column)" if masks.shape[1] == points else ""
         raise DataError(
-            f"the masks are about {masks.shape[0]} points, but the cloud has {points}{turned}; they must be of the "
+            f"the masks are about {counted(masks.shape[0], 'point')}, but the cloud has {points:,}{turned}; they "
+            "must be of the "
             "same cloud"
         )
     matrix = sparse.csr_matrix(_numbers("the masks", masks) > 0)
@@ -192,7 +194,9 @@ def _without_scores(path: Path, content: Any) -> Any:
 
 def _check_scores(path: Path, masks: Any, scores: Any) -> None:
     if getattr(scores, "ndim", None) == 1 and getattr(masks, "ndim", None) == 2 and len(scores) != masks.shape[1]:
-        raise DataError(f"{path} holds {len(scores)} scores for {masks.shape[1]} masks; compute them again")
+        raise DataError(
+            f"{path} holds {counted(len(scores), 'score')} for {counted(masks.shape[1], 'mask')}; compute them again"
+        )
 
 
 def _numbers(path: str | Path, masks: Any) -> NDArray[Any] | sparse.csr_matrix:

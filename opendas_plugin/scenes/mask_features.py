@@ -20,6 +20,7 @@ from opendas_plugin.scenes.feature_records import difference, record_path
 from opendas_plugin.scenes.mask_arrays import read_array
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.version import __version__
+from opendas_plugin.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,8 @@ def read_features(path: str | Path, masks: int) -> NDArray[np.float64]:
     features = read_array(path, "compute the features first")
     if features.ndim != 2 or len(features) != masks or features.dtype.kind != "f":
         raise DataError(
-            f"{path} holds {features.dtype} {features.shape} for {masks} masks; expected a feature for each mask"
+            f"{path} holds {features.dtype} {features.shape} for {counted(masks, 'mask')}; expected a feature "
+            "for each mask"
         )
     if not np.isfinite(features).all():
         raise DataError(f"{path} holds values that are not numbers; compute the features again")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import read_json, read_lines
+from opendas_plugin.wording import counted
 
 
 def read_listing(folder: Path, scene: str) -> Iterator[tuple[str, str, str, str]]:
@@ -60,7 +61,7 @@ def read_mask_lines(path: Path, points: int) -> NDArray[np.int64]:
     """
     values = read_integers(path, "0 or 1")
     if len(values) != points:
-        raise DataError(f"{path} is about {len(values)} points, but the ground truth has {points}")
+        raise DataError(f"{path} is about {counted(len(values), 'point')}, but the ground truth has {points:,}")
     return np.flatnonzero(values)
 
 

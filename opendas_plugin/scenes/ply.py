@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.wording import counted
 
 _HEAD = 1 << 16  # bytes that a head may have
 
@@ -52,7 +53,9 @@ def load_ply(path: str | Path) -> Ply:
     if not len(points):
         raise DataError(f"{path} holds no points; expected a scene's point cloud or mesh")
     if len(points) != said:
-        raise DataError(f"{path} holds {len(points)} points, but its head says {said}; download or make it again")
+        raise DataError(
+            f"{path} holds {counted(len(points), 'point')}, but its head says {said:,}; download or make it again"
+        )
     if not np.isfinite(points).all():
         raise DataError(
             f"{path}: point {int((~np.isfinite(points)).any(axis=1).argmax())} is not finite; make it again"
@@ -75,7 +78,7 @@ def _vertices_in_head(path: Path) -> int:
         raise DataError(f"{path} cannot be read as a PLY file (it has no head with vertices); expected a scene's cloud")
     count = int(found[1])
     if count > path.stat().st_size:
-        raise DataError(f"{path} says {count} points, more than it has bytes; download or make it again")
+        raise DataError(f"{path} says {counted(count, 'point')}, more than it has bytes; download or make it again")
     return count
 
 

@@ -21,6 +21,7 @@ from opendas_plugin.scenes.mask_files import read_integers
 from opendas_plugin.scenes.pointcloud import geometric_masks, read_ply
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.version import __version__
+from opendas_plugin.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def _write_scene(data: Path, scene: str, output: Path, seed: int) -> dict[str, l
     points, _ = read_ply(cloud)
     instances = read_integers(truth, "class * 1000 + instance")
     if len(instances) != len(points):
-        raise DataError(f"{truth} is about {len(instances)} points, but {cloud} has {len(points)}")
+        raise DataError(f"{truth} is about {counted(len(instances), 'point')}, but {cloud} has {len(points):,}")
     spoilt = spoil(points, instances, np.random.default_rng([seed, *scene.encode()]))
     regions = list(geometric_masks(points, fewest=MIN_POINTS).T)[: max(1, len(spoilt) // 2)]
     save_masks(files["proposals"], np.stack([*spoilt, *regions], axis=1))

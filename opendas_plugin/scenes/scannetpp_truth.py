@@ -12,6 +12,7 @@ from opendas_plugin.errors import DataError
 from opendas_plugin.files import write_text
 from opendas_plugin.names import NameTable, spell_name
 from opendas_plugin.scenes.scannetpp import STRUCTURE, ScanNetPPScene, Thing, read_segments, read_things
+from opendas_plugin.wording import counted
 
 FIRST_ID = {"scannet": 1, "scannetpp": 0}
 _MOST = 3  # labels of a vertex that are looked at
@@ -70,7 +71,9 @@ def write_truth(folder: Path, scenes: Sequence[ScanNetPPScene], names: Sequence[
     for scene in scenes:
         things = read_things(scene)
         if len(things) > 999:
-            raise DataError(f"{scene.annotation} has {len(things)} objects, but the format numbers 999 at most")
+            raise DataError(
+                f"{scene.annotation} has {counted(len(things), 'object')}, but the format numbers 999 at most"
+            )
         labels, objects = label_vertices(things, read_segments(scene), class_of)
         for format_, first in FIRST_ID.items():
             truth = np.where(labels >= len(STRUCTURE), (labels + first) * 1000 + objects + 1, 0)

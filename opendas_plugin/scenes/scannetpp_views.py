@@ -27,6 +27,7 @@ from opendas_plugin.scenes.raycast import RayCaster, load_mesh
 from opendas_plugin.scenes.scannetpp import ScanNetPPScene, Source, objects_of_vertices, read_segments, read_things
 from opendas_plugin.stamps import stamp
 from opendas_plugin.version import __version__
+from opendas_plugin.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,10 @@ class _LabelledMesh:
         vertices, self.faces = load_mesh(scene.mesh)
         segments = read_segments(scene)
         if len(segments) != len(vertices):
-            raise DataError(f"{scene.segments} is about {len(segments)} vertices, but {scene.mesh} has {len(vertices)}")
+            raise DataError(
+                f"{scene.segments} is about {counted(len(segments), 'vertex', 'vertices')}, but {scene.mesh} "
+                f"has {len(vertices):,}"
+            )
         self.object_of_vertex = objects_of_vertices(read_things(scene), segments)
         self.vertices_of_object = np.bincount(self.object_of_vertex)
         self.caster = RayCaster(vertices, self.faces)

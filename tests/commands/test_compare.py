@@ -75,7 +75,8 @@ def test_every_row_is_there_with_every_seed(finished) -> None:
 def test_there_is_one_page_of_all_and_none_of_the_runs(finished) -> None:
     out, _ = finished
     page = read_page(out / "report.html")
-    for words in ("Base and novel names", "Difference to opendas", "Worst mistakes: opendas", "vpt", "opendas-compare"):
+    tables = ("Base and novel names", "Difference to opendas", "Worst mistakes: opendas, seed 0")
+    for words in (*tables, "zero_shot, vpt, opendas", "opendas-compare"):
         assert words in page.text, words
     assert [path for path in (out / "runs").rglob("*") if path.suffix in (".html", ".png")] == []
 

@@ -11,6 +11,7 @@ from opendas_plugin.commands import evaluate
 from opendas_plugin.office import corpus, gates
 from opendas_plugin.office.gates import Gate
 from opendas_plugin.runs.classification import evaluate_classification
+from tests.reports.reading import read_page
 
 
 @pytest.fixture
@@ -32,13 +33,20 @@ def command(domain, tmp_path, monkeypatch):
     return run
 
 
-def test_a_gate_that_is_missed_fails_by_name_and_the_figures_are_kept(command, capsys):
+def test_a_gate_that_is_missed_fails_by_name_and_the_figures_are_kept(command, tmp_path, capsys):
     code, gates = command(0.97)
     assert code == 1
     assert "error: the tower misses 1 of 2 gates: made up: 0.970, to be below 0.95: MISSED" in capsys.readouterr().err
     assert [(gate["name"], gate["holds"]) for gate in gates] == [("made up", False), ("office", True)]
     assert gates[0]["below"] == 0.95
     assert "above" not in gates[0]  # no bound, which JSON could not hold
+    page = read_page(tmp_path / "gates" / "report.html").text
+    assert "1 of 2 gates are missed: made up." in page and "made up 0.970, missed below 0.95" in page
+
+
+def test_a_gate_of_which_nothing_is_known_is_said_so(command, tmp_path):
+    assert command(float("nan"))[0] == 1
+    assert "made up not known, missed below 0.95" in read_page(tmp_path / "gates" / "report.html").text
 
 
 def test_the_office_gate_is_the_zero_shot_w_f1_of_the_offices_crops(command, domain, tmp_path, capsys):

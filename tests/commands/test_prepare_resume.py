@@ -84,3 +84,13 @@ def test_a_resumed_run_refuses_a_file_of_its_settings_that_changed(stopped, caps
     classes.write_text(before.replace(",", "\n").upper())
     assert main([*given, "--resume"]) == 2
     assert "the file of --classes has changed" in capsys.readouterr().err
+
+
+def test_a_damaged_record_of_what_was_begun_is_said_with_what_to_do(stopped, capsys):
+    record = Path(".out.partial/flags.json")
+    record.write_text("{")
+    assert main([*stopped, "--resume"]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "flags.json, line 1: expected JSON, got " in line and line.endswith("partial to begin again")
+    shutil.rmtree(".out.partial")
+    assert main([*stopped, "--resume"]) == 0

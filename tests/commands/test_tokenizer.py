@@ -53,7 +53,7 @@ def test_its_folder_is_given_once_and_again_when_it_has_moved(
     [
         ("siglip2", "frames texts by no start, the end 1 and the padding 0, but"),
         ("clipa", "frames texts by the start 101, the end 102 and the padding 0, but"),
-        ("small", "makes 300 ids, but siglip-tiny knows 1000: it is another model's"),
+        ("small", "makes 300 ids, but siglip-tiny knows 1,000: it is another model's"),
         ("clips", "frames texts by the start 49406, the end 49407 and the padding 49407, but"),
         ("cut", "holds no tokenizer that can be read"),
         ("weights", "holds no tokenizer that can be read"),

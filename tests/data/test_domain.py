@@ -76,8 +76,8 @@ def test_names_without_segments_are_reported():
     assert domain.info["novel_for_want_of_training_segments"] == ["door", "desk"]
     assert domain.info["names_without_validation_segment"] == ["wall", "door", "desk"]
     assert describe(domain).splitlines() == [
-        "train: 1 segments in 1 images kept, 1 dropped (crowd region: 1)",
-        "val: 1 segments in 1 images kept, 1 dropped (crowd region: 1)",
+        "train: 1 segment in 1 image kept, 1 dropped (crowd region: 1)",
+        "val: 1 segment in 1 image kept, 1 dropped (crowd region: 1)",
         "names: 4, of them 3 novel",
         "novel names (3): door, mug, desk",
         "of them novel because no training segment has them (2): door, desk",
@@ -153,7 +153,7 @@ def test_images_in_both_splits_are_warned_of(written, caplog):
     (folder / "val.jsonl").write_bytes((folder / "train.jsonl").read_bytes())
     with caplog.at_level(logging.WARNING):
         load_domain(folder)
-    assert "1 images are in both training and validation" in caplog.text
+    assert "1 image is in both training and validation" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "val.jsonl", "vocabulary.json", "domain.json"])

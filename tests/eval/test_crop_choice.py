@@ -13,7 +13,7 @@ from opendas_plugin.crops import CropPolicy, crop
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.images import read_image
 from opendas_plugin.errors import DataError
-from opendas_plugin.eval.crop_choice import COMMON, CropChoice, choose_crops, may_be_equal
+from opendas_plugin.eval.crop_choice import COMMON, CropChoice, choose_crops, may_be_equal, race
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
 from opendas_plugin.model.config import PromptConfig
 
@@ -51,7 +51,7 @@ def test_evaluation_segments_and_novel_names_are_not_looked_at(domain, tiny_back
 
 def test_a_sample_is_the_same_every_time_and_a_record_reads_back(domain, tiny_backbone, tmp_path):
     blocks, clip = load_domain(domain), OpenDASCLIP.from_backbone(tiny_backbone)
-    first, again = (choose_crops(clip, blocks.train, blocks.vocabulary, sample=5) for _ in range(2))
+    first, again = (choose_crops(clip, blocks.train, blocks.vocabulary, sample=5, rounds=1) for _ in range(2))
     assert first == again
     assert first.segments == 5
     path = tmp_path / "crops.json"
@@ -83,5 +83,63 @@ def test_what_may_be_as_good_is_told_and_read_back_and_records_without_it_are_re
     equal = {policy for policy, accuracy in found.accuracies.items() if accuracy == best and policy != found.chosen}
     assert equal <= set(found.close) and found.chosen not in found.close
     old = {key: value for key, value in found.record().items() if key != "close"}
+    old["accuracies"] = [{key: value for key, value in row.items() if key != "segments"} for row in old["accuracies"]]
     (tmp_path / "crops.json").write_text(json.dumps(old))
     assert CropChoice.read(tmp_path / "crops.json") == dataclasses.replace(found, close=())
+
+
+def racing(answers, order, sample, rounds):
+    """The race by the answers (P, N) of the first P common policies, and what was asked of each."""
+    policies, asked = COMMON[: len(answers)], {policy: [] for policy in COMMON[: len(answers)]}
+
+    def right(policy, places):
+        asked[policy] += places.tolist()
+        return answers[policies.index(policy)][places]
+
+    return race(policies, right, np.array(order), sample, rounds), asked
+
+
+def test_what_is_told_to_be_worse_leaves_and_the_others_go_on_with_the_next_segments():
+    """Of 30 segments in reverse: A names all but the first right, B all but the last ten, C none but the last ten."""
+    order = np.arange(30)[::-1]
+    answers = np.array([np.arange(30) > 0, np.arange(30) < 20, np.arange(30) >= 20])
+    found, asked = racing(answers, order, sample=10, rounds=9)  # the first ten: A 10, B 0, C 10
+    a, b, c = COMMON[:3]
+    assert asked == {a: [*range(20, 30), *range(10, 20)], b: [*range(20, 30)], c: [*range(20, 30), *range(10, 20)]}
+    assert found.accuracies == {a: 100.0, b: 0.0, c: 50.0}  # C leaves in the second round, B stays dropped
+    assert (found.chosen, found.segments, found.close, found.dropped) == (a, 20, (), {b: 10})
+    assert found.crops == 50 and [found.seen(policy) for policy in (a, b, c)] == [20, 10, 20]
+
+
+def test_a_policy_that_left_is_not_chosen_by_the_segments_that_it_saw():
+    """A 10, B 6 of the first ten: B leaves; then A and C name nothing right, and fall below B's figure."""
+    answers = np.zeros((3, 40), dtype=bool)
+    answers[0, :10], answers[1, :6], answers[2, :10] = True, True, True
+    found, _ = racing(answers, np.arange(40), sample=10, rounds=4)
+    assert found.accuracies == {COMMON[0]: 25.0, COMMON[1]: 60.0, COMMON[2]: 25.0}
+    assert found.chosen == COMMON[0] and found.close == (COMMON[2],)
+
+
+@pytest.mark.parametrize(("sample", "rounds", "seen"), [(10, 1, 10), (10, 3, 30), (10, 9, 35), (50, 4, 35)])
+def test_what_cannot_be_told_apart_is_compared_up_to_the_last_round_or_segment(sample, rounds, seen):
+    answers = np.tile(np.arange(35) % 2 == 0, (4, 1))
+    found, asked = racing(answers, np.arange(35), sample, rounds)
+    assert found.segments == seen and all(places == [*range(seen)] for places in asked.values())
+    assert found.chosen == COMMON[0] and found.close == COMMON[1:4] and not found.dropped
+
+
+def test_a_race_reads_back_and_says_who_left_when(tmp_path, caplog):
+    answers = np.zeros((3, 40), dtype=bool)
+    answers[0, ::2], answers[2, ::2] = True, True
+    found, _ = racing(answers, np.arange(40), sample=20, rounds=2)
+    (tmp_path / "crops.json").write_text(json.dumps(found.record()))
+    assert CropChoice.read(tmp_path / "crops.json") == found
+    caplog.set_level("INFO")
+    found.say()
+    said = "40 training segments: keep 0.1 squash, 50.0% (keep 0.1 center 0.0 of 20; keep 0.5 squash 50.0); 1 other may"
+    assert said in caplog.text
+
+
+def test_no_segments_are_refused():
+    with pytest.raises(DataError, match="expected labelled segments to compare crops on, got none"):
+        racing(np.zeros((2, 0), dtype=bool), [], 10, 4)

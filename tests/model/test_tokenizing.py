@@ -82,9 +82,9 @@ def test_another_models_tokenizer_is_refused(family_names, tokenizer_folders, tm
         tokenize("siglip", tokenizer_folders["siglip2"])
     with pytest.raises(BackboneError, match=r"the start 101, the end 102 .*: it is another model's; give"):
         tokenize("siglip", tokenizer_folders["clipa"])
-    with pytest.raises(BackboneError, match="makes 300 ids, but siglip-tiny knows 1000: it is another model's"):
+    with pytest.raises(BackboneError, match="makes 300 ids, but siglip-tiny knows 1,000: it is another model's"):
         tokenize("siglip", make("siglip", tmp_path / "small", 300))
-    with pytest.raises(BackboneError, match="makes 1200 ids, but siglip-tiny knows 1000: it is another model's"):
+    with pytest.raises(BackboneError, match="makes 1,200 ids, but siglip-tiny knows 1,000: it is another model's"):
         tokenize("siglip", make("siglip", tmp_path / "large", 1200))
     with pytest.raises(ConfigError, match="`tokenizer` has no effect on pe-tiny, which has open_clip's own"):
         tokenize("pe", tokenizer_folders["siglip"])

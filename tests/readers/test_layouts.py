@@ -113,6 +113,23 @@ def test_auto_says_what_an_export_lacks(written, tmp_path, capsys):
     assert "one name a line, in the order of the label values (a few maps have 0 to 3)" in lacks
 
 
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda root: shutil.rmtree(root / "images"), "first mend this: .*yaml, train: .*images/train is not a folder"),
+        (lambda root: shutil.rmtree(root / "labels"), "first mend this: there are no labels yet, such as .*0.txt$"),
+        (lambda root: [p.write_text("0 0.5 0.5 0.2 0.2\n") for p in root.glob("labels/*/*.txt")],
+         "first mend this: the labels are boxes, of a detection dataset, and a box says nothing of which pixels"),
+    ],
+)  # fmt: skip
+def test_auto_says_where_yolos_file_lies_and_why_it_cannot_be_read(spoil, said, written, tmp_path, capsys):
+    shutil.copytree(written("yolo"), tmp_path / "zip" / "my-export")
+    spoil(tmp_path / "zip" / "my-export")
+    (first, lacks, _), command = printed_command(tmp_path / "zip", capsys)
+    assert first == "yolo: in my-export, data.yaml has YOLO's names and train" and re.search(said, lacks), lacks
+    assert command[:3] == ["yolo", "--data", str(tmp_path / "zip" / "my-export")]
+
+
 def test_python_looks_too(written):
     (found,) = opendas.runs.look(written("yolo"))
     assert found.layout == "yolo" and found.settings == {"data": written("yolo")}
@@ -122,6 +139,11 @@ def test_auto_looks_one_folder_down_and_says_what_it_looked_for(written, tmp_pat
     folder = written("cvat")
     lines, command = printed_command(folder.parent, capsys)
     assert lines[0].startswith("cvat: ") and str(folder / "annotations.xml") in command
+    shutil.copytree(written("yolo"), tmp_path / "zip" / "my-export" / "my-export")
+    (tmp_path / "zip" / "__MACOSX").mkdir()
+    lines, command = printed_command(tmp_path / "zip", capsys)
+    assert lines[0].startswith("yolo: in my-export/my-export, data.yaml has YOLO's names and train")
+    assert command[:3] == ["yolo", "--data", str(tmp_path / "zip" / "my-export" / "my-export")]
     (tmp_path / "bare").mkdir()
     assert main(["auto", str(tmp_path / "bare")]) == 1
     (line,) = capsys.readouterr().err.splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from opendas_plugin.reports.figures import class_bars, confusion_chart, curves, score_intervals
-from opendas_plugin.reports.page import LARGEST, Cell, Gallery, Page, Picture, Section, Table, write_page
+from opendas_plugin.reports.page import LARGEST, Cell, Code, Gallery, Page, Picture, Section, Table, write_page
 from opendas_plugin.reports.pictures import data_uri
 from tests.reports.reading import read_page
 
@@ -77,6 +78,15 @@ def test_a_page_with_too_many_pictures_shows_the_first_and_says_so(tmp_path):
     found = read_page(tmp_path / "report.html")
     shown = found.tags.count("img")
     assert 0 < shown < count and f"The first {shown} of {count}" in found.text and "picture 0" in found.text
+
+
+def test_a_command_is_shown_as_it_is_and_no_line_breaks_inside_a_flag(tmp_path):
+    command = "cd 'a <b> c'\nopendas-train --output-dir runs/a-b --visual.epochs=3 -x '{{ 1 }}'"
+    write_page(Page("Command", (Section("To repeat it", (Code(command),)),)), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert html.unescape(re.sub("</?span>", "", re.search("<code>(.*?)</code>", text, re.DOTALL)[1])) == command
+    assert re.findall("<span>(.*?)</span>", text) == ["--output-dir", "--visual.epochs", "-x"]
+    assert "pre span { white-space: nowrap; }" in text
 
 
 def chromium(*arguments, page) -> tuple[str, str]:

@@ -94,7 +94,7 @@ class Evil:
         ({"a": 1}, "holds a; expected points x masks"),
         ({"masks": MASKS, "pred_masks": MASKS}, "alone or named masks"),
         ([MASKS, MASKS, MASKS], "holds a list of 3"),
-        ((MASKS, SCORES[:1]), "1 scores for 2 masks"),
+        ((MASKS, SCORES[:1]), "1 score for 2 masks"),
         (TENSOR.to(torch.complex64), "torch.complex64"),
         (TENSOR[None], r"torch.float32 \(1, 3, 2\)"),
         (MASKS[:, 0], r"shape \(3,\)"),

@@ -26,6 +26,7 @@ from opendas_plugin.runs.reproduce.tiers import Weights
 from opendas_plugin.runs.reproduce.weights import WeightFile, look_up
 from opendas_plugin.stamps import Inputs
 from opendas_plugin.vocabulary import DEFAULT_TEMPLATE, fill
+from opendas_plugin.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ def _sentences(facts: Mapping[str, Any]) -> Iterator[str]:
         odd = f"; {len(found['too_long'])} do not fit the context: {', '.join(found['too_long'])}" * bool(
             found["too_long"]
         )
-        same = f"; {found['same']} pairs have the same feature" if found["same"] else ""
+        same = f"; {counted(found['same'], 'pair has', 'pairs have')} the same feature" if found["same"] else ""
         yield (
             f"{facts['backbone']}, the {found['count']} names of {title}: the closest two are {first!r} and {second!r} "
             f"(cosine {cosine:.3f}), and 95% of their spread lies in a space of rank {found['rank']}{same}{odd}."

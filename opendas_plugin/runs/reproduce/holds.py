@@ -8,6 +8,7 @@ from opendas_plugin.runs.reproduce.document import Document
 from opendas_plugin.runs.reproduce.place import ANCHOR
 from opendas_plugin.runs.reproduce.published import TOLERANCE
 from opendas_plugin.runs.reproduce.results import TITLES, Measured, Result
+from opendas_plugin.wording import counted
 
 _SHOWN = 8
 
@@ -43,7 +44,8 @@ def _against_paper(document: Document) -> Iterator[str]:
     near = [one for _, _, one in pairs if one.fits]
     inside = [one for _, _, one in pairs if _holds_paper(one)]
     yield (
-        f"Of {len(pairs)} figures that have a published one of the same kind, {len(near)} are within {TOLERANCE:g} "
+        f"Of {counted(len(pairs), 'figure that has', 'figures that have')} a published one of the same kind, "
+        f"{counted(len(near), 'is', 'are')} within {TOLERANCE:g} "
         f"points of it, and of {len(inside)} the 95% interval holds it."
     )
     others = [

@@ -14,6 +14,7 @@ from opendas_plugin.files import read_json, write_json, write_text
 from opendas_plugin.runs.record import RunRecord
 from opendas_plugin.runs.reproduce.results import TITLES, Measured
 from opendas_plugin.runs.run import Run, function_of
+from opendas_plugin.wording import counted
 
 if TYPE_CHECKING:
     from opendas_plugin.runs.reproduce.document import Document
@@ -106,7 +107,7 @@ def join(documents: Mapping[str, Document]) -> list[dict[str, Any]]:
 
 def markdown(documents: Mapping[str, Document], rows: list[dict[str, Any]]) -> str:
     """The page."""
-    lines = [f"# {len(documents)} reproductions of OpenDAS", ""]
+    lines = [f"# {counted(len(documents), 'reproduction')} of OpenDAS", ""]
     lines += [f"- {letter}: {_about(document)}" for letter, document in documents.items()]
     shared = [row for row in rows if len(row["ours"]) > 1]
     widest = max(shared, key=lambda row: row["highest"] - row["lowest"], default=None)
@@ -114,7 +115,10 @@ def markdown(documents: Mapping[str, Document], rows: list[dict[str, Any]]) -> s
         spread = widest["highest"] - widest["lowest"]
         which = f"{TITLES[widest['figure']]} of {widest['title']} on {widest['data']}"
         agree = f"they agree to {spread:.1f} points, the widest being {which}"
-        lines += ["", f"{len(shared)} figures were measured by more than one in the same way; {agree}."]
+        lines += [
+            "",
+            f"{counted(len(shared), 'figure was', 'figures were')} measured by more than one in the same way; {agree}.",
+        ]
     else:
         lines += ["", "No figure was measured by more than one in the same way."]
     for step in dict.fromkeys(row["step"] for row in rows):

@@ -21,6 +21,7 @@ from opendas_plugin.runs.reproduce.sources import SOURCES, has_coops_split
 from opendas_plugin.runs.reproduce.tiers import Weights
 from opendas_plugin.runs.reproduce.timing import Pace, crops_a_second, pace
 from opendas_plugin.runs.reproduce.weights import download_size
+from opendas_plugin.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ class _Builder:
         for weights in self.place.tier.anchors:
             hours += len(anchor.POLICIES) * segments / self.speed(weights) / 3600
         tried = len(anchor.POLICIES) * len(self.place.tier.anchors)
-        about = f"{tried} kinds of crops on {segments:,} segments of {_titles(known)}"
+        about = f"{counted(tried, 'kind')} of crops on {counted(segments, 'segment')} of {_titles(known)}"
         return Part("anchor", about, hours, None, tried * segments * _A_SEGMENT)
 
     def _trained(self, step: str, known: dict[str, Counts], weights: Weights, rows: Sequence[str], own: object) -> Part:
@@ -195,7 +196,7 @@ class _Builder:
         for reader, counts in known.items():
             train = counts.train if shots is None else min(counts.train, shots * counts.names[0])
             disk += (counts.train + counts.val) * _A_SEGMENT
-            about.append(f"{train:,} segments of {SOURCES[reader].title} to train, {counts.val:,} to judge by"
+            about.append(f"{counted(train, 'segment')} of {SOURCES[reader].title} to train, {counts.val:,} to judge by"
                          + ("" if counts.exact else " (estimated)"))  # fmt: skip
             for method in rows:
                 found = self.pace(weights, method, counts.names[0], own)
@@ -207,7 +208,7 @@ class _Builder:
                     disk += seeds * found.values * 4 * 3  # adapter, checkpoint and its momentum
                     gibs += [] if found.gib is None else [found.gib]
                     batch = f"{found.seconds:.2f} s a batch of {found.batch}"
-                    whole = f"{found.hours(train):.2f} h for {train:,} segments"
+                    whole = f"{found.hours(train):.2f} h for {counted(train, 'segment')}"
                     said.append(f"{method} on {title_of(weights)}, {counts.names[0]} names: {batch}, {whole}")
         return Part(step, "; ".join(about), hours, max(gibs, default=None), disk, tuple(said))
 

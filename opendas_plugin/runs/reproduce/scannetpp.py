@@ -8,6 +8,7 @@ from opendas_plugin.runs.reproduce.published import OFFICES
 from opendas_plugin.runs.reproduce.store import Done
 from opendas_plugin.runs.reproduce.training_rows import reason, related_names
 from opendas_plugin.stamps import Inputs
+from opendas_plugin.wording import counted
 
 READER = "scannetpp"
 UNNAMED = "the paper does not name its 14 and 16 offices"
@@ -25,7 +26,8 @@ def run(place: Place) -> Done:
     counts = {part: len(scenes.get(part, ())) for part in ("train", "val")}
     notes = [
         f"These rows cannot be the paper's exactly: {UNNAMED}, and so not its names either (156 in training, 233 in "
-        f"validation). Here {counts['train']} scenes train and {counts['val']} are judged by: of each official list "
+        f"validation). Here {counted(counts['train'], 'scene trains', 'scenes train')} and "
+        f"{counted(counts['val'], 'is', 'are')} judged by: of each official list "
         "those with the most kinds of office things, or those of offices_train.txt and offices_val.txt by the data.",
         related_names(place, READER),
     ]

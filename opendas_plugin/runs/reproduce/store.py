@@ -75,7 +75,7 @@ def open_step(folder: Path, inputs: Inputs, *, again: bool = False) -> Done | No
     if not path.exists():
         write_json(path, {"inputs": inputs.record()})
         return None
-    content = read_json(path)
+    content = read_json(path, "remove it, and the step is done again")
     if not isinstance(content, dict) or "inputs" not in content:
         raise DataError(f"{path} is damaged; remove it, and the step is done again")
     difference = inputs.difference(content["inputs"])

@@ -17,6 +17,7 @@ from opendas_plugin.runs.reproduce.rivals import cost_of
 from opendas_plugin.runs.reproduce.scoring import joint_row
 from opendas_plugin.runs.reproduce.sources import SOURCES
 from opendas_plugin.stamps import Inputs
+from opendas_plugin.wording import counted
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def reason(place: Place) -> str:
         return "made-up data and random weights"
     if place.tier.is_papers:
         return ""
-    shots = f", {place.tier.shots} shots a name" if place.tier.shots else ""
+    shots = f", {counted(place.tier.shots, 'shot')} a name" if place.tier.shots else ""
     return f"{title_of(place.trained)}{shots}; the paper's is ViT-L/14 on all segments"
 
 

@@ -189,7 +189,7 @@ def test_photos_that_went_are_said_and_a_folder_of_them_is_not_gone_on_with_by_o
     assert main(argv) == 0
     (tmp_path / "photos" / "one.png").unlink()
     assert main(argv) == 0
-    assert "holds 1 photos that are not among these, one first" in caplog.text
+    assert "holds 1 photo that is not among these, one first" in caplog.text
     (tmp_path / "photos" / "two.png").unlink()
     make_photos(tmp_path / "photos", ["three.png"])
     before = contents(tmp_path / "out")

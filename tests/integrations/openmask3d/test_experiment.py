@@ -94,7 +94,7 @@ def test_one_command_gives_plain_clip_adapters_and_their_spread(room, adapters, 
     assert run(room, adapters, tmp_path / "out") == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
-    assert lines[0].startswith(f"1 scenes of {room[0] / 'data'}")
+    assert lines[0].startswith(f"1 scene of {room[0] / 'data'}")
     assert lines[2] == f"adapter 1: {adapters[0]} (opendas) on test-tiny with random weights of seed 0"
     assert [line.split("  ")[0] for line in lines[6:]] == ["plain CLIP", "adapter 1", "adapter 2", "2 adapters"]
     assert (tmp_path / "out" / "table.txt").read_text() == out

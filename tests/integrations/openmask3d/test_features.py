@@ -183,7 +183,7 @@ def test_bad_scenes_are_one_sentence(scene, tmp_path):
     bad(scene, "no pictures with poses", poses=scene.views.poses[:0])
     bad(scene, "holds no masks", masks=scene.masks[:, :0])
     bad(scene, "all 5 masks are empty", masks=np.zeros_like(scene.masks))
-    bad(scene, "about 3019 points, but the cloud has 3020", masks=scene.masks[1:])
+    bad(scene, "about 3,019 points, but the cloud has 3,020", masks=scene.masks[1:])
     bad(scene, "no mask is seen in any picture", masks=scene.masks[:, 4:])
     with pytest.raises(ConfigError, match="top_k must be 1 or more, got 0"):
         FeatureSettings(top_k=0)

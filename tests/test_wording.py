@@ -1,0 +1,19 @@
+"""Counts in sentences: one thing, several, none, and thousands."""
+
+from __future__ import annotations
+
+import pytest
+
+from opendas_plugin.wording import counted
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((1, "photo"), "1 photo"), ((2, "photo"), "2 photos"), ((0, "photo"), "0 photos"),
+        ((2870, "photo"), "2,870 photos"),
+        ((1, "class is", "classes are"), "1 class is"), ((0, "class is", "classes are"), "0 classes are"),
+    ],
+)  # fmt: skip
+def test_one_several_and_none(given, said):
+    assert counted(*given) == said
