@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 import types
 from pathlib import Path
@@ -19,6 +20,7 @@ from opendas_plugin.data.manifest import write_manifest
 from opendas_plugin.data.segments import Segment
 from opendas_plugin.vocabulary import Vocabulary
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # programs that tests start need not compile the package each
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
 

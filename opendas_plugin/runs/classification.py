@@ -208,7 +208,7 @@ def mark_base(vocabulary: Vocabulary, base_from: Path | None) -> Vocabulary:
     base, known = NameTable(other.base), NameTable(other.names)
     novel = tuple(name for name in vocabulary.names if name not in base)
     if len(novel) == len(vocabulary.names):
-        what = f"{base_from} trained none of the {len(novel)} names, {novel[0]!r} first"
+        what = f"{base_from} trained none of the {counted(len(novel), 'name')}, {novel[0]!r} first"
         raise DataError(f"{what}; give the vocabulary.json of their training")
     unlisted = [name for name in vocabulary.names if name not in known]
     if unlisted:
