@@ -18,8 +18,8 @@ from opendas_plugin.wording import counted
 UNEVEN = 20
 """Times the median name's segments that the most frequent name may have before it is said."""
 SATURATED, HARDLY, WORTH = 95.0, 10.0, 1.0
-"""Percent of right names from which on there is little left to gain, and below which a CLIP hardly knows the names; and
-points that are worth to be said."""
+"""Percent of right names from which on there is little left to gain, where it is known as closely, and below which a CLIP
+hardly knows the names; and points that are worth to be said."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,11 @@ class _Verdict:
         self.few = self.middle < FEW_TRAINED
         self.right = choice.accuracies[choice.chosen]
         self.blind = 100 * most / self.segments
-        self.unknown = self.right - spread(self.right, choice.segments) <= self.blind
+        self.off = spread(self.right, choice.segments)
+        self.unknown = len(trained) > 1 and self.right - self.off <= self.blind
         self.shots = max(curve, key=lambda count: (curve[count], -count)) if curve else 0
         self.gain = curve[self.shots] - curve[0] if curve else 0.0
-        self.saturated = self.right >= SATURATED
+        self.saturated = self.right >= SATURATED and self.off <= 100 - SATURATED
         self.helps = not self.saturated and self.gain >= WORTH
         self.elsewhere = not self.saturated and not self.helps and (self.unknown or self.right < HARDLY)
 
@@ -178,7 +179,7 @@ class _Verdict:
         return f"{self.middle:g} segment" + ("" if self.middle == 1 else "s")
 
     def _whether(self) -> str:
-        share = f"{self.right:.0f}% (\u00b1{spread(self.right, self.choice.segments):.0f})"
+        share = f"{self.right:.0f}% (\u00b1{self.off:.0f})"
         segments = counted(self.choice.segments, "training segment")
         said = f"plain CLIP names {share} of {segments} right by the best crops"
         if self.unknown:
