@@ -213,7 +213,7 @@ def mark_base(vocabulary: Vocabulary, base_from: Path | None) -> Vocabulary:
     unlisted = [name for name in vocabulary.names if name not in known]
     if unlisted:
         logger.warning(
-            "%s does not have %d of the %d names, %r first: they were not trained by it, and count as novel",
+            "%s does not have %d of the %d names, %r first: such names were not trained by it, and count as novel",
             base_from,
             len(unlisted),
             len(vocabulary.names),

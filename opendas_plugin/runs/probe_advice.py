@@ -13,13 +13,13 @@ from opendas_plugin.data.domain import Domain
 from opendas_plugin.eval.crop_choice import CropChoice
 from opendas_plugin.eval.probing import NameLook, NearCopy, enough, spread
 from opendas_plugin.reports.notices import FEW_JUDGED, FEW_TRAINED, TINY, listed
-from opendas_plugin.wording import counted
+from opendas_plugin.wording import counted, some_of
 
 UNEVEN = 20
 """Times the median name's segments that the most frequent name may have before it is said."""
 SATURATED, HARDLY, WORTH = 95.0, 10.0, 1.0
-"""Percent of right names from which on there is little left to gain, where it is known as closely, and below which a CLIP
-hardly knows the names; and points that are worth to be said."""
+"""Percent of right names from which on there is little left to gain, where it is known as closely, and below which a
+CLIP hardly knows the names; and points that are worth to be said."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,15 @@ def _of_pictures(domain: Domain, same: Sequence[Path], copies: Sequence[NearCopy
     total, found = len({segment.image for segment in domain.val}), []
     if same:
         shown = listed([picture.name for picture in same], 5)
-        what = f"{len(same)} of {total} validation pictures are training pictures, too: {shown}"
+        what = (
+            some_of(len(same), total, "validation picture", "is a training picture", "are training pictures")
+            + f", too: {shown}"
+        )
         todo = "take them out of one part, and prepare again: until then the scores flatter"
         found.append(Finding("fault", what, todo))
     if copies:
         pairs = listed([f"{copy.picture.name} like {copy.like.name}" for copy in copies], 5)
-        what = f"{len(copies)} of {total} validation pictures look like a training picture: {pairs}"
+        what = f"{some_of(len(copies), total, 'validation picture', 'looks', 'look')} like a training picture: {pairs}"
         todo = (
             "look at them in the report; if they are copies or frames of one video, split by whole groups "
             "(--group-by video, or folders), for the scores flatter"
@@ -123,7 +126,10 @@ def _of_counts(domain: Domain) -> list[Finding]:
     rare = [f"{name} ({judged[name]})" for name in domain.vocabulary.names if judged[name] < FEW_JUDGED]
     found = []
     if few:
-        what = f"{len(few)} of {len(base)} training names have fewer than {FEW_TRAINED} segments: {listed(few)}"
+        what = (
+            f"{some_of(len(few), len(base), 'training name', 'has', 'have')} fewer than {FEW_TRAINED} segments: "
+            f"{listed(few)}"
+        )
         todo = f"label {FEW_TRAINED} or more of each, or leave the names out of the vocabulary"
         found.append(Finding("fault", what, todo))
     if rare:
