@@ -137,7 +137,9 @@ def _of_counts(domain: Domain) -> list[Finding]:
             f"{counted(len(rare), 'name has', 'names have')} fewer than {FEW_JUDGED} validation segments: "
             f"{listed(rare)}"
         )
-        found.append(Finding("note", what, "do not read their own F1; for that, label more validation pictures"))
+        found.append(
+            Finding("note", what, "do not read the F1 of such a name; for that, label more validation pictures")
+        )
     if trained:
         (most, count), middle = trained.most_common(1)[0], statistics.median(trained.values())
         if count > UNEVEN * middle:
