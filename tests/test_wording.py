@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opendas_plugin.wording import counted
+from opendas_plugin.wording import counted, some_of
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,16 @@ from opendas_plugin.wording import counted
 )  # fmt: skip
 def test_one_several_and_none(given, said):
     assert counted(*given) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "said"),
+    [
+        (1, 3, "1 of 3 photos has"),
+        (2, 2870, "2 of 2,870 photos have"),
+        (1, 1, "1 of 1 photo has"),
+        (0, 2, "0 of 2 photos have"),
+    ],
+)
+def test_some_of_all(count, total, said):
+    assert some_of(count, total, "photo", "has", "have") == said

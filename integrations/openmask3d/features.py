@@ -29,6 +29,7 @@ from opendas_plugin.errors import DataError
 from opendas_plugin.scenes.agreement import require_agreement
 from opendas_plugin.scenes.mask_arrays import sparse_masks
 from opendas_plugin.scenes.views import Projector, Views, best_views
+from opendas_plugin.wording import some_of
 
 logger = logging.getLogger(__name__)
 
@@ -105,12 +106,10 @@ class Extraction:
         if unseen == counts.shape[1]:
             raise DataError("no mask is seen in any picture; check that masks, cloud and pictures are of one scene")
         if unseen:
-            share = 100 * unseen / counts.shape[1]
             logger.warning(
-                "%d of %d masks are seen in no picture (%.0f%%) of %s: their features are 0",
-                unseen,
-                counts.shape[1],
-                share,
+                "%s seen in no picture (%.0f%%) of %s: 0 stands in place of features",
+                some_of(unseen, counts.shape[1], "mask", "is", "are"),
+                100 * unseen / counts.shape[1],
                 self.projector.views.colour[0].parent,
             )
         best = best_views(counts, self.settings.top_k)

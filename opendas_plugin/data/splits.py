@@ -51,7 +51,7 @@ def draw_novel(names: Sequence[str], seen: Collection[str], fraction: float, see
     candidates, count = [name for name in names if name in seen], max(1, round(fraction * len(names)))
     if count > len(candidates) or count >= len(names):
         raise DataError(
-            f"{fraction} of {len(names)} names are {counted(count, 'novel one')}, but only "
+            f"{fraction} of {len(names)} names makes {counted(count, 'novel name')}, but only "
             f"{counted(len(candidates), 'has', 'have')} a validation "
             "segment; choose a smaller fraction"
         )

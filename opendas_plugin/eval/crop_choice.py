@@ -45,6 +45,8 @@ SAMPLE = 500
 """Segments of a round."""
 ROUNDS = 4
 """Rounds, at most."""
+TELLING = 6
+"""Answers that have to differ before two policies are told apart: five of five are chance in 6% (a sign test)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class CropChoice:
         accuracies: each policy's, on the segments that it was compared on.
         segments: how many the chosen one was compared on.
         close: policies that may be as good as the chosen one: the 95% interval of the accuracies' difference on the
-            same segments (of a mean, by the normal distribution) holds 0.
+            same segments holds 0 (:func:`may_be_equal`).
         dropped: policies that were told to be worse on fewer segments -> how many.
     """
 
@@ -206,6 +208,12 @@ def race(
 
 
 def may_be_equal(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
-    """Whether the 95% interval of the difference of two shares, of right answers to the same questions, holds 0."""
+    """Whether the 95% interval of the difference of two shares, of right answers to the same questions, holds 0.
+
+    The interval is a mean's, by the normal distribution, which a few answers do not have: where fewer than
+    :data:`TELLING` differ, it holds 0.
+    """
     difference = one.astype(np.float64) - other
+    if np.count_nonzero(difference) < TELLING:
+        return True
     return abs(float(difference.mean())) <= 1.96 * float(difference.std()) / math.sqrt(len(difference))

@@ -21,7 +21,7 @@ from opendas_plugin.eval.label_maps import map_files, match, without_suffix
 from opendas_plugin.eval.semantic import NONE
 from opendas_plugin.files import find_files, read_json, write_json, write_text
 from opendas_plugin.labeller import Labeller
-from opendas_plugin.wording import counted
+from opendas_plugin.wording import counted, some_of
 
 Entry = dict[str, object]
 Bare = tuple[str, tuple[int, int]]
@@ -106,9 +106,8 @@ def pictures_without_masks(masks: Sequence[Segment], images: Path, ground_truth:
         )
     if bare:
         logger.warning(
-            "%d of %d pictures have no mask, %s first: all their pixels count as missed",
-            len(bare),
-            len(maps),
+            "%s no mask, %s first: every pixel there counts as missed",
+            some_of(len(bare), len(maps), "picture", "has", "have"),
             bare[0],
         )
     return [(own[stem], picture_size(maps[stem])) for stem in bare]

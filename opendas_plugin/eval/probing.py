@@ -144,5 +144,12 @@ def enough(curve: Mapping[int, float], gain: float = 1.0) -> int | None:
 
 
 def spread(share: float, count: int) -> float:
-    """Half the 95% interval of a share in percent of ``count`` draws, by the normal distribution."""
-    return 196 * math.sqrt(max(share / 100 * (1 - share / 100), 1e-9) / max(count, 1))
+    """How far the farther end of the 95% interval of a share in percent of ``count`` draws lies from it, in points.
+
+    The interval is Wilson's (Probable Inference, the Law of Succession, and Statistical Inference, JASA 1927), which a
+    few draws that are all right have, too.
+    """
+    right, draws, z = share / 100, max(count, 1), 1.96
+    middle = (right + z**2 / (2 * draws)) / (1 + z**2 / draws)
+    half = z / (1 + z**2 / draws) * math.sqrt(right * (1 - right) / draws + (z / (2 * draws)) ** 2)
+    return 100 * (abs(middle - right) + half)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from opendas_plugin.eval.canvas import BASE, BEFORE, INK, NOVEL, PAPER, SERIES, canvas, patch, shades
 from opendas_plugin.eval.plots import draw_bars, occupied
 from opendas_plugin.reports.page import Chart
+from opendas_plugin.wording import some_of
 
 Values = NDArray[np.float64]
 
@@ -173,7 +174,7 @@ def confusion_chart(confusion: NDArray[np.int64], names: Sequence[str], novel: S
         axes.set_ylabel("true")
         drawn.figure.colorbar(shown, shrink=0.5, label="share of the true class")
         svg = drawn.svg("confusion matrix", tight=True)
-    said = f"{len(rows)} of {len(confusion)} names have {unit}; the others are one column."
+    said = f"{some_of(len(rows), len(confusion), 'name', 'has', 'have')} {unit}; the others are one column."
     about = said if len(rows) < len(confusion) else "The one name." if len(rows) == 1 else f"All {len(rows)} names."
     return Chart(svg, f"Confusion matrix: rows are true, columns predicted. {about}", least=int(_PIXELS * side))
 

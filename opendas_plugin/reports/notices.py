@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from opendas_plugin.reports.naming import Naming
 from opendas_plugin.reports.page import Notes, Section
-from opendas_plugin.wording import counted
+from opendas_plugin.wording import counted, some_of
 
 FEW_TRAINED, FEW_JUDGED, TINY = 5, 10, 32
 """Segments of a name below which it is said to be learnt, or judged, from few; and a box's longer side in pixels below
@@ -31,7 +31,8 @@ def naming_notices(naming: Naming) -> list[str]:
     found += [f"{_count(unjudged)} without a segment here: nothing is known of {listed(unjudged)}."] if unjudged else []
     if tiny:
         share = tiny / len(sides)
-        found.append(f"{tiny:,} of {len(sides):,} masks ({share:.0%}) are tiny: less than {TINY} pixels wide and high.")
+        said = some_of(tiny, len(sides), "mask", f"({share:.0%}) is", f"({share:.0%}) are")
+        found.append(f"{said} tiny: less than {TINY} pixels wide and high.")
     if not naming.vocabulary.novel:
         found.append("No name is novel, so nothing here says what happens to names that were never labelled.")
     return found

@@ -18,7 +18,7 @@ from opendas_plugin.reports.figures import histogram, shortened
 from opendas_plugin.reports.notices import listed
 from opendas_plugin.reports.page import Block, Cell, Gallery, Picture, Section, Table
 from opendas_plugin.reports.pictures import crop_uri, data_uri, in_order_of_pictures, link_to, small
-from opendas_plugin.wording import counted
+from opendas_plugin.wording import counted, some_of
 
 OVERLAYS, NAMES, EXAMPLES, DOUBTFUL = 9, 20, 3, 24
 """Photos, names, masks of a name, and the masks with the least sure names that are shown."""
@@ -107,7 +107,7 @@ def found_notices(names: Sequence[str], masks: Sequence[int], without_masks: int
     absent = [name for name, count in zip(names, masks, strict=False) if not count]
     found = ["There are no labels here, so that nothing says how many names are right; label a few photos to know."]
     found += [f"{counted(len(absent), 'name was', 'names were')} given to no mask: {listed(absent)}."] if absent else []
-    found += [f"{without_masks} of {photos} photos have no mask."] if without_masks else []
+    found += [f"{some_of(without_masks, photos, 'photo', 'has', 'have')} no mask."] if without_masks else []
     return found
 
 

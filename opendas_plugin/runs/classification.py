@@ -205,15 +205,16 @@ def mark_base(vocabulary: Vocabulary, base_from: Path | None) -> Vocabulary:
     if base_from is None:
         return vocabulary
     other = Vocabulary.load(base_from)
-    base, known = NameTable(other.base), NameTable(other.names)
-    novel = tuple(name for name in vocabulary.names if name not in base)
+    table, base = NameTable(other.names), set(other.base)  # in all of its names: of book and books one may be novel
+    found = {name: table.find(name) for name in vocabulary.names}
+    novel = tuple(name for name, own in found.items() if own not in base)
     if len(novel) == len(vocabulary.names):
-        what = f"{base_from} trained none of the {counted(len(novel), 'name')}, {novel[0]!r} first"
+        what = f"{base_from} trained none of the names to score ({counted(len(novel), 'name')}, {novel[0]!r} first)"
         raise DataError(f"{what}; give the vocabulary.json of their training")
-    unlisted = [name for name in vocabulary.names if name not in known]
+    unlisted = [name for name, own in found.items() if own is None]
     if unlisted:
         logger.warning(
-            "%s does not have %d of the %d names, %r first: they were not trained by it, and count as novel",
+            "%s does not have %d of the %d names, %r first: such names were not trained by it, and count as novel",
             base_from,
             len(unlisted),
             len(vocabulary.names),

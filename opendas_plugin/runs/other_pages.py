@@ -21,7 +21,7 @@ from opendas_plugin.reports.summaries import (
     summary_section,
 )
 from opendas_plugin.runs.record import RunRecord
-from opendas_plugin.wording import counted
+from opendas_plugin.wording import counted, some_of
 
 _SCORE, _COUNT = ("ap", "AP"), ("instances", "instances")
 
@@ -104,7 +104,7 @@ def gates_page(record: RunRecord, gates: Sequence[Any], backbone: str, settings:
     """The page of the gates of a tiny CLIP."""
     rows = tuple((gate.name, _verdict(gate), _bounds(gate), gate.detail) for gate in gates)
     missed = [gate.name for gate in gates if not gate.holds]
-    failure = f"{len(missed)} of {len(gates)} gates are missed: {listed(missed)}." if missed else ""
+    failure = f"{some_of(len(missed), len(gates), 'gate', 'is', 'are')} missed: {listed(missed)}." if missed else ""
     sections = (
         facts_section(record.facts, [("backbone", backbone)]),
         Section("Gates", (Table(("gate", "value", "bounds", "about"), rows, texts=4),)),

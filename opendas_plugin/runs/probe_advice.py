@@ -13,13 +13,13 @@ from opendas_plugin.data.domain import Domain
 from opendas_plugin.eval.crop_choice import CropChoice
 from opendas_plugin.eval.probing import NameLook, NearCopy, enough, spread
 from opendas_plugin.reports.notices import FEW_JUDGED, FEW_TRAINED, TINY, listed
-from opendas_plugin.wording import counted
+from opendas_plugin.wording import counted, some_of
 
 UNEVEN = 20
 """Times the median name's segments that the most frequent name may have before it is said."""
 SATURATED, HARDLY, WORTH = 95.0, 10.0, 1.0
-"""Percent of right names from which on there is little left to gain, and below which a CLIP hardly knows the names; and
-points that are worth to be said."""
+"""Percent of right names from which on there is little left to gain, where it is known as closely, and below which a
+CLIP hardly knows the names; and points that are worth to be said."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,15 @@ def _of_pictures(domain: Domain, same: Sequence[Path], copies: Sequence[NearCopy
     total, found = len({segment.image for segment in domain.val}), []
     if same:
         shown = listed([picture.name for picture in same], 5)
-        what = f"{len(same)} of {total} validation pictures are training pictures, too: {shown}"
+        what = (
+            some_of(len(same), total, "validation picture", "is a training picture", "are training pictures")
+            + f", too: {shown}"
+        )
         todo = "take them out of one part, and prepare again: until then the scores flatter"
         found.append(Finding("fault", what, todo))
     if copies:
         pairs = listed([f"{copy.picture.name} like {copy.like.name}" for copy in copies], 5)
-        what = f"{len(copies)} of {total} validation pictures look like a training picture: {pairs}"
+        what = f"{some_of(len(copies), total, 'validation picture', 'looks', 'look')} like a training picture: {pairs}"
         todo = (
             "look at them in the report; if they are copies or frames of one video, split by whole groups "
             "(--group-by video, or folders), for the scores flatter"
@@ -123,7 +126,10 @@ def _of_counts(domain: Domain) -> list[Finding]:
     rare = [f"{name} ({judged[name]})" for name in domain.vocabulary.names if judged[name] < FEW_JUDGED]
     found = []
     if few:
-        what = f"{len(few)} of {len(base)} training names have fewer than {FEW_TRAINED} segments: {listed(few)}"
+        what = (
+            f"{some_of(len(few), len(base), 'training name', 'has', 'have')} fewer than {FEW_TRAINED} segments: "
+            f"{listed(few)}"
+        )
         todo = f"label {FEW_TRAINED} or more of each, or leave the names out of the vocabulary"
         found.append(Finding("fault", what, todo))
     if rare:
@@ -131,7 +137,9 @@ def _of_counts(domain: Domain) -> list[Finding]:
             f"{counted(len(rare), 'name has', 'names have')} fewer than {FEW_JUDGED} validation segments: "
             f"{listed(rare)}"
         )
-        found.append(Finding("note", what, "do not read their own F1; for that, label more validation pictures"))
+        found.append(
+            Finding("note", what, "do not read the F1 of such a name; for that, label more validation pictures")
+        )
     if trained:
         (most, count), middle = trained.most_common(1)[0], statistics.median(trained.values())
         if count > UNEVEN * middle:
@@ -162,10 +170,11 @@ class _Verdict:
         self.few = self.middle < FEW_TRAINED
         self.right = choice.accuracies[choice.chosen]
         self.blind = 100 * most / self.segments
-        self.unknown = self.right - spread(self.right, choice.segments) <= self.blind
+        self.off = spread(self.right, choice.segments)
+        self.unknown = len(trained) > 1 and self.right - self.off <= self.blind
         self.shots = max(curve, key=lambda count: (curve[count], -count)) if curve else 0
         self.gain = curve[self.shots] - curve[0] if curve else 0.0
-        self.saturated = self.right >= SATURATED
+        self.saturated = self.right >= SATURATED and self.off <= 100 - SATURATED
         self.helps = not self.saturated and self.gain >= WORTH
         self.elsewhere = not self.saturated and not self.helps and (self.unknown or self.right < HARDLY)
 
@@ -178,7 +187,7 @@ class _Verdict:
         return f"{self.middle:g} segment" + ("" if self.middle == 1 else "s")
 
     def _whether(self) -> str:
-        share = f"{self.right:.0f}% (\u00b1{spread(self.right, self.choice.segments):.0f})"
+        share = f"{self.right:.0f}% (\u00b1{self.off:.0f})"
         segments = counted(self.choice.segments, "training segment")
         said = f"plain CLIP names {share} of {segments} right by the best crops"
         if self.unknown:

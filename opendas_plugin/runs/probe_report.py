@@ -76,7 +76,8 @@ def _crops(found: Probed) -> Section:
     about = "Plain CLIP's accuracy in percent on training segments, the training names competing."
     note = (
         "Background kept or filled with the mean, expansion of the box, resizing. \u00b1: 95%. Worse: the 95% interval "
-        "of the difference to the best crops, on the same segments, does not hold 0; such crops see no more segments."
+        "of the difference to the best crops, on the same segments, does not hold 0, and six answers or more differ; "
+        "such crops see no more segments."
     )
     command = f"opendas-train --data ... --output-dir ... --recipe {found.recipe}"
     table = Table(("crops", "verdict", "accuracy", "segments"), rows, about, (note,), texts=2)

@@ -19,6 +19,7 @@ from opendas_plugin.scenes.agreement import require_agreement
 from opendas_plugin.scenes.folder import find_cloud, open_scene
 from opendas_plugin.scenes.pointcloud import read_ply, write_ply
 from opendas_plugin.scenes.views import Intrinsics, Projector
+from opendas_plugin.wording import some_of
 
 if TYPE_CHECKING:
     from opendas_plugin.eval.queries import Answer
@@ -94,9 +95,10 @@ class Query(ClipRun["list[Answer]"]):
         if unseen == len(features):
             raise DataError(f"{self.features} holds zeros alone: no picture shows any mask")
         if unseen:
-            share = 100 * unseen / len(features)
+            share = f"({unseen / len(features):.0%})"
             logger.warning(
-                "%d of %d masks (%.0f%%) are seen in no picture and never found", unseen, len(features), share
+                "%s seen in no picture and never found",
+                some_of(unseen, len(features), "mask", f"{share} is", f"{share} are"),
             )
         answers = answer(TextClassifier(clip, self.text, "{}"), features, masks, self.best)
         chosen = sorted({match.mask for found in answers for match in found.best})

@@ -47,7 +47,7 @@ from opendas_plugin.stamps import Inputs
 from opendas_plugin.train.distributed import World, join
 from opendas_plugin.version import __version__
 from opendas_plugin.vocabulary import Vocabulary, read_names
-from opendas_plugin.wording import counted
+from opendas_plugin.wording import counted, some_of
 
 if TYPE_CHECKING:
     from opendas_plugin.classifier import Names
@@ -239,7 +239,7 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
             write_json(path, now.record())
         if others:
             logger.warning(
-                "%s holds %s not among these, %s first: their own files stay, and no figure is of them",
+                "%s holds %s not among these, %s first: what was made of such photos stays, and no figure is of it",
                 self.output,
                 counted(len(others), "photo that is", "photos that are"),
                 others[0],
@@ -311,7 +311,7 @@ class Segmentation(ModelRun[Segmented | None], ReportedRun[Segmented | None]):
             path.unlink(missing_ok=True)
         counts, without = write_all(self.output, stems, labeller.classes)
         if without:
-            logger.warning("%d of %d photos have no mask", without, len(stems))
+            logger.warning("%s no mask", some_of(without, len(stems), "photo", "has", "have"))
         masks, pixels, pictures = zip(*counts, strict=True)
         return Segmented(self.output, labeller.classes, masks, pixels, pictures, len(stems), without, labeller.crops)
 

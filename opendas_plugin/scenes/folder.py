@@ -15,6 +15,7 @@ from opendas_plugin.data.images import IMAGE_SUFFIXES, read_upright
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import read_lines
 from opendas_plugin.scenes.views import Intrinsics, Views
+from opendas_plugin.wording import some_of
 
 log = logging.getLogger(__name__)
 
@@ -202,9 +203,12 @@ def _tell_lost(poses: Path, names: Sequence[str], matrices: NDArray[np.float64])
         raise DataError(f"none of the {len(names)} matrices in {poses} is a pose: all hold infinite or missing values")
     if lost:
         log.warning(
-            "%d of %d pictures have no pose (infinite values: lost tracking) and show nothing: %s",
-            len(lost),
-            len(names),
+            "%s: %s",
+            some_of(
+                *(len(lost), len(names), "picture"),
+                one="has no pose (infinite values: lost tracking) and shows nothing",
+                many="have no pose (infinite values: lost tracking) and show nothing",
+            ),
             ", ".join(lost[:5]) + (" and on" if len(lost) > 5 else ""),
         )
 

@@ -123,6 +123,8 @@ def train(
             milestone(name, towers)
         world.wait()
 
+    if config.compile and not any("visual" in stage.learns for stage in stages):
+        logger.warning("compile changes nothing: %s does not learn in the image tower", config.method)
     reach("before", ())
     for number, stage in enumerate(stages):
         if number >= start.stage:

@@ -73,9 +73,17 @@ def test_names_that_the_vocabulary_lacks_were_not_trained_and_are_novel(call, fi
     for names, novel in ((("desk", "mug", "wall"), ("desk",)), (("sky",), ())):
         Vocabulary(names=names, novel=novel).save(files.folder / "vocabulary.json")
         assert (
-            "trained none of the 3 names, 'floor' first; give"
+            "trained none of the names to score (3 names, 'floor' first); give"
             in call("--vocabulary", files.folder / "vocabulary.json")[2]
         )
+
+
+def test_of_a_name_and_its_plural_each_counts_as_the_vocabulary_says(call, files):
+    Vocabulary(names=("desk", "office chairs", "office chair"), novel=("office chair",)).save(files.folder / "v.json")
+    files.predictions(f"masks/chair{files.suffix} 1 0.9")
+    assert call("--vocabulary", files.folder / "v.json")[0] == 0
+    assert "office chair,novel," in (files.folder / "out" / "per_class.csv").read_text()
+    assert (files.summary["base"]["ap"], files.summary["novel"]["ap"]) == (0, 100)
 
 
 @pytest.mark.parametrize("number", ["9", "-1", "1.5"])

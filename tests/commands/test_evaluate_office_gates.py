@@ -41,7 +41,7 @@ def test_a_gate_that_is_missed_fails_by_name_and_the_figures_are_kept(command, t
     assert gates[0]["below"] == 0.95
     assert "above" not in gates[0]  # no bound, which JSON could not hold
     page = read_page(tmp_path / "gates" / "report.html").text
-    assert "1 of 2 gates are missed: made up." in page and "made up 0.970, missed below 0.95" in page
+    assert "1 of 2 gates is missed: made up." in page and "made up 0.970, missed below 0.95" in page
 
 
 def test_a_gate_of_which_nothing_is_known_is_said_so(command, tmp_path):

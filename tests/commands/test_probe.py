@@ -101,7 +101,7 @@ def test_equal_names_a_leak_a_copy_and_a_rare_name_are_found_and_said_what_to_do
     told = probe(data, tmp_path / "out", tiny_backbone)
     faults = " ".join(one["what"] for one in told["findings"] if one["kind"] == "fault")
     assert "salt & pepper = salt &amp; pepper" in faults
-    assert "1 of 8 validation pictures are training pictures, too: t0.png" in faults
+    assert "1 of 8 validation pictures is a training picture, too: t0.png" in faults
     assert "copied.jpg like t1.png" in faults
     assert "rare block (3)" in faults
     assert all(one["todo"] for one in told["findings"])

@@ -41,7 +41,7 @@ def test_where_no_mask_passes_the_thresholds_the_photo_is_counted(checkpoint, tm
     photos = make_photos(tmp_path / "photos", ["a.png"])
     given = ("--masks", f"sam:{checkpoint}", "--sam.points-per-side", "2")
     assert main(flags(photos, tmp_path / "out", *given)) == 0
-    assert "1 of 1 photos have no mask" in caplog.text
+    assert "1 of 1 photo has no mask" in caplog.text
     assert json.loads((tmp_path / "out" / "instances.json").read_text())["annotations"] == []
 
 

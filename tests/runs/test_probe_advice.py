@@ -24,14 +24,14 @@ METHOD = (
 )
 
 
-def verdict(right, curve, each, faults=0):
+def verdict(right, curve, each, faults=0, names=NAMES, seen=500):
     """The sentences, and how many faults are found, of data with so many segments of each name and made-up figures."""
     mask = np.ones((40, 40), dtype=bool)
-    segments = [Segment.from_mask(Path(f"{name}.png"), mask, name) for name in NAMES]
-    domain = Domain([segment for segment in segments for _ in range(each)], segments, Vocabulary(NAMES), {})
+    segments = [Segment.from_mask(Path(f"{name}.png"), mask, name) for name in names]
+    domain = Domain([segment for segment in segments for _ in range(each)], segments, Vocabulary(names), {})
     unreadable = {"long": "too long"} if faults else {}
     same = [Path("a.png")] if faults > 1 else []
-    choice = CropChoice({COMMON[0]: right}, 500)
+    choice = CropChoice({COMMON[0]: right}, seen)
     advice = advise(domain, None, unreadable, same, (), choice, curve, "opendas_plus")
     return advice.verdict, len(advice.faults)
 
@@ -90,7 +90,7 @@ FEW = "You have 8 segments, a median of 2 a name: label 5 or more of each name b
             f"{HAVE}; they are of one picture, group or name, so what more labels would bring is not known.",
         )),
         (97.0, GAIN, 20, 0, (
-            "Do not adapt yet, for there is little to gain: plain CLIP names 97% (±1) of 500 training segments "
+            "Do not adapt yet, for there is little to gain: plain CLIP names 97% (±2) of 500 training segments "
             "right by "
             "the best crops.",
             f"If you adapt all the same, by {METHOD}",
@@ -112,7 +112,7 @@ FEW = "You have 8 segments, a median of 2 a name: label 5 or more of each name b
         (97.0, {}, 20, 2, (
             "First mend the 2 faults that were found, and do not adapt yet, for there is little to gain: plain "
             "CLIP names "
-            "97% (±1) of 500 training segments right by the best crops.",
+            "97% (±2) of 500 training segments right by the best crops.",
             f"If you adapt all the same, by {METHOD}",
             f"{HAVE}: more labels have little to add.",
         )),
@@ -146,6 +146,22 @@ FEW = "You have 8 segments, a median of 2 a name: label 5 or more of each name b
 )  # fmt: skip
 def test_the_sentences_in_full(right, curve, each, faults, expected):
     assert verdict(right, curve, each, faults)[0] == expected
+
+
+@pytest.mark.parametrize(("seen", "off"), [(1, 79), (2, 66), (20, 16), (72, 5)])
+def test_a_few_right_segments_do_not_say_that_there_is_little_to_gain(seen, off):
+    """Wilson's interval of n right answers of n ends at n / (n + 1.96^2)."""
+    (whether, _, _), _ = verdict(100.0, NONE, 20, seen=seen)
+    told = f"plain CLIP names 100% (±{off}) of {seen} training segment{'s' if seen > 1 else ''} right by the best crops"
+    assert told in whether and "little to gain" not in whether
+    assert "little to gain" in verdict(100.0, NONE, 20, seen=73)[0][0]
+
+
+@pytest.mark.parametrize(("each", "seen"), [(2, 2), (20, 20), (80, 80)])
+def test_of_one_name_another_backbone_is_not_advised(each, seen):
+    """Which any CLIP gives to all segments."""
+    said = " ".join(verdict(100.0, {}, each, names=NAMES[:1], seen=seen)[0])
+    assert "another backbone" not in said and "calling all" not in said
 
 
 @pytest.mark.parametrize("right", [5.0, 24.0, 60.0, 97.0])

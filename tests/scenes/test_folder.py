@@ -68,7 +68,7 @@ def test_suffixes_may_be_in_upper_case_or_others(folder):
 def test_pictures_without_a_pose_are_counted(folder, caplog):
     np.savetxt(folder / "pose" / "2.txt", np.full((4, 4), -np.inf))
     open_scene(folder)
-    assert "1 of 4 pictures have no pose (infinite values: lost tracking) and show nothing: 2" in caplog.text
+    assert "1 of 4 pictures has no pose (infinite values: lost tracking) and shows nothing: 2" in caplog.text
     for number in range(4):
         np.savetxt(folder / "pose" / f"{number}.txt", np.full((4, 4), -np.inf))
     damaged(folder, "none of the 4 matrices in .* is a pose")

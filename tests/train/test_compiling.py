@@ -45,10 +45,11 @@ def test_the_traced_tower_learns_the_same(method, fields, data, negatives, tiny_
     require_close(found, plain, 1e-6)
 
 
-def test_a_method_of_texts_compiles_nothing(data, negatives, tiny_backbone, tmp_path):
+def test_a_method_of_texts_compiles_nothing_and_says_so(data, negatives, tiny_backbone, tmp_path, caplog):
     counters.clear()
     learn("cocoop", data, negatives, tiny_backbone, tmp_path, compile=True)
     assert not counters["frames"]
+    assert "compile changes nothing: cocoop does not learn in the image tower" in caplog.text
 
 
 @pytest.mark.slow  # half a minute of compiling

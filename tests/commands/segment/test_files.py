@@ -207,6 +207,6 @@ def test_more_names_than_a_byte_holds_make_16_bit_maps(photos, tmp_path):
 def test_photos_without_masks_are_counted(photos, masks, tmp_path, capsys, caplog):
     path = write_masks(tmp_path / "masks.json", masks)
     assert main(flags(photos, tmp_path / "out", "--masks", path)) == 0
-    assert "1 of 3 photos have no mask" in caplog.text
+    assert "1 of 3 photos has no mask" in caplog.text
     assert "photos: 3, 1 of them without a mask" in capsys.readouterr().out
     assert not np.asarray(Image.open(tmp_path / "out" / "semantic" / "hall" / "1.png")).any()

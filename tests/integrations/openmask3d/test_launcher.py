@@ -52,7 +52,7 @@ def test_a_mask_that_is_never_seen_stays_zero(runs):
     folder, logs = runs
     assert not read(folder / "both")[4].any()
     assert np.isfinite(read(folder / "both")).all()
-    assert "1 of 5 masks are seen in no picture" in logs["both"]
+    assert "1 of 5 masks is seen in no picture" in logs["both"]
 
 
 def test_each_fix_is_named_once_and_where_it_acts(runs):
@@ -311,7 +311,7 @@ def test_pictures_may_end_in_upper_case_and_lose_their_poses(room, runs, tmp_pat
     launch(FEATURES, *arguments)
     np.testing.assert_array_equal(read(tmp_path), read(runs[0] / "both"))
     np.savetxt(scene / "pose" / "1.txt", np.full((4, 4), -np.inf))
-    assert "1 of 6 pictures have no pose (infinite values: lost tracking) and show nothing: 1" in launch(
+    assert "1 of 6 pictures has no pose (infinite values: lost tracking) and shows nothing: 1" in launch(
         FEATURES, *arguments
     )
     assert np.abs(read(tmp_path) - read(runs[0] / "both")).max() > 1e-3
