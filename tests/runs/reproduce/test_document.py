@@ -58,7 +58,7 @@ def test_the_html_page_says_what_the_markdown_says(tmp_path):
 def test_the_sentences_say_what_is_the_papers_and_which_way_it_goes():
     first, second, third, last = holds(document())
     assert first.startswith(
-        "Of 2 figures that have a published one of the same kind, 1 are within 2 points of it, and of 1 "
+        "Of 2 figures that have a published one of the same kind, 1 is within 2 points of it, and of 1 "
     )
     assert second == "Not within 2 points: opendas on KITTI-360, W-F1 41.1 for 47.1."
     assert third == "opendas, on KITTI-360: +17.1 points of W-F1 over plain CLIP here (the paper: +23.7)."
