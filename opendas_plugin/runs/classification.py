@@ -185,10 +185,10 @@ class Classification(ModelRun[dict[str, Any]], ReportedRun[dict[str, Any]]):
         untrained = [name for name in vocabulary.base if name not in table] if trained else []
         if untrained and self.base_from is None and not self.zero_shot:
             logger.warning(
-                "%d of the %d base names are none that the adapter was trained on, %r first: B-F1 counts them as base "
-                "all the same; --base-from says which names training had",
-                len(untrained),
-                len(vocabulary.base),
+                "the adapter was not trained on %s of %s, %r first: B-F1 counts such names as base all the same; "
+                "--base-from says which names training had",
+                f"{len(untrained):,}",
+                counted(len(vocabulary.base), "base name"),
                 untrained[0],
             )
 
