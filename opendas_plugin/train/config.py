@@ -196,8 +196,8 @@ class TrainConfig:
     """Keep only the state between two layers for backward, which computes each layer again: less memory, more time, the
     same result."""
     compile: bool = False
-    """Run the image tower of the stages that learn in it by torch.compile: minutes before the first step, then fewer
-    seconds a step; results differ by rounding. On a CPU it needs a C++ compiler."""
+    """Run the image tower of the stages that learn in it by torch.compile, which is compiled before its first
+    step; results differ by rounding. On a CPU it needs a C++ compiler."""
     checkpoint_every: int = 500
     """Steps between two checkpoints; the end of a stage makes one too."""
     workers: int = 2
