@@ -143,6 +143,7 @@ class Places:
                 f"expected token ids of the whole context, (N, {tower.room}), got {tuple(ids.shape)}: learnt "
                 "tokens take the place of padding"
             )
-        pads = (ids == self.frame.pad).flip(1).int().cumprod(1).sum(dim=1)
+        places = torch.arange(1, tower.room + 1, device=ids.device)
+        pads = tower.room - torch.where(ids == self.frame.pad, 0, places).amax(dim=1)  # behind the last other id
         spare = (pads - int(self.frame.end == self.frame.pad)).clamp(min=0)
         return tower.room - spare

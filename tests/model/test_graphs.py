@@ -7,7 +7,6 @@ import logging
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import normalize as unit
 
 from opendas_plugin.errors import AdapterError, ConfigError
 from opendas_plugin.model.adapted_clip import OpenDASCLIP
@@ -170,14 +169,22 @@ def test_half_precision_rounds_weights_and_nothing_else_at_half_the_size(tmp_pat
 
 
 @pytest.mark.slow
-def test_texts_that_read_their_padding_are_exported_at_their_whole_length(tmp_path, family_names):
+@pytest.mark.parametrize("tokens", [0, 2])
+def test_texts_that_read_their_padding_are_exported_at_their_whole_length(
+    tmp_path, family_names, tokenizer_folders, tokens
+):
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")
-    clip = OpenDASCLIP.from_backbone(family_names["siglip"], weights=WeightConfig(visual="norm", text="low_rank"))
+    if tokens:
+        prompts = PromptConfig(visual_tokens=tokens, text_tokens=tokens, text_depth=1)
+        words = tokenizer_folders["siglip"]
+        clip = OpenDASCLIP.from_backbone(family_names["siglip"], prompts=prompts, prompt_seed=1, tokenizer=words)
+    else:
+        clip = OpenDASCLIP.from_backbone(family_names["siglip"], weights=WeightConfig(visual="norm", text="low_rank"))
     save_onnx(clip, tmp_path / "graphs", {})
     ids = token_ids("siglip")
     (found,) = session(tmp_path / "graphs" / "text.onnx").run(None, {"ids": ids.numpy()})
     with torch.no_grad():
-        assert close(torch.from_numpy(found), unit(clip.model.encode_text(ids), dim=-1))
+        assert close(torch.from_numpy(found), clip.encode_text(ids, normalize=True))
 
 
 def test_an_adapter_whose_texts_depend_on_the_image_has_no_graphs(tmp_path):
