@@ -90,9 +90,11 @@ def become(words: list[str], env: Mapping[str, str], out: int, err: int) -> int:
 
 
 def is_ours(module: object) -> bool:
-    """Whether a module lies in this repository, but for this one."""
+    """Whether a module lies in this repository, but for this one and what is installed in an environment in it."""
     file = getattr(module, "__file__", None)
-    return file is not None and Path(file).is_relative_to(ROOT) and Path(file) != Path(__file__)
+    if file is None or Path(file) == Path(__file__) or Path(file).is_relative_to(sys.prefix):
+        return False
+    return Path(file).is_relative_to(ROOT)
 
 
 def run_forked(command: list[str], **options: Any) -> subprocess.CompletedProcess[Any]:
