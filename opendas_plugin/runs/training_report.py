@@ -1,7 +1,8 @@
-"""The page of a training, written at each milestone, so that a run that was killed leaves one, too."""
+"""The page of a training, written at milestones, too, so that a long run that was killed leaves one."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -26,17 +27,24 @@ from opendas_plugin.train.run import LOG
 from opendas_plugin.wording import counted
 
 
+PATIENCE = 120.0
+"""Seconds of a run that may be lost without leaving a page."""
+
+
 class TrainingReport:
     """Writes ``report.html`` of one training."""
 
     def __init__(self, record: RunRecord) -> None:
-        self.record = record
+        self.record, self.told = record, time.monotonic()
 
     def reached(self, training: Training) -> None:
-        """Writes the page as of a milestone; that of the whole run follows the last one at once."""
+        """Writes the page as of a milestone, but for one soon after the start or the last page; that of the whole run
+        follows the last milestone at once."""
         every = set(score_folders(training.config.method).values())
-        if training.run.calibration_folds or not every <= training.scores.keys():
+        ends = not training.run.calibration_folds and every <= training.scores.keys()
+        if not ends and time.monotonic() - self.told > PATIENCE:
             save_page(lambda: self.page(training, unfinished=True), training.output)
+            self.told = time.monotonic()
 
     def finished(self, training: Training) -> None:
         """Writes the page of the whole run."""

@@ -12,6 +12,7 @@ from PIL import Image
 
 from opendas_plugin.commands import evaluate, segment, train_prompts
 from opendas_plugin.data.domain import load_domain
+from opendas_plugin.runs import training_report
 from opendas_plugin.train.loop import FLUSH_EVERY
 from tests.commands.test_train_prompts import flags  # noqa: F401 (a fixture)
 from tests.conftest import RANDOM
@@ -40,6 +41,19 @@ def test_the_page_of_a_training_has_its_scores_curves_names_and_command(trained)
     assert "not at its end" not in page.text and "failed" not in page.text
     assert page.tags.count("svg") >= 4 and page.tags.count("img") >= 2
     assert [link for link in page.links if link.startswith("#photo-")]
+
+
+def test_a_run_has_a_page_at_milestones_too_that_come_long_after_the_last(flags, monkeypatch):  # noqa: F811
+    pages = []
+    monkeypatch.setattr(training_report, "save_page", lambda page, folder: pages.append((page().unfinished, folder)))
+    assert train_prompts.main(flags) == 0
+    folder = pages[0][1]
+    assert pages == [(False, folder)], "a short run has that of its end alone"
+    pages.clear()
+    shutil.rmtree(folder)
+    monkeypatch.setattr(training_report, "PATIENCE", 0.0)
+    assert train_prompts.main(flags) == 0
+    assert pages == [(True, folder), (True, folder), (False, folder)]
 
 
 def test_a_run_that_fails_half_way_leaves_a_page_that_says_why(flags, tmp_path, monkeypatch, capsys):  # noqa: F811
