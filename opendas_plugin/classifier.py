@@ -162,8 +162,8 @@ class TextClassifier:
         Only the adapter's own list of base names is needed for it, which every adapter holds.
         """
         config = self.clip.config
-        base = NameTable(config.base_names)
-        return torch.tensor([config.calibration * (name in base) for name in self.classes])
+        known = NameTable(config.base_names).find_all(self.classes)
+        return torch.tensor([config.calibration * (known[name] is not None) for name in self.classes])
 
 
 def _read_names(names: Names) -> tuple[tuple[str, ...], list[list[str]]]:

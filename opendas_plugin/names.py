@@ -65,6 +65,17 @@ class NameTable:
         alike = self._by_key.get(fold_name(name), ())
         return found if found is not None else alike[0] if len(alike) == 1 else None
 
+    def find_all(self, names: Iterable[str]) -> dict[str, str | None]:
+        """What each name of another list is here: as :meth:`find`, but that of two that would be one, such as ``cup``
+        and ``cups`` where this list has ``cup`` alone, only that which is spelled so is found.
+        """
+        names = list(names)
+        spelled = {found for name in names if (found := self._by_spelling.get(spell_name(name))) is not None}
+        found = {name: self.find(name) for name in names}
+        return {
+            name: None if own in spelled and spell_name(own) != spell_name(name) else own for name, own in found.items()
+        }
+
     def __contains__(self, name: str) -> bool:
         return self.find(name) is not None
 

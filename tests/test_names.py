@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from opendas_plugin.data.splits import match_names
 from opendas_plugin.errors import DataError
 from opendas_plugin.names import NameTable, fold_name, spell_name
+from opendas_plugin.runs.classification import mark_base
 from opendas_plugin.vocabulary import Vocabulary, read_names
 
 PLURALS = {
@@ -74,6 +75,15 @@ def test_another_list_is_searched_by_article_and_plural_where_that_leaves_one_na
     assert NameTable(["door", "desk"]).find("The Doors") == "door"
     assert NameTable(["door", "doors"]).find("the door") is None  # "the door" is spelled like neither
     assert NameTable(["door", "doors"]).find("DOORS") == "doors"
+
+
+def test_of_a_list_with_a_thing_and_its_plural_each_name_is_found_once_in_another_list(tmp_path):
+    table = NameTable(["cup", "a desk"])
+    assert table.find_all(["cups", "desks"]) == {"cups": "cup", "desks": "a desk"}
+    assert table.find_all(["cups", "cup", "desk"]) == {"cups": None, "cup": "cup", "desk": "a desk"}
+    Vocabulary(["cup", "a desk"]).save(tmp_path / "trained.json")
+    assert mark_base(Vocabulary(["cups", "cup", "desk"]), tmp_path / "trained.json").novel == ("cups",)
+    assert mark_base(Vocabulary(["cups", "desk"]), tmp_path / "trained.json").novel == ()
 
 
 def test_composed_and_decomposed_letters_are_found():

@@ -215,8 +215,8 @@ def untrained(names: Sequence[str], adapter: Path) -> tuple[str, ...]:
     """Those of ``names`` that the adapter was not trained on; none where it was trained on none of them."""
     from integrations.ovseg.adapter import read_adapter
 
-    trained = NameTable(read_adapter(adapter).config["base_names"])
-    novel = tuple(name for name in names if name not in trained)
+    known = NameTable(read_adapter(adapter).config["base_names"]).find_all(names)
+    novel = tuple(name for name in names if known[name] is None)
     return () if len(novel) == len(names) else novel
 
 

@@ -78,6 +78,8 @@ def load_domain(folder: str | Path, images_root: str | Path | None = None, *, sa
         raise MissingFileError(f"the data folder {folder} does not exist; make it with opendas-prepare")
     if not (folder / "vocabulary.json").exists():
         raise MissingFileError(f"{folder} is no folder that opendas-prepare wrote: {_instead(folder)}")
+    if lacking := [name for name in FILES[:4] if not (folder / name).exists()]:
+        raise MissingFileError(f"{folder} is not whole: it lacks {' and '.join(lacking)}; prepare the data again")
     vocabulary = Vocabulary.load(folder / "vocabulary.json")
     info = read_json(folder / "domain.json")
     if not isinstance(info, dict):

@@ -107,8 +107,8 @@ def _write(
         except torch.onnx.OnnxExporterError as error:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             raise BackboneError(
-                f"torch {torch.__version__} cannot export this model to ONNX ({first_line(cause)}); export it with "
-                "`to` transformers or `to` open-clip, or keep it in Python"
+                f"torch {torch.__version__} cannot export this model to ONNX ({first_line(cause)}); if what was "
+                "learnt are weights, export it with `to` transformers or `to` open-clip; else keep it in Python"
             ) from error
     if program is None:
         raise BackboneError(f"torch {torch.__version__} returned no graph; install another release of torch")

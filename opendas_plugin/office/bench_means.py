@@ -50,7 +50,8 @@ class Gap:
         return f"{self.area:.4%} of a room's mean area and {self.colour:.3f} of 255 of its mean colour"
 
 
-ROUNDING = Gap(0.0005, 0.05, 0.02)
+ROUNDING = Gap(0.0005, 0.05, 0.2)
+"""Several times what two kinds of processor were apart: 0.0021% in area, 0.001 pixels in place, 0.06 in colour."""
 
 
 def means(domain: Domain) -> Means:

@@ -181,8 +181,8 @@ class Classification(ModelRun[dict[str, Any]], ReportedRun[dict[str, Any]]):
 
     def _say_untrained(self, trained: Sequence[str], vocabulary: Vocabulary) -> None:
         """Says which names count as base here although the adapter was not trained on them."""
-        table = NameTable(trained)
-        untrained = [name for name in vocabulary.base if name not in table] if trained else []
+        known = NameTable(trained).find_all(vocabulary.names)
+        untrained = [name for name in vocabulary.base if known[name] is None] if trained else []
         if untrained and self.base_from is None and not self.zero_shot:
             logger.warning(
                 "the adapter was not trained on %s of %s, %r first: B-F1 counts such names as base all the same; "
@@ -206,7 +206,7 @@ def mark_base(vocabulary: Vocabulary, base_from: Path | None) -> Vocabulary:
         return vocabulary
     other = Vocabulary.load(base_from)
     table, base = NameTable(other.names), set(other.base)  # in all of its names: of book and books one may be novel
-    found = {name: table.find(name) for name in vocabulary.names}
+    found = table.find_all(vocabulary.names)
     novel = tuple(name for name, own in found.items() if own not in base)
     if len(novel) == len(vocabulary.names):
         what = f"{base_from} trained none of the names to score ({counted(len(novel), 'name')}, {novel[0]!r} first)"

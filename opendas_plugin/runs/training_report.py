@@ -26,7 +26,6 @@ from opendas_plugin.train.recipe import read_recipe
 from opendas_plugin.train.run import LOG
 from opendas_plugin.wording import counted
 
-
 PATIENCE = 120.0
 """Seconds of a run that may be lost without leaving a page."""
 
@@ -39,7 +38,8 @@ class TrainingReport:
 
     def reached(self, training: Training) -> None:
         """Writes the page as of a milestone, but for one soon after the start or the last page; that of the whole run
-        follows the last milestone at once."""
+        follows the last milestone at once.
+        """
         every = set(score_folders(training.config.method).values())
         ends = not training.run.calibration_folds and every <= training.scores.keys()
         if not ends and time.monotonic() - self.told > PATIENCE:
