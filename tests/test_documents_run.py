@@ -31,7 +31,7 @@ SWAPPED: dict[str, tuple[str, str]] = {
     r"--recipe (\w+_vitl\w+)": (r"--recipe \1.yaml", "weights"),
     r"sam:facebook/sam-vit-base": (f"sam:sam {shlex.join(EVERY)}", "weights"),
     r"--predictor sam --sam-checkpoint \S+": ("--predictor boxes", "weights"),
-    r"office-tiny-b --output runs/b": ("office-tiny-v1 --output runs/b", "a tower of 17 minutes"),
+    r"--weights benchmarks": (f"--weights {Path(__file__).parents[1] / 'benchmarks'}", "where the repository is"),
     # small data
     r"(opendas-prepare office) --output (?!DIR)": (r"\1 --train-rooms 2 --val-rooms 1 --output ", "two rooms"),
     r"--val-rooms 10": ("--val-rooms 1", "one room"),
@@ -67,7 +67,8 @@ NOT_RUN: dict[str, str] = {
     r"opendas-demo": "serves until it is ended; tests/runs/test_demo.py",
     r"opendas-(prepare|bench|compare) .*office-bench-v\d": "minutes to hours; tests/office/test_bench*.py in small",
     r"opendas-compare .* --backbone office-siglip": "a tower of 35 minutes; tests/office/test_siglip.py",
-    r"opendas-prepare office-tower|python -m opendas_plugin.office.relearn": "17 minutes; tests/office/test_relearn.py",
+    r"opendas-prepare office-tower(?!.* --weights)": "35 minutes; tests/office/test_siglip.py",
+    r"python -m opendas_plugin.office.relearn": "17 minutes; tests/office/test_relearn.py",
     r"opendas-evaluate office-gates": "needs relearn's pictures; tests/commands/test_evaluate_office_gates.py in small",
     r"opendas-prepare (acme|office --output DIR)": "is what a name or a folder stands for",
     r"opendas-reproduce (all --data|--merge)": "needs the paper's data; tests/runs/reproduce",
