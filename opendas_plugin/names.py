@@ -70,7 +70,7 @@ class NameTable:
         and ``cups`` where this list has ``cup`` alone, only that which is spelled so is found.
         """
         names = list(names)
-        spelled = {found for name in names if (found := self._by_spelling.get(spell_name(name))) is not None}
+        spelled = {self._by_spelling.get(spell_name(name)) for name in names}
         found = {name: self.find(name) for name in names}
         return {
             name: None if own in spelled and spell_name(own) != spell_name(name) else own for name, own in found.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,10 +34,18 @@ class Mesh:
     faces: NDArray[np.int32]
     colours: NDArray[np.float32]
 
-    @property
+    @cached_property
     def bounds(self) -> NDArray[np.float32]:
         """Lowest and highest corner, (2, 3)."""
         return np.stack([self.vertices.min(axis=0), self.vertices.max(axis=0)])
+
+    @cached_property
+    def normals(self) -> NDArray[np.float32]:
+        """Unit vectors out of the faces, (F, 3)."""
+        corners = self.vertices[self.faces]
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        unit: NDArray[np.float32] = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        return unit
 
     def moved(self, translation: Vector) -> Mesh:
         """The mesh shifted by ``translation`` in metres."""
@@ -110,19 +119,13 @@ def lathe(profile: Sequence[tuple[float, float]], colour: Colour | Sequence[Any]
         axis=-1,
     )
     bands = np.broadcast_to(np.asarray(colour, dtype=np.float64), (len(points) - 1, 3))
-    faces: list[tuple[int, int, int]] = []
-    colours = []
-    for band in range(len(points) - 1):
-        for side in range(sides):
-            a, b = band * sides + side, band * sides + (side + 1) % sides
-            c, d = a + sides, b + sides
-            if points[band, 0] > 0:
-                faces.append((a, b, d if points[band + 1, 0] > 0 else c))
-                colours.append(bands[band])
-            if points[band + 1, 0] > 0:
-                faces.append((a, d, c))
-                colours.append(bands[band])
-    return _mesh(rings.reshape(-1, 3), np.asarray(faces), np.asarray(colours))
+    a, b = _ring_corners(len(points) - 1, sides)
+    c, d = a + sides, b + sides
+    wide = np.broadcast_to(points[:, 0, None] > 0, (len(points), sides))
+    low, high = wide[:-1], wide[1:]
+    faces = np.stack([np.stack([a, b, np.where(high, d, c)], axis=-1), np.stack([a, d, c], axis=-1)], axis=2)
+    there = np.stack([low, high], axis=2)
+    return _mesh(rings.reshape(-1, 3), faces[there], np.broadcast_to(bands[:, None, None], faces.shape)[there])
 
 
 def sphere(radius: float | Vector, centre: Vector, colour: Colour, *, sides: int = 12, rings: int = 8) -> Mesh:
@@ -155,11 +158,8 @@ def tube(points: ArrayLike | Sequence[Any], radius: float, colour: Colour, *, si
     second = np.cross(tangents, first)
     circle = np.cos(angles)[:, None, None] * first + np.sin(angles)[:, None, None] * second
     rings = (path + radius * circle).transpose(1, 0, 2)
-    quads = []
-    for step in range(len(path) - 1):
-        for side in range(sides):
-            a, b = step * sides + side, step * sides + (side + 1) % sides
-            quads.append((a, b, b + sides, a + sides))
+    a, b = _ring_corners(len(path) - 1, sides)
+    quads = np.stack([a, b, b + sides, a + sides], axis=-1).reshape(-1, 4)
     last = (len(path) - 1) * sides
     caps = [(0, side + 1, side) for side in range(1, sides - 1)]
     caps += [(last, last + side, last + side + 1) for side in range(1, sides - 1)]
@@ -216,6 +216,12 @@ def _mesh(vertices: ArrayLike, faces: ArrayLike, colours: ArrayLike) -> Mesh:
 def _triangles(quads: ArrayLike) -> NDArray[np.int32]:
     corners = np.asarray(quads, dtype=np.int32)
     return np.stack([corners[:, (0, 1, 2)], corners[:, (0, 2, 3)]], axis=1).reshape(-1, 3)
+
+
+def _ring_corners(rings: int, sides: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Of rings of ``sides`` corners each: the number of every corner and of the next one, (rings, sides) each."""
+    first = np.arange(rings * sides, dtype=np.int32).reshape(rings, sides)
+    return first, np.roll(first, -1, axis=1)
 
 
 def _along(mesh: Mesh, axis: str) -> Mesh:

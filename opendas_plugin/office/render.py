@@ -19,6 +19,7 @@ _Floats: TypeAlias = NDArray[np.float32]
 
 _EDGE = 12 / 255  # neighbours that differ by more than this are drawn again at two more places
 _CORNERS = np.array([(-0.3, -0.3), (0.3, 0.3)], np.float32)
+_AT_ONCE = 8192  # rays whose colours are computed at once: they stay in the processor's cache
 _GREY = np.array([0.4, 0.4, 0.2], np.float32)
 
 
@@ -75,11 +76,12 @@ def render(
     size = (camera.height, camera.width)
     behind: _Floats = np.broadcast_to(np.asarray(background, np.float32) / np.float32(255), (*size, 3)).reshape(-1, 3)
     surface = _Surface(mesh, caster, lighting)
-    colour, depth, face = surface.shade(*camera.rays(camera.centres()), behind)
+    colour, depth, face = surface.shade(*camera.all_rays(), behind)
     if smooth:
         edges = _edges(colour.reshape(*size, 3))
+        centres = camera.centres()[edges]
         for corner in _CORNERS:
-            rays = camera.rays(camera.centres()[edges] + corner)
+            rays = camera.rays(centres + corner)
             colour[edges] += surface.shade(*rays, behind[edges])[0]
         colour[edges] /= 1 + len(_CORNERS)
     return Rendering((colour * 255 + 0.5).astype(np.uint8).reshape(*size, 3), depth.reshape(size), face.reshape(size))
@@ -87,10 +89,7 @@ def render(
 
 class _Surface:
     def __init__(self, mesh: Mesh, caster: RayCaster, lighting: Lighting) -> None:
-        corners = mesh.vertices[mesh.faces]
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        self._normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        self._albedo = mesh.colours
+        self._normals, self._albedo = mesh.normals, mesh.colours
         self._caster, self._lighting = caster, lighting
 
     def shade(
@@ -98,21 +97,27 @@ class _Surface:
     ) -> tuple[_Floats, _Floats, NDArray[np.int32]]:
         """Colours (N, 3) in 0..1 (display), depths and faces of rays; ``behind`` (N, 3) where they meet nothing."""
         face, depth = self._caster.cast(origins, directions)
-        hit = np.flatnonzero(face >= 0)
-        normal, ray = self._normals[face[hit]], directions[hit]
+        colour, hits = behind.copy(), np.flatnonzero(face >= 0)
+        for start in range(0, len(hits), _AT_ONCE):
+            hit = hits[start : start + _AT_ONCE]
+            colour[hit] = self._colour(origins[hit], directions[hit], face[hit], depth[hit, None])
+        return colour, np.where(face >= 0, depth, np.float32(0)), face
+
+    def _colour(self, origin: _Floats, ray: _Floats, face: NDArray[np.int32], depth: _Floats) -> _Floats:
+        normal = self._normals[face]
         facing = np.einsum("ij,ij->i", normal, ray)[:, None]
-        normal = np.where(facing > 0, -normal, normal)
-        point = origins[hit] + ray * depth[hit, None] + normal * np.float32(1e-4)
+        normal *= np.where(facing > 0, np.float32(-1), np.float32(1))
+        point = origin + ray * depth + normal * np.float32(1e-4)
         light = np.asarray(self._lighting.ambient, np.float32) * (0.85 + 0.15 * normal[:, 2:])
         for lamp in self._lighting.lights:
             light += self._received(lamp, point, normal)
-        colour = behind.copy()
-        colour[hit] = np.sqrt(np.minimum(self._albedo[face[hit]] * light, 1))
-        return colour, np.where(face >= 0, depth, np.float32(0)), face
+        shaded: _Floats = np.sqrt(np.minimum(self._albedo[face] * light, 1))
+        return shaded
 
     def _received(self, lamp: Light, point: _Floats, normal: _Floats) -> _Floats:
         towards = np.asarray(lamp.position, np.float32) - point
-        distance = np.linalg.norm(towards, axis=1)
+        squares = np.square(towards)
+        distance = np.sqrt(squares[:, 0] + squares[:, 1] + squares[:, 2])  # as np.linalg.norm, in a seventh of its time
         received = np.maximum(np.einsum("ij,ij->i", normal, towards), 0) / distance / (1 + (distance / lamp.reach) ** 2)
         if lamp.shadow:
             lit = np.flatnonzero(received > 0.01)

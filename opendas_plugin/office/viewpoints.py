@@ -62,7 +62,7 @@ def _is_thing(item: Item, names: Container[str]) -> bool:
 
 def _glance(room: Room, camera: Camera) -> tuple[NDArray[np.intp], float]:
     """Pixels that show each item, and the share of pixels that show something nearer than half a metre."""
-    face, depth = room.caster.cast(*camera.rays(camera.centres()))
+    face, depth = room.caster.cast(*camera.all_rays())
     return np.bincount(room.owner[face[face >= 0]], minlength=len(room.items)), float((depth < 0.5).mean())
 
 

@@ -7,6 +7,7 @@ part of a projected point is its pixel (COLMAP's convention too).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -60,10 +61,27 @@ class Camera:
 
     def rays(self, pixels: _Floats) -> tuple[_Floats, _Floats]:
         """Rays through image positions (N, 2) (x, y): origins and directions, (N, 3) float32, with depth 1 along z."""
-        inverse = np.linalg.inv(self.intrinsics)
-        matrix = (self.pose[:3, :3] @ inverse).astype(np.float32)
-        directions = pixels[:, :1] * matrix[:, 0] + (pixels[:, 1:] * matrix[:, 1] + matrix[:, 2])
+        return self._from_eye(self._across(pixels[:, :1]) + self._down(pixels[:, 1:]))
+
+    def all_rays(self) -> tuple[_Floats, _Floats]:
+        """The rays through the pixels' centres, row by row, (H * W, 3): those of :meth:`rays`, to the bit."""
+        across, down = (
+            (np.arange(count, dtype=np.float32) + np.float32(0.5))[:, None] for count in (self.width, self.height)
+        )
+        return self._from_eye((self._across(across) + self._down(down)[:, None]).reshape(-1, 3))
+
+    def _across(self, x: _Floats) -> _Floats:
+        return x * self._matrix[:, 0]
+
+    def _down(self, y: _Floats) -> _Floats:
+        return y * self._matrix[:, 1] + self._matrix[:, 2]
+
+    def _from_eye(self, directions: _Floats) -> tuple[_Floats, _Floats]:
         return np.broadcast_to(self.pose[:3, 3].astype(np.float32), directions.shape), directions
+
+    @cached_property
+    def _matrix(self) -> _Floats:
+        return (self.pose[:3, :3] @ np.linalg.inv(self.intrinsics)).astype(np.float32)
 
     def project(self, points: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where world points (N, 3) appear: (N, 2) (x, y) in pixels, and (N,) depths in metres, <= 0 behind."""

@@ -132,7 +132,7 @@ class _LabelledMesh:
         self.caster = RayCaster(vertices, self.faces)
 
     def look(self, camera: Camera) -> ObjectMap:
-        face, _ = self.caster.cast(*camera.rays(camera.centres()))
+        face, _ = self.caster.cast(*camera.all_rays())
         hit = face >= 0
         objects = np.zeros(len(face), np.uint16)
         objects[hit] = self.object_of_vertex[self.faces[face[hit], 0]]
@@ -143,7 +143,7 @@ class _LabelledMesh:
         return ObjectMap(objects.reshape(camera.height, camera.width), visible)
 
     def depth(self, camera: Camera) -> NDArray[np.float32]:
-        _, distance = self.caster.cast(*camera.rays(camera.centres()))  # the rays have depth 1 along z
+        _, distance = self.caster.cast(*camera.all_rays())  # the rays have depth 1 along z
         return np.where(np.isfinite(distance), distance, 0).reshape(camera.height, camera.width).astype(np.float32)
 
 

@@ -56,6 +56,12 @@ def test_project_undoes_rays():
     np.testing.assert_allclose(depth, 3, atol=1e-5)
 
 
+def test_all_rays_are_those_of_the_pixels_centres_to_the_bit():
+    view = camera(roll=3)
+    for found, same in zip(view.all_rays(), view.rays(view.centres()), strict=True):
+        assert found.dtype == np.float32 and np.array_equal(found, same)
+
+
 def test_depth_is_along_the_axis_not_along_the_ray():
     wall = box((9, 0.1, 9), (0, 3.05, 0), (0.5, 0.5, 0.5))
     picture = render(wall, Camera.look_at((0, 0, 0), (0, 3, 0), width=64, height=48, fov=80), FLAT)
