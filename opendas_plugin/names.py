@@ -71,10 +71,12 @@ class NameTable:
         """
         names = list(names)
         spelled = {self._by_spelling.get(spell_name(name)) for name in names}
-        found = {name: self.find(name) for name in names}
-        return {
-            name: None if own in spelled and spell_name(own) != spell_name(name) else own for name, own in found.items()
-        }
+        found: dict[str, str | None] = {}
+        for name in names:
+            own = self.find(name)
+            taken = own is not None and own in spelled and spell_name(own) != spell_name(name)
+            found[name] = None if taken else own
+        return found
 
     def __contains__(self, name: str) -> bool:
         return self.find(name) is not None

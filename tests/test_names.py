@@ -81,6 +81,7 @@ def test_of_a_list_with_a_thing_and_its_plural_each_name_is_found_once_in_anothe
     table = NameTable(["cup", "a desk"])
     assert table.find_all(["cups", "desks"]) == {"cups": "cup", "desks": "a desk"}
     assert table.find_all(["cups", "cup", "desk"]) == {"cups": None, "cup": "cup", "desk": "a desk"}
+    assert table.find_all(["lamp", "cup"]) == {"lamp": None, "cup": "cup"}
     Vocabulary(["cup", "a desk"]).save(tmp_path / "trained.json")
     assert mark_base(Vocabulary(["cups", "cup", "desk"]), tmp_path / "trained.json").novel == ("cups",)
     assert mark_base(Vocabulary(["cups", "desk"]), tmp_path / "trained.json").novel == ()
