@@ -125,6 +125,9 @@ def _of_counts(domain: Domain) -> list[Finding]:
     few = [f"{name} ({trained[name]})" for name in base if trained[name] < FEW_TRAINED]
     rare = [f"{name} ({judged[name]})" for name in domain.vocabulary.names if judged[name] < FEW_JUDGED]
     found = []
+    if len(base) == 1:
+        todo = "label other things in the pictures, too; until then training refuses it"
+        found.append(Finding("fault", f"{base[0]} is the only training name, so nothing competes with it", todo))
     if few:
         what = (
             f"{some_of(len(few), len(base), 'training name', 'has', 'have')} fewer than {FEW_TRAINED} segments: "

@@ -27,7 +27,7 @@ class TrainingData:
         unlabelled: segments for a stage that looks at no names; None: those of ``crops``.
 
     Raises:
-        DataError: no segments, or one whose label is not a base name.
+        DataError: no segments, those of a single name, or one whose label is not a base name.
     """
 
     crops: SegmentCrops[Segment]
@@ -38,6 +38,11 @@ class TrainingData:
         if not len(self.crops):
             raise DataError("expected segments to train on, got none; look at what opendas-prepare kept and dropped")
         base = set(self.vocabulary.base)
+        if len(base) == 1:
+            raise DataError(
+                f"expected training segments of two names or more, got those of {self.vocabulary.base[0]!r} alone, with "
+                "which nothing competes, so that nothing would be learnt; label other things in the pictures, too"
+            )
         for segment in self.crops.segments:
             if segment.label not in base:
                 raise DataError(f"expected training labels to be base names, got {segment.label!r} in {segment.image}")

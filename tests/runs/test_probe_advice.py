@@ -160,7 +160,9 @@ def test_a_few_right_segments_do_not_say_that_there_is_little_to_gain(seen, off)
 @pytest.mark.parametrize(("each", "seen"), [(2, 2), (20, 20), (80, 80)])
 def test_of_one_name_another_backbone_is_not_advised(each, seen):
     """Which any CLIP gives to all segments."""
-    said = " ".join(verdict(100.0, {}, each, names=NAMES[:1], seen=seen)[0])
+    sentences, faults = verdict(100.0, {}, each, names=NAMES[:1], seen=seen)
+    said = " ".join(sentences)
+    assert faults == 1 + (each < 5) and said.startswith("First mend"), "nothing competes with it"
     assert "another backbone" not in said and "calling all" not in said
 
 

@@ -288,6 +288,17 @@ def test_labels_must_be_base_names(data) -> None:
         TrainingData(SegmentCrops([], data.crops.policy), data.vocabulary)
 
 
+def test_segments_of_one_name_teach_nothing_and_are_refused(data) -> None:
+    first = data.crops.segments[0]
+    alone = dataclasses.replace(
+        data.vocabulary, novel=tuple(name for name in data.vocabulary.names if name != first.label)
+    )
+    with pytest.raises(
+        DataError, match=f"of two names or more, got those of '{first.label}' alone, with which nothing"
+    ):
+        TrainingData(SegmentCrops([first, first], data.crops.policy), alone)
+
+
 def test_an_output_that_cannot_be_written_is_named(tmp_path, data, config, new_clip, negatives) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="could not write"):
