@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import open_clip
 import pytest
+from PIL import Image
 
+from opendas_plugin.vocabulary import Vocabulary
 from tests.conftest import TINY
 
 FOLDER = Path(__file__).parent.parent.parent / "benchmarks"
@@ -124,6 +127,26 @@ def test_unequal_results_of_methods_are_an_error(tiny_backbone):
 
     with pytest.raises(SystemExit, match="the results differ"):
         benchmark.main(["--backbone", tiny_backbone, "--names", "5", "--images", "1", "--tolerance", "-1"])
+
+
+def test_a_folds_label_maps_and_clouds_have_its_own_names(tmp_path):
+    import predicted_masks
+
+    test, fold = tmp_path / "bench" / "test", tmp_path / "bench" / "folds" / "1-0"
+    room = test / "scenes" / "office_test_000"
+    for folder in (fold, room / "class", room / "color", test / "ground_truth"):
+        folder.mkdir(parents=True)
+    Vocabulary(("wall", "lamp", "sofa")).save(test / "vocabulary.json")
+    Vocabulary(("sofa", "wall"), novel=("wall",)).save(fold / "vocabulary.json")
+    Image.fromarray(np.array([[0, 1], [2, 255]], np.uint8)).save(room / "class" / "0.png")
+    (test / "ground_truth" / "office_test_000.txt").write_text("1007\n2008\n3009\n0\n")
+    options = predicted_masks.Options(data=tmp_path / "bench", output=tmp_path / "out")
+    folder = predicted_masks.view(options, "1-0")
+    assert np.array(Image.open(folder / "scenes/office_test_000/class/0.png")).tolist() == [[1, 255], [0, 255]]
+    assert (folder / "ground_truth/office_test_000.txt").read_text().split() == ["2007", "0", "1009", "0"]
+    assert (folder / "classes.txt").read_text() == "1 sofa\n2 wall\n"
+    assert (folder / "scenes/office_test_000/color").resolve() == room / "color"
+    assert (folder / "../../test").resolve() == test, "where the manifests' pictures are"
 
 
 def test_the_best_two_settings_see_the_second_fold_and_the_better_mean_is_chosen(tmp_path, monkeypatch):
