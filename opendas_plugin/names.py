@@ -67,13 +67,15 @@ class NameTable:
 
     def find_all(self, names: Iterable[str]) -> dict[str, str | None]:
         """What each name of another list is here: as :meth:`find`, but that of two that would be one, such as ``cup``
-        and ``cups`` where this list has ``cup`` alone, only that which is spelled so is found.
+        and ``cups`` where this list has ``cup`` alone, only that which is spelled so is found; neither where none is.
         """
-        names = list(names)
-        spelled = {found for name in names if (found := self._by_spelling.get(spell_name(name))) is not None}
         found = {name: self.find(name) for name in names}
+        spellings: defaultdict[str | None, set[str]] = defaultdict(set)
+        for name, own in found.items():
+            spellings[own].add(spell_name(name))
         return {
-            name: None if own in spelled and spell_name(own) != spell_name(name) else own for name, own in found.items()
+            name: own if own is None or len(spellings[own]) == 1 or spell_name(own) == spell_name(name) else None
+            for name, own in found.items()
         }
 
     def __contains__(self, name: str) -> bool:
