@@ -202,8 +202,8 @@ class Labeller:
         given = [list(own) for own in names]
         if odd := [name for own in given for name in own if not isinstance(name, str | None)]:
             raise DataError(f"expected the names of the support as texts, or None for another thing, got {odd[0]!r}")
-        table = NameTable(self.classes)
-        if unknown := [name for own in given for name in own if name is not None and name not in table]:
+        found_as = NameTable(self.classes).find_all({name for own in given for name in own if name is not None})
+        if unknown := [name for own in given for name in own if name is not None and found_as[name] is None]:
             raise DataError(
                 f"{unknown[0]!r} is none of the {len(self.classes)} names that compete; name it None, or add it"
             )
@@ -220,8 +220,8 @@ class Labeller:
         found = torch.zeros(len(segments), self.clip.feature_width)
         for index, pixels in self.pixels(SegmentCrops(segments, self.crops, pixels=self.clip.pixels), "encode support"):
             found[index] = unit(self._encode(pixels), dim=-1).cpu()
-        table = NameTable(self.classes)
-        return self._supported(Support(found, tuple(table.find(segment.label) for segment in segments), weight))
+        found_as = NameTable(self.classes).find_all(dict.fromkeys(segment.label for segment in segments))
+        return self._supported(Support(found, tuple(found_as[segment.label] for segment in segments), weight))
 
     def _supported(self, support: Support) -> Labeller:
         other = copy.copy(self)

@@ -67,16 +67,16 @@ class NameTable:
 
     def find_all(self, names: Iterable[str]) -> dict[str, str | None]:
         """What each name of another list is here: as :meth:`find`, but that of two that would be one, such as ``cup``
-        and ``cups`` where this list has ``cup`` alone, only that which is spelled so is found.
+        and ``cups`` where this list has ``cup`` alone, only that which is spelled so is found; neither where none is.
         """
-        names = list(names)
-        spelled = {self._by_spelling.get(spell_name(name)) for name in names}
-        found: dict[str, str | None] = {}
-        for name in names:
-            own = self.find(name)
-            taken = own is not None and own in spelled and spell_name(own) != spell_name(name)
-            found[name] = None if taken else own
-        return found
+        found = {name: self.find(name) for name in names}
+        spellings: defaultdict[str | None, set[str]] = defaultdict(set)
+        for name, own in found.items():
+            spellings[own].add(spell_name(name))
+        return {
+            name: own if own is None or len(spellings[own]) == 1 or spell_name(own) == spell_name(name) else None
+            for name, own in found.items()
+        }
 
     def __contains__(self, name: str) -> bool:
         return self.find(name) is not None

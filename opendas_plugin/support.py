@@ -63,8 +63,8 @@ class Support:
 
     def among(self, classes: Sequence[str]) -> tuple[str | None, ...]:
         """The class that each segment shows, None where it is none of them."""
-        table = NameTable(classes)
-        return tuple(None if name is None else table.find(name) for name in self.names)
+        found = NameTable(classes).find_all({name for name in self.names if name is not None})
+        return tuple(None if name is None else found[name] for name in self.names)
 
     def mix(self, text: Tensor, classes: Sequence[str]) -> Tensor:
         """The class features (N, D), of unit length, of text features (N, D) of unit length."""

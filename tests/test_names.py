@@ -65,6 +65,11 @@ def test_one_list_may_hold_a_thing_and_what_looks_like_its_plural(pair):
     assert match_names(pair, pair[1:]) == pair[1:]
 
 
+def test_names_that_a_list_has_once_are_not_both_found_in_it():
+    with pytest.raises(DataError, match="'cups' of the novel names is not one of the 2 class names"):
+        match_names(["cup", "desk"], ["cup", "cups"])
+
+
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_another_lists_name_is_not_taken_for_another_thing(first, second):
     assert second not in NameTable([first])
@@ -82,6 +87,7 @@ def test_of_a_list_with_a_thing_and_its_plural_each_name_is_found_once_in_anothe
     assert table.find_all(["cups", "desks"]) == {"cups": "cup", "desks": "a desk"}
     assert table.find_all(["cups", "cup", "desk"]) == {"cups": None, "cup": "cup", "desk": "a desk"}
     assert table.find_all(["lamp", "cup"]) == {"lamp": None, "cup": "cup"}
+    assert table.find_all(["a cup", "cups"]) == {"a cup": None, "cups": None}  # neither is spelled so
     Vocabulary(["cup", "a desk"]).save(tmp_path / "trained.json")
     assert mark_base(Vocabulary(["cups", "cup", "desk"]), tmp_path / "trained.json").novel == ("cups",)
     assert mark_base(Vocabulary(["cups", "desk"]), tmp_path / "trained.json").novel == ()

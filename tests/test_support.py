@@ -148,6 +148,15 @@ def test_an_evaluation_takes_segments_of_other_pictures(domain, others, tiny_bac
     assert sum(again["support"]["segments"].values()) == len(segments)
 
 
+def test_of_a_thing_and_its_plural_only_the_one_that_competes_is_supported(clip, pictures):
+    images, masks, _ = pictures
+    names = [["cup", "cups", "desk"], [None, "cup", "desk"]]
+    with pytest.raises(DataError, match="'cups' is none of the 2 names that compete"):
+        Labeller(clip, ["cup", "desk"]).with_support(images, masks, names)
+    of_both = Labeller(clip, ["cup", "cups", "desk"]).with_support(images, masks, names).text.support
+    assert of_both.among(["cup", "desk"]) == ("cup", None, "desk", None, "cup", "desk")
+
+
 def test_pictures_that_are_scored_are_no_support_under_whichever_name(domain, tiny_backbone, tmp_path):
     first = next(iter(read_manifest(domain / "val.jsonl")))
     copied = tmp_path / "copied.png"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.files import read_lines, require_unique
-from opendas_plugin.names import normal_form
+from opendas_plugin.names import normal_form, spell_name
 
 BACKGROUND = "background"
 """What CVAT calls pixels that nobody labelled, in black."""
+UNLABELLED = "__ignore__"
+"""What labelme calls pixels to ignore: first in its lists of names, where it counts as number -1."""
 
 _NUMBERS = r"(?P<r>\d{1,3})[\s,;]+(?P<g>\d{1,3})[\s,;]+(?P<b>\d{1,3})"
 _HAS_NUMBER = re.compile(r"^\d+([\s,;]|$)|[\s,;]\d+$")
@@ -59,6 +62,16 @@ def read_colour_table(path: str | Path) -> ColourTable | None:
     require_unique(names, f"{path}: the name")
     require_unique(map(describe_colour, numbers), f"{path}: the colour")
     return ColourTable(tuple(names), tuple(numbers))
+
+
+def is_background(name: str) -> bool:
+    """Whether a name is that of pixels that nobody labelled, such as ``Background`` or labelme's ``_background_``."""
+    return spell_name(name) == BACKGROUND
+
+
+def without_unlabelled(names: Sequence[str]) -> list[str]:
+    """The names of a list that have numbers from 0 on: less a first ``__ignore__``, as labelme counts."""
+    return list(names[1:] if names[:1] == [UNLABELLED] else names)
 
 
 def describe_colour(number: int) -> str:

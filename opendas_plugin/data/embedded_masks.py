@@ -18,7 +18,8 @@ _MOST_BYTES = 1 << 28
 
 
 def png_mask(text: object, *, zipped: bool = False) -> NDArray[np.bool_]:
-    """A mask, bool (h, w), of a PNG in base64: pixels that are not 0, or not transparent if there is an alpha channel.
+    """A mask, bool (h, w), of a PNG in base64: pixels that are not 0, or not transparent where the PNG says
+    which ones are, by an alpha channel or a table of its values.
 
     Args:
         text: what stands in the file.
@@ -34,10 +35,12 @@ def png_mask(text: object, *, zipped: bool = False) -> NDArray[np.bool_]:
             if picture.width * picture.height > MOST_PIXELS:
                 raise ValueError(f"{picture.width}x{picture.height} pixels")
             picture.load()
-            bands = picture.getbands()
+            by_table = "transparency" in picture.info and picture.mode in ("1", "L", "P", "RGB")
+            shown = picture.convert("RGBA") if by_table else picture
+            bands = shown.getbands()
             if "A" not in bands and len(bands) > 1:
                 raise ValueError(f"mode {picture.mode!r}")
-            return np.asarray(picture.getchannel("A") if "A" in bands else picture) != 0
+            return np.asarray(shown.getchannel("A") if "A" in bands else shown) != 0
     except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
         packed_as = "a PNG that is packed by zlib, in base64" if zipped else "a PNG in base64"
         raise DataError(f"expected a mask as {packed_as}, got something else ({error})") from error

@@ -68,8 +68,7 @@ def match_names(names: Sequence[str], wanted: Sequence[str], what: str = "novel 
         DataError: a wanted name is empty, repeated or not in the vocabulary.
     """
     check_names(wanted, what)
-    table = NameTable(names)
-    found = {name: table.find(name) for name in wanted}
+    found = NameTable(names).find_all(wanted)
     unknown = [name for name in wanted if found[name] is None]
     if unknown:
         raise DataError(

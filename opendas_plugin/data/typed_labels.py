@@ -10,7 +10,7 @@ from opendas_plugin.names import normal_form, spell_name
 from opendas_plugin.vocabulary import read_names
 
 NO_CLASSES = ("__ignore__", "_background_")
-"""Lines of labelme's ``labels.txt`` that are no classes."""
+"""Lines of labelme's ``labels.txt``, and labels of shapes, that are no classes."""
 
 
 class TypedLabels:
@@ -34,7 +34,7 @@ class TypedLabels:
             names = [name for name in read_names(classes) if name not in NO_CLASSES]
         else:
             spellings: defaultdict[str, list[str]] = defaultdict(list)
-            for label in sorted(counts, key=lambda label: (-counts[label], label)):
+            for label in sorted(set(counts) - {*NO_CLASSES}, key=lambda label: (-counts[label], label)):
                 spellings[spell_name(label)].append(label)
             names = sorted(normal_form(alike[0]) for key, alike in spellings.items() if key)
         if not names:
@@ -44,4 +44,4 @@ class TypedLabels:
 
     def find(self, label: str) -> str | None:
         """The class of a label; None: it is none."""
-        return self._of.get(spell_name(label))
+        return None if label in NO_CLASSES else self._of.get(spell_name(label))

@@ -32,6 +32,8 @@ VERSION = "1.1"
 KINDS = ("polygon", "mask", "box", "ellipse")
 NO_AREA = ("polyline", "points", "cuboid", "skeleton", "tag")
 """Kinds of shapes that cover no pixels, or say nothing of which."""
+NO_GROUP = "0"
+"""The group of shapes that are in none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,8 @@ def _visible(
         except DataError as error:
             raise DataError(f"{what}: {error}") from error
         own |= mask
-        yield label, shape.get("group_id"), mask & ~above
+        group = shape.get("group_id")
+        yield label, None if group == NO_GROUP else group, mask & ~above
 
 
 def _mask(shape: Element, height: int, width: int) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from opendas_plugin.data.colour_tables import BACKGROUND, describe_colour, read_colour_table
+from opendas_plugin.data.colour_tables import describe_colour, is_background, read_colour_table, without_unlabelled
 from opendas_plugin.data.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, Exif, label_frame, read_colours, read_labels
 from opendas_plugin.data.reading import ImageReading, too_small
 from opendas_plugin.data.segments import Segment, encode
@@ -42,7 +42,8 @@ class Folders:
     labels: Path
     """Folder of label PNGs or TIFFs: one channel, 8 or 16 bits; or colours, with a table of them as classes."""
     classes: str
-    """All names in the order of the label values: a,b,c or a file with one name a line. Or a file of names and colours,
+    """All names in the order of the label values: a,b,c or a file with one name a line; labelme's first __ignore__ has
+    none. Or a file of names and colours,
     which the label PNGs are drawn in: CVAT's labelmap.txt, or lines such as door 120 60 20."""
     offset: int = 0
     """Label value of the first class where the others follow it, such as 1 where 0 is background; values below it are
@@ -115,10 +116,10 @@ def classes_of(options: Folders) -> tuple[tuple[str, ...], LabelValues, bool]:
     table = read_colour_table(options.classes) if names_file(options.classes) else None
     if table is not None and (options.ignore or options.offset):
         raise ConfigError("`ignore` and `offset` are for label values; of a table of colours ignore `ignore_classes`")
-    names = list(table.names) if table else read_names(options.classes)
+    names = list(table.names) if table else without_unlabelled(read_names(options.classes))
     numbers = table.numbers if table else range(options.offset, options.offset + len(names))
     left_out = set(match_names(names, options.ignore_classes, "names of ignored classes"))
-    left_out |= {BACKGROUND} if table is not None and BACKGROUND in names else set()
+    left_out |= {name for name in names if table is not None and is_background(name)}
     ignored = {*options.ignore, *range(options.offset)}
     kept = {}
     for name, number in zip(names, numbers, strict=True):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendas_plugin.data.colour_tables import BACKGROUND as BACKGROUND_NAME
-from opendas_plugin.data.colour_tables import describe_colour, read_colour_table
+from opendas_plugin.data.colour_tables import describe_colour, is_background, read_colour_table, without_unlabelled
 from opendas_plugin.data.images import IMAGE_SUFFIXES, label_frame, read_colours, read_labels
 from opendas_plugin.data.reading import ImageReading
 from opendas_plugin.errors import DataError, MissingFileError
@@ -49,7 +49,7 @@ class VOC:
     classes: str | None = None
     """Other names than VOC's 20. A file of names and colours, which the label PNGs are drawn in: CVAT's labelmap.txt.
     Or the names of the label values 1, 2, ... in their order, a,b,c or a file with one a line; a first name of
-    background or _background_ is that of 0."""
+    background or _background_ is that of 0, and labelme's __ignore__ before it that of 255."""
     segments: Literal["class", "object"] = "class"
     """One segment for all pixels of a class in an image (SegmentationClass), or one an object (SegmentationObject)."""
     lists: Literal["train+val", "trainval", "all"] = "train+val"
@@ -69,9 +69,10 @@ def read(options: VOC, context: Context) -> Dataset:
     folder = _year(options.root, listed=options.lists != "all")
     names, values, in_colours = _classes(options.classes, options.background)
     load = read_colours if in_colours else read_labels
+    images = find_files(folder / "JPEGImages", IMAGE_SUFFIXES)  # VOC's are .jpg, other tools' also something else
 
     def read_one(stem: str) -> ImageReading:
-        image, found = _image(folder, stem), ImageReading(stem)
+        image, found = images.get(stem, folder / "JPEGImages" / f"{stem}{IMAGE_SUFFIXES[0]}"), ImageReading(stem)
         path = folder / "SegmentationClass" / f"{stem}.png"
         classes = load(path)
         objects = folder / "SegmentationObject" / f"{stem}.png"
@@ -145,12 +146,12 @@ def _classes(source: str | None, background: bool) -> tuple[tuple[str, ...], Lab
         kept = {
             name: number
             for name, number in zip(table.names, table.numbers, strict=True)
-            if background or name != BACKGROUND_NAME
+            if background or not is_background(name)
         }
         ignored = {*table.numbers, VOID_COLOUR} - set(kept.values())
         return tuple(kept), LabelValues(tuple((n,) for n in kept.values()), tuple(sorted(ignored))), True
-    found = list(NAMES) if source is None else read_names(source)
-    if found[0].strip("_") == BACKGROUND_NAME:
+    found = list(NAMES) if source is None else without_unlabelled(read_names(source))
+    if found and is_background(found[0]):
         found = found[1:]
     names = (BACKGROUND_NAME, *found) if background else tuple(found)
     first, without = (0, (VOID,)) if background else (1, (BACKGROUND, VOID))
@@ -163,12 +164,6 @@ def _no_class(value: int, values: LabelValues, source: str | None, in_colours: b
     if source is None:
         return f"the value {value} is none of VOC's, 0 to {len(NAMES)} and {VOID}; for other names give `classes`"
     return f"the value {value} is none of the {len(values.of)} names of `classes`, {values.describe()}, and {VOID}"
-
-
-def _image(folder: Path, stem: str) -> Path:
-    """The image of a stem: VOC's are .jpg, other tools' also something else."""
-    paths = [folder / "JPEGImages" / f"{stem}{suffix}" for suffix in IMAGE_SUFFIXES]
-    return next((path for path in paths if path.is_file()), paths[0])
 
 
 def _year(root: Path, *, listed: bool) -> Path:

@@ -18,9 +18,15 @@ class Variant:
     """A source of ``opendas-negatives``; None: what training takes of itself."""
 
 
-def _of(field_name: str, values: Mapping[str, Any]) -> tuple[Variant, ...]:
+def _of(field_name: str, values: Mapping[str, Any], **common: Any) -> tuple[Variant, ...]:
     group, _, name = field_name.partition(".")
-    return tuple(Variant(title, {group: {name: value}}) for title, value in values.items())
+    return tuple(Variant(title, {group: {**common, name: value}}) for title, value in values.items())
+
+
+def _weighted(start: float, end: float, schedule: str) -> dict[str, Any]:
+    """What the title of a row says of the triplet loss, whatever the recipe has."""
+    weights = {"weight_start": start, "weight_end": end, "weight_schedule": schedule}
+    return {"triplet": {"enabled": True, **weights}}
 
 
 ABLATIONS: Mapping[str, tuple[Variant, ...]] = {
@@ -30,9 +36,9 @@ ABLATIONS: Mapping[str, tuple[Variant, ...]] = {
         Variant("text only", {"prompts": {"visual_tokens": 0}}),
     ),
     "triplet": (
-        Variant("weight 2 to 5"),
-        Variant("weight fixed at 2", {"triplet": {"weight_schedule": "constant", "weight_start": 2.0}}),
-        Variant("weight fixed at 5", {"triplet": {"weight_schedule": "constant", "weight_start": 5.0}}),
+        Variant("weight 2 to 5", _weighted(2.0, 5.0, "iteration")),
+        Variant("weight fixed at 2", _weighted(2.0, 5.0, "constant")),
+        Variant("weight fixed at 5", _weighted(5.0, 5.0, "constant")),
         Variant("no triplet", {"triplet": {"enabled": False}}),
     ),
     "mining": _of(
@@ -44,17 +50,18 @@ ABLATIONS: Mapping[str, tuple[Variant, ...]] = {
             "hardest of the whole pool": "pool",
             "hardest of the nearest training names": "training",
         },
+        enabled=True,
     ),
     "negatives": (
-        Variant("openai", {"triplet": {"mining": "hardest"}}, negatives="openai"),
-        Variant("offline", {"triplet": {"mining": "hardest"}}, negatives="offline"),
-        Variant("training names", {"triplet": {"mining": "training"}}),
+        Variant("openai", {"triplet": {"enabled": True, "mining": "hardest"}}, negatives="openai"),
+        Variant("offline", {"triplet": {"enabled": True, "mining": "hardest"}}, negatives="offline"),
+        Variant("training names", {"triplet": {"enabled": True, "mining": "training"}}),
         Variant("none", {"triplet": {"enabled": False}}),
     ),
     "visual_tokens": _of("prompts.visual_tokens", {f"{n} visual tokens": n for n in (1, 2, 4, 8, 16, 32)}),
     "text_tokens": _of("prompts.text_tokens", {f"{n} text tokens": n for n in (1, 2, 4, 8)}),
     "depth": (
-        Variant("all layers"),
+        Variant("all layers", {"prompts": {"visual_depth": None, "text_depth": None}}),
         *(Variant(f"first {n} layers", {"prompts": {"visual_depth": n, "text_depth": n}}) for n in (1, 2, 3)),
     ),
     "crops": tuple(

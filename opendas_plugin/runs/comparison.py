@@ -166,6 +166,7 @@ class Compare(ReportedRun[dict[str, Table]]):
 
         variants = [] if self.ablate is None else ABLATIONS[self.ablate]
         rows = [self.variant_jobs(variant) for variant in variants]
+        require_other_trainings([jobs[0] for jobs in rows if jobs])
         if self.ablate is None:
             for row in dict.fromkeys(self.methods):
                 method, _, recipe = row.partition("@")
@@ -323,6 +324,20 @@ def bars_of(systems: Sequence[comparison.System]) -> dict[str, dict[str, tuple[f
             title: (f.mean, math.nan if f.std is None else f.std) for title, f in figures.items()
         }
     return series
+
+
+def require_other_trainings(jobs: Sequence[Job]) -> None:
+    """Checks that the rows of an ablation differ in what is trained.
+
+    Raises:
+        ConfigError: two do not, since the recipe leaves out what one of them varies.
+    """
+    for one, other in itertools.combinations(jobs, 2):
+        if (one.run.config, one.run.negatives) == (other.run.config, other.run.negatives):
+            raise ConfigError(
+                f"the rows {one.title!r} and {other.title!r} would be one training: {one.run.recipe} leaves out what "
+                "they differ in; choose another recipe"
+            )
 
 
 def require_same_names(negatives: Path, generate: GenerateNegatives) -> None:

@@ -101,7 +101,18 @@ class Run(ABC, Generic[Result]):
         for name, reason in self.unused().items():
             if name in given:
                 raise ConfigError(f"`{name}` has no effect {reason}; leave it out")
+        self._require_own_output()
         self.check()
+
+    def _require_own_output(self) -> None:
+        """Looks whether ``output``, where there is one, is another place than those that are read."""
+        output = getattr(self, "output", None)
+        if not isinstance(output, Path):
+            return
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name != "output" and isinstance(value, Path) and value.resolve() == output.resolve():
+                raise ConfigError(f"`output` is what is read as `{field.name}`, {value}; give a place of its own")
 
     def __call__(self, command: str | None = None) -> Result:
         """Checks the settings and does the work.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from opendas_plugin.crops import mask_box
-from opendas_plugin.data.colour_tables import BACKGROUND
+from opendas_plugin.data.colour_tables import BACKGROUND, is_background
 from opendas_plugin.data.segments import encode
 from opendas_plugin.eval.named_overlay import draw_named
 from opendas_plugin.eval.overlays import name_colours
@@ -185,6 +185,6 @@ def _count(counts: NDArray[np.int64], part: Part) -> None:
 def _write_colours(path: Path, names: Sequence[str]) -> None:
     """CVAT's ``labelmap.txt``: names in the order of their numbers in the class maps."""
     lines = ["# label:color_rgb:parts:actions"]
-    lines += [] if BACKGROUND in names else [f"{BACKGROUND}:0,0,0::"]
+    lines += [] if any(map(is_background, names)) else [f"{BACKGROUND}:0,0,0::"]
     lines += [f"{name}:{','.join(map(str, colour))}::" for name, colour in name_colours(names).items()]
     write_text(path, "".join(f"{line}\n" for line in lines))

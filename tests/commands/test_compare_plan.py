@@ -32,6 +32,38 @@ def test_an_ablation_changes_what_it_says_and_nothing_else(name, domain, tmp_pat
     assert len({job.folder for job in jobs}) == len(jobs)
 
 
+def recipe_of(tmp_path, text: str) -> str:
+    path = tmp_path / "own.yaml"
+    path.write_text(f"base: office\n{text}")
+    return str(path)
+
+
+def test_an_ablations_titles_hold_whatever_the_recipe_has(domain, tmp_path) -> None:
+    recipe = recipe_of(
+        tmp_path,
+        "triplet: {enabled: false, weight_start: 1, weight_end: 3, weight_schedule: constant}\n"
+        "prompts: {visual_depth: 1, text_depth: 1}\n",
+    )
+    found = {}
+    for name in ("triplet", "mining", "depth"):
+        jobs = Compare(domain, tmp_path / "out", recipe=recipe, ablate=name, seeds=1).plan()
+        found |= {job.title: job.run.config for job in jobs}
+    triplet = found["weight 2 to 5"].triplet
+    assert triplet.enabled and (triplet.weight_start, triplet.weight_end) == (2.0, 5.0)
+    assert triplet.weight_schedule == "iteration"
+    for weight in (2, 5):
+        triplet = found[f"weight fixed at {weight}"].triplet
+        assert triplet.enabled and (triplet.weight_start, triplet.weight_schedule) == (weight, "constant")
+    assert not found["no triplet"].triplet.enabled and found["semi-hard"].triplet.enabled
+    assert (found["all layers"].prompts.visual_depth, found["first 1 layers"].prompts.text_depth) == (None, 1)
+
+
+def test_rows_of_an_ablation_that_would_be_one_training_are_refused(domain, tmp_path) -> None:
+    recipe = recipe_of(tmp_path, "prompts: {text_tokens: 0}\n")
+    with pytest.raises(ConfigError, match="the rows 'both stages' and 'visual only' would be one training"):
+        Compare(domain, tmp_path / "out", recipe=recipe, ablate="stages", seeds=1).plan()
+
+
 def test_related_names_from_a_source_that_cannot_be_asked_are_left_out(domain, tmp_path, monkeypatch, caplog) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     jobs = options(domain, tmp_path, ablate="negatives", seeds=1).plan()

@@ -274,6 +274,17 @@ class TestNumbersAndColours:
         with pytest.raises(DataError, match=said):
             self.found(tmp_path, classes=str(tmp_path / "table.txt"))
 
+    def test_labelmes_ignored_pixels_have_no_number_of_a_class(self, tmp_path, places):
+        """Its labels.txt counts from -1, which is __ignore__ and 255 in its PNGs."""
+        save(tmp_path, "a", np.where(places == 0, 255, places))
+        (tmp_path / "labels.txt").write_text("__ignore__\n_background_\ndoor\nwall\n")
+        classes = {"classes": str(tmp_path / "labels.txt")}
+        _, masks = self.found(tmp_path, **classes, ignore=(255,))
+        assert {name: int(mask.sum()) for name, mask in masks.items()} == {
+            "door": int((places == 1).sum()),
+            "wall": int((places == 2).sum()),
+        }
+
     def test_numbers_are_not_for_colours(self, tmp_path, places):
         save(tmp_path, "a", places)
         (tmp_path / "table.txt").write_text("wall 1 1 1")

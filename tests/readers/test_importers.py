@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +150,41 @@ def test_pictures_are_found_by_what_tools_call_them(tmp_path, name):
     ten.save_photo(tmp_path / "b" / "kitchen 1.jpg", 0)
     ten.save_photo(tmp_path / "b" / "kitchen 2.jpg", 0)
     assert Pictures(tmp_path).find(name) == tmp_path / "b" / "kitchen 1.jpg"
+
+
+def test_cvats_group_0_is_no_group(tmp_path):
+    shapes = [ten.cvat_shape("box", "mug", xtl=x, ytl=0, xbr=x + 10, ybr=10, group_id=0) for x in (0, 30)]
+    found = segments_of("cvat", **cvat_file(tmp_path, "".join(shapes)))
+    assert [np.flatnonzero(mask.any(axis=0))[0] for _, mask in found] == [0, 30]
+
+
+@pytest.mark.parametrize("transparency", [1, b"\xff\x00"])
+def test_a_bitmap_whose_palette_has_the_object_first_is_read_by_its_transparency(tmp_path, transparency):
+    """As Supervisely's own reading has it: what is not transparent is the object, whatever its number."""
+    bits = np.zeros((5, 4), bool)
+    bits[0, 0] = bits[2:, 1:] = True
+    picture = Image.fromarray((~bits).astype(np.uint8)).convert("P")
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    stream = io.BytesIO()
+    picture.save(stream, format="PNG", transparency=transparency)
+    data = base64.b64encode(zlib.compress(stream.getvalue())).decode()
+    ten.supervisely("polygon")(tmp_path)
+    path = tmp_path / "train" / "ann" / "0.jpg.json"
+    content = json.loads(path.read_text())
+    bitmap = {"origin": [20, 10], "data": data}
+    content["objects"] = [{"classTitle": "car", "geometryType": "bitmap", "bitmap": bitmap}]
+    path.write_text(json.dumps(content))
+    ((_, mask),) = segments_of("supervisely", root=tmp_path)
+    expected = np.zeros((HEIGHT, WIDTH), bool)
+    expected[10:15, 20:24] = bits
+    assert np.array_equal(mask, expected)
+
+
+def test_labelmes_words_for_no_class_are_none_where_they_are_typed(tmp_path):
+    boxes = [("__ignore__", 0), ("mug", 20), ("_background_", 40)]
+    labelme_file(tmp_path, [shape(label, corners(x, 0, x + 10, 10)) for label, x in boxes])
+    assert [label for label, _ in segments_of("labelme", root=tmp_path)] == ["mug"]
+    assert get("labelme").read(get("labelme").options(root=tmp_path), Context(tmp_path, tmp_path)).names == ("mug",)
 
 
 def test_pictures_that_may_be_two_are_refused(tmp_path):

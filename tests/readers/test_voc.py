@@ -11,6 +11,7 @@ from PIL import Image
 from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.errors import DataError, MissingFileError
+from opendas_plugin.readers.registry import get
 from opendas_plugin.readers.voc import NAMES, RAW_NAMES, READER
 from opendas_plugin.vocabulary import Vocabulary
 from tests.readers.reading import read_parts
@@ -137,4 +138,50 @@ def test_what_is_missing_or_odd_is_named(devkit, tmp_path):
         read_parts(READER, root=devkit)
     (devkit / "VOC2007" / "ImageSets").mkdir(parents=True)
     with pytest.raises(MissingFileError, match="holds 2 folders"):
+        read_parts(READER, root=devkit)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("_background_", "door", "window"),
+        ("Background", "door", "window"),
+        ("__ignore__", "_background_", "door", "window"),
+        ("door", "window"),
+    ],
+)
+def test_other_names_are_counted_from_the_background_however_it_is_spelled(tmp_path, lines):
+    """labelme's labels.txt has __ignore__ as number -1 and _background_ as 0 (its labelme2voc.py)."""
+    values = np.zeros((40, 60), int)
+    values[:20, :20], values[20:, 20:] = 1, 2
+    values[0, 0] = VOID
+    save(tmp_path / "SegmentationClass" / "a.png", values)
+    (tmp_path / "JPEGImages").mkdir()
+    Image.new("RGB", (60, 40)).save(tmp_path / "JPEGImages" / "a.JPG")
+    (tmp_path / "names.txt").write_text("".join(f"{line}\n" for line in lines))
+    train, _ = read_parts(READER, root=tmp_path, classes=str(tmp_path / "names.txt"), lists="all")
+    found = {segment.label: int(segment.mask().sum()) for segment in train.images[0].segments}
+    assert found == {"door": 399, "window": 800}
+
+
+@pytest.mark.parametrize("background", ["background", "Background", "_background_"])
+def test_the_background_of_a_table_of_colours_is_no_class_however_it_is_spelled(tmp_path, background):
+    colours = np.zeros((40, 60, 3), np.uint8)
+    colours[:20, :20] = 120, 60, 20
+    for name, pixels in (("SegmentationClass", colours), ("JPEGImages", colours)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "a.png")
+    table = tmp_path / "labelmap.txt"
+    table.write_text(f"{background}:0,0,0::\ndoor:120,60,20::\n")
+    of_folders = {"images": tmp_path / "JPEGImages", "labels": tmp_path / "SegmentationClass"}
+    for name, options in (("voc", {"root": tmp_path, "lists": "all"}), ("folders", of_folders)):
+        train, _ = read_parts(get(name), classes=str(table), **options)
+        assert train.names == ("door",)
+        assert [segment.label for segment in train.images[0].segments] == ["door"]
+
+
+def test_two_pictures_of_one_stem_are_refused(devkit):
+    stem = LISTS["train"][0]
+    Image.new("RGB", (60, 40)).save(devkit / "VOC2012" / "JPEGImages" / f"{stem}.png")
+    with pytest.raises(DataError, match=rf"{stem}\.jpg and .*{stem}\.png differ only in their suffix"):
         read_parts(READER, root=devkit)
