@@ -40,8 +40,8 @@ class TrainingData:
         base = set(self.vocabulary.base)
         if len(base) == 1:
             raise DataError(
-                f"expected training segments of two names or more, got those of {self.vocabulary.base[0]!r} alone, with "
-                "which nothing competes, so that nothing would be learnt; label other things in the pictures, too"
+                f"expected training segments of two names or more, got those of {self.vocabulary.base[0]!r} alone, "
+                "with which nothing competes, so that nothing would be learnt; label other things in the pictures, too"
             )
         for segment in self.crops.segments:
             if segment.label not in base:

@@ -126,3 +126,11 @@ def test_functions_raise_and_never_exit_or_print(domain, tmp_path, capsys):
         opendas.runs.evaluate_semantic(
             predictions="p", ground_truth="g", protocol="detectron2", output="o", num_classes=3, adapter="/not/there"
         )
+
+
+def test_what_is_read_is_not_written_over(domain):
+    before = {path: path.stat().st_mtime_ns for path in domain.rglob("*")}
+    for run in (opendas.evaluate, opendas.runs.compare):
+        with pytest.raises(ConfigError, match=r"`output` is what is read as `data`, .*; give a place of its own"):
+            run(data=domain, output=domain / "out" / "..")
+    assert {path: path.stat().st_mtime_ns for path in domain.rglob("*")} == before
