@@ -39,8 +39,6 @@ class Fold(Run[Domain]):
         Raises:
             ConfigError: it has not.
         """
-        if self.output.resolve() == self.data.resolve():
-            raise ConfigError("a fold would replace the domain that it is made of; choose another `output`")
         vocabulary = self.data / "vocabulary.json"
         if not vocabulary.is_file():  # the work says what is missing
             return

@@ -178,7 +178,7 @@ BAD_INPUT = {
     ),
     "template": (lambda: None, ["--template", "a photo"], "template"),
     "unwritable output": (lambda: Path("file").touch(), ["--output", "file/out"], "file/out: File exists"),
-    "foreign output": (lambda: None, ["--output", "images"], "images holds other files"),
+    "foreign output": (lambda: Path("mine").mkdir() or Path("mine/notes").touch(), ["--output", "mine"], "other files"),
 }
 
 

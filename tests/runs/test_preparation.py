@@ -103,7 +103,7 @@ def test_a_datasets_own_validation_part_leaves_nothing_to_draw(tmp_path, name, m
 def test_errors_are_our_own_and_leave_nothing(street):
     with pytest.raises(MissingFileError, match="nowhere is not a folder"):
         opendas.runs.prepare("folders", **{**street, "labels": "nowhere"}, output="out")
-    with pytest.raises(OpenDASError, match="photos holds other files"):
+    with pytest.raises(OpenDASError, match="`output` is what is read as `images`, photos"):
         opendas.runs.prepare("folders", **street, output="photos")
     assert not Path("out").exists() and not Path(".out.partial").exists()
 
