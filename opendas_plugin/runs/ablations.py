@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Literal
+
+from opendas_plugin.errors import ConfigError
+
+if TYPE_CHECKING:
+    from opendas_plugin.runs.comparison_runs import Job
 
 
 @dataclass(frozen=True)
@@ -71,3 +77,17 @@ ABLATIONS: Mapping[str, tuple[Variant, ...]] = {
     ),
     "order": (Variant("visual, then text"), Variant("both at once", method="opendas_joint")),
 }
+
+
+def require_other_trainings(jobs: Sequence[Job]) -> None:
+    """Checks that the rows of an ablation differ in what is trained.
+
+    Raises:
+        ConfigError: two do not, since the recipe leaves out what one of them varies.
+    """
+    for one, other in combinations(jobs, 2):
+        if (one.run.config, one.run.negatives) == (other.run.config, other.run.negatives):
+            raise ConfigError(
+                f"the rows {one.title!r} and {other.title!r} would be one training: {one.run.recipe} leaves out what "
+                "they differ in; choose another recipe"
+            )

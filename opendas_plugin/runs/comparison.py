@@ -21,7 +21,7 @@ from opendas_plugin.files import atomic_file, read_json, write_text
 from opendas_plugin.model.devices import pick_device
 from opendas_plugin.model.naming import require_weights
 from opendas_plugin.reports.page import Page
-from opendas_plugin.runs.ablations import ABLATIONS, Variant
+from opendas_plugin.runs.ablations import ABLATIONS, Variant, require_other_trainings
 from opendas_plugin.runs.adaptation import Adapt
 from opendas_plugin.runs.classification import PLAIN_CLIP
 from opendas_plugin.runs.cluster import Cluster, Kind
@@ -324,20 +324,6 @@ def bars_of(systems: Sequence[comparison.System]) -> dict[str, dict[str, tuple[f
             title: (f.mean, math.nan if f.std is None else f.std) for title, f in figures.items()
         }
     return series
-
-
-def require_other_trainings(jobs: Sequence[Job]) -> None:
-    """Checks that the rows of an ablation differ in what is trained.
-
-    Raises:
-        ConfigError: two do not, since the recipe leaves out what one of them varies.
-    """
-    for one, other in itertools.combinations(jobs, 2):
-        if (one.run.config, one.run.negatives) == (other.run.config, other.run.negatives):
-            raise ConfigError(
-                f"the rows {one.title!r} and {other.title!r} would be one training: {one.run.recipe} leaves out what "
-                "they differ in; choose another recipe"
-            )
 
 
 def require_same_names(negatives: Path, generate: GenerateNegatives) -> None:
