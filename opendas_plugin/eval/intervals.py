@@ -5,7 +5,8 @@ them alone gives the variance that it brings: rooms are drawn with replacement; 
 same draw counts for both systems of a difference. Both variances hold the noise of single segments, which a draw of
 rooms *and* names (Owen's pigeonhole bootstrap, 2007) counts three times. So the variance of a figure is rooms + names -
 noise + runs, as in clustering by two ways (Cameron, Gelbach and Miller 2011), each part by its first-order formula with
-the correction for few clusters; the interval is the figure +- Student's t, by Satterthwaite's degrees of freedom.
+the correction for few clusters; the interval is the figure +- Student's t, by Satterthwaite's degrees of freedom. Where
+all clusters agree that a figure is 0 or 100% there is no variance to go by, and it is the exact binomial one.
 """
 
 from __future__ import annotations
@@ -186,8 +187,24 @@ def _interval(value: float, found: Variance | None, level: float, lowest: float)
     if found is None:
         return Interval(100 * value, -math.inf, math.inf, math.inf)
     error = math.sqrt(found.total)
-    reach = error * float(stdtrit(min(found.degrees, 1e6), (1 + level) / 2))
+    if at_an_end(value, error, lowest):
+        reach = chance_of_agreement(1 + min(found.freedom[:2]), level)
+    else:
+        reach = error * float(stdtrit(min(found.degrees, 1e6), (1 + level) / 2))
     return Interval(100 * value, max(100 * (value - reach), lowest), min(100 * (value + reach), 100.0), 100 * error)
+
+
+def at_an_end(value: float, error: float, lowest: float) -> bool:
+    """Whether a share of 1 is the highest or lowest that there is, and all clusters agree on it.
+
+    Two systems that say the same differ by 0, which is no end: there is nothing that could have come out otherwise.
+    """
+    return error < 1e-9 and (value > 1 - 1e-9 or value < lowest / 100 + 1e-9)
+
+
+def chance_of_agreement(clusters: float, level: float = LEVEL) -> float:
+    """How far from 0 or 1 the truth may lie where all of so many clusters agree (Clopper and Pearson 1934)."""
+    return float(1 - ((1 - level) / 2) ** (1 / clusters))
 
 
 def _few(weights: Values) -> tuple[float, float] | None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.classification import Confusion
-from opendas_plugin.eval.intervals import LEVEL, Interval
+from opendas_plugin.eval.intervals import LEVEL, Interval, at_an_end, chance_of_agreement
 
 SemanticMetric = Literal["miou", "macc", "fwiou", "pacc"]
 Values = NDArray[np.float64]
@@ -101,5 +101,8 @@ def _interval(value: float, moved: Values, lowest: float) -> Interval:
     if pictures < 2:
         return Interval(100 * value, -math.inf, math.inf, math.inf)
     error = 100 * math.sqrt(pictures / (pictures - 1) * float(np.square(moved).sum()))
-    reach = error * float(stdtrit(pictures - 1, (1 + LEVEL) / 2))
+    if at_an_end(value, error, lowest):
+        reach = 100 * chance_of_agreement(pictures)
+    else:
+        reach = error * float(stdtrit(pictures - 1, (1 + LEVEL) / 2))
     return Interval(100 * value, max(100 * value - reach, lowest), min(100 * value + reach, 100.0), error)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.influences import influence
@@ -120,6 +121,21 @@ def test_of_one_room_or_one_name_nothing_is_said(two, metric) -> None:
     assert interval("n_f1", labels, groups, one[:1]) == Interval(
         pytest.approx(figure("n_f1", labels, one[:1])), -math.inf, math.inf, math.inf
     )
+
+
+def test_where_all_agree_the_interval_is_the_exact_one_of_as_many_rooms_or_names() -> None:
+    labels, groups, novel = np.tile(np.arange(10), 4), np.repeat(np.arange(4), 10), np.zeros(10, dtype=bool)
+    right, wrong = [FoldPredictions(labels, novel)], [FoldPredictions((labels + 1) % 10, novel)]
+    exact = binomtest(4, 4).proportion_ci(method="exact")
+    found = [interval("acc", labels, groups, folds) for folds in (right, wrong)]
+    assert [(one.low, one.value, one.high) for one in found] == [
+        pytest.approx((100 * exact.low, 100, 100)),
+        pytest.approx((0, 0, 100 - 100 * exact.low)),
+    ]
+    apart = difference("acc", labels, groups, right, wrong)
+    assert (apart.low, apart.value, apart.sign) == (pytest.approx(100 * exact.low), pytest.approx(100), ">")
+    same = difference("acc", labels, groups, right, right)
+    assert (same.low, same.value, same.high, same.sign) == (0, 0, 0, "open")
 
 
 def test_arrays_and_folds_that_do_not_fit_are_refused(two) -> None:

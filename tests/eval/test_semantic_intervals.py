@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from opendas_plugin.errors import DataError
 from opendas_plugin.eval.semantic import pixel_confusion, summarise
@@ -63,3 +64,14 @@ def test_one_picture_has_no_interval_and_other_pictures_no_difference(two):
     with pytest.raises(DataError, match="same labelled pictures"):
         semantic_difference("miou", one, PictureCounts.of(two[0][1:2]))
     assert semantic_interval("miou", one, classes=[]) is None
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_where_all_pictures_agree_the_interval_is_the_exact_one_of_as_many_pictures(metric):
+    labels = np.array([[0, 0, 1, 1, 2]])
+    right, wrong = (PictureCounts.of([pixel_confusion(labels, given, 3)] * 6) for given in (labels, (labels + 1) % 3))
+    exact = 100 * binomtest(6, 6).proportion_ci(method="exact").low
+    found = semantic_interval(metric, right)
+    assert (found.low, found.value, found.high) == pytest.approx((exact, 100, 100))
+    found = semantic_interval(metric, wrong)
+    assert (found.low, found.value, found.high) == pytest.approx((0, 0, 100 - exact))
