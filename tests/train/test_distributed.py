@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,9 +18,10 @@ from opendas_plugin.train.distributed import World, join, started_by_torchrun
 HERE = Path(__file__).parent
 
 
-def test_two_processes_have_the_gradients_of_one_and_learn_the_same_prompts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [[], ["--compile"]], ids=["as they are", "compiled"])
+def test_two_processes_have_the_gradients_of_one_and_learn_the_same_prompts(tmp_path: Path, flags: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, HERE / "two_processes.py", tmp_path],
+        [sys.executable, HERE / "two_processes.py", tmp_path, *flags],
         env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
