@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -74,7 +75,9 @@ def independent(weights: Weights, file: WeightFile, device: torch.device) -> Ope
     """The model as open_clip itself builds and loads it."""
     name, tag = weights
     if tag is None or read_weights(file.path).is_openais:
-        return open_clip.load_openai_model(str(file.path), precision="fp32", device=device).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch.jit is deprecated; OpenAI's files are not
+            return open_clip.load_openai_model(str(file.path), precision="fp32", device=device).eval()
     model = open_clip.create_model(name, pretrained=tag, precision="fp32", device=device)
     return model.eval()
 
