@@ -212,3 +212,19 @@ def test_libraries_and_runtimes_are_compared_and_timed(capsys):
         assert row in table
     with pytest.raises(SystemExit, match="differ"):
         exports.main(["--models", "office-tiny", *few, "--tolerance", "-1"])
+
+
+def test_tables_of_a_document_keep_their_heads_and_get_new_rows():
+    import office_tables
+
+    head = "| row | tower | W-F1 |\n| --- | --- | ---: |\n"
+    document = (
+        f"Before.\n\n{head}| old | `a` | 1.0 |\n| | `b` | 2.0 |\n\nBetween.\n\n| other | table |\n\n"
+        f"{head}| old | `a` | 3.0 |\n\nAfter.\n"
+    )
+    found = office_tables.replaced(document, [["| new | `a` | 4.0 |"], ["| new | `a` | 5.0 |", "| | `b` | 6.0 |"]])
+    assert found == (
+        f"Before.\n\n{head}| new | `a` | 4.0 |\n\nBetween.\n\n| other | table |\n\n"
+        f"{head}| new | `a` | 5.0 |\n| | `b` | 6.0 |\n\nAfter.\n"
+    )
+    assert office_tables.words_of("zero_shot, five segments a name") == "plain CLIP, five segments of each name"
