@@ -106,6 +106,16 @@ def read_colours(path: str | Path) -> np.ndarray:
     return np.asarray(picture.convert("RGB")).astype(np.int64) @ np.array([65536, 256, 1])
 
 
+def is_palette(path: str | Path) -> bool:
+    """Whether a picture's values stand for the colours of a palette; from its head alone.
+
+    Raises:
+        MissingFileError, DataError: no such file, or not a picture.
+    """
+    with _picture_errors(path), Image.open(path) as picture:
+        return picture.mode == "P"
+
+
 def picture_size(path: str | Path) -> tuple[int, int]:
     """(H, W) of a picture as it is stored, from its header alone.
 

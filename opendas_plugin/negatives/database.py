@@ -59,8 +59,7 @@ class NegativeDatabase:
 
     def related(self, vocabulary: Vocabulary) -> list[tuple[str, ...]]:
         """The related names of each training class, in ``vocabulary.base`` order; none where the class is not here."""
-        table = NameTable(self.entries)
-        found = [table.find(name) for name in vocabulary.base]
+        found = NameTable(self.entries).find_all(vocabulary.base).values()
         return [() if name is None else tuple(item.name for item in self.entries[name]) for name in found]
 
     def validate(self, vocabulary: Vocabulary) -> None:

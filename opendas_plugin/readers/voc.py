@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from opendas_plugin.data.colour_tables import BACKGROUND as BACKGROUND_NAME
 from opendas_plugin.data.colour_tables import describe_colour, is_background, read_colour_table, without_unlabelled
-from opendas_plugin.data.images import IMAGE_SUFFIXES, label_frame, read_colours, read_labels
+from opendas_plugin.data.images import IMAGE_SUFFIXES, is_palette, label_frame, read_colours, read_labels
 from opendas_plugin.data.reading import ImageReading
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.files import find_files, names_file, read_list
@@ -34,8 +34,17 @@ NAMES = (
 """The 20 class names, of the values 1 to 20."""
 RAW_NAMES = {"dining table": "diningtable", "potted plant": "pottedplant", "tv monitor": "tvmonitor"}
 BACKGROUND, VOID = 0, 255
-VOID_COLOUR = 224 << 16 | 224 << 8 | 192
-"""The colour of 255 in VOC's palette, for label PNGs that are drawn in colours."""
+
+
+def _colour(value: int) -> int:
+    """The colour of a value in VOC's palette: its bits, spread over red, green and blue from the highest on."""
+    spread = [sum((value >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
+    return spread[0] << 16 | spread[1] << 8 | spread[2]
+
+
+COLOURS = {_colour(value): value for value in range(256)}
+"""VOC's palette, colour -> value, which labelme and others draw their classes in, too."""
+VOID_COLOUR = _colour(VOID)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +84,8 @@ def read(options: VOC, context: Context) -> Dataset:
         image, found = images.get(stem, folder / "JPEGImages" / f"{stem}{IMAGE_SUFFIXES[0]}"), ImageReading(stem)
         path = folder / "SegmentationClass" / f"{stem}.png"
         classes = load(path)
+        if not in_colours:
+            _require_order(path, classes, values)
         objects = folder / "SegmentationObject" / f"{stem}.png"
         numbers = classes if options.segments == "class" else load(objects)
         upright = label_frame(image, classes.shape, str(path), context.exif)
@@ -164,6 +175,20 @@ def _no_class(value: int, values: LabelValues, source: str | None, in_colours: b
     if source is None:
         return f"the value {value} is none of VOC's, 0 to {len(NAMES)} and {VOID}; for other names give `classes`"
     return f"the value {value} is none of the {len(values.of)} names of `classes`, {values.describe()}, and {VOID}"
+
+
+def _require_order(path: Path, classes: NDArray[np.int64], values: LabelValues) -> None:
+    """Refuses a PNG in VOC's colours whose palette has them in another order, as painting programs save it."""
+    if not is_palette(path):
+        return
+    pairs = np.unique(np.stack([classes.ravel(), read_colours(path).ravel()]), axis=1).T.tolist()
+    meant = {value: COLOURS.get(colour) for value, colour in pairs}
+    if set(meant.values()) <= {*values.place, *values.ignored} and any(v != own for v, own in meant.items()):
+        value = min(v for v, own in meant.items() if v != own)
+        raise DataError(
+            f"{path}: its palette has VOC's colours in another order (the value {value} is drawn in the colour of "
+            f"{meant[value]}); give a table of names and colours as `classes`, or save it with VOC's palette"
+        )
 
 
 def _year(root: Path, *, listed: bool) -> Path:

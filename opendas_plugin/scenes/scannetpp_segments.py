@@ -54,11 +54,11 @@ def split_names(
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Spelling key -> class name over all scenes, and the names that only validation scenes have: the novel ones.
 
-    The plain plural of a name of training scenes is not novel.
+    A name that is a class beside its plural is novel where training scenes have the other alone.
     """
-    seen = NameTable(class_names(scene_labels(train)).values())
     names = class_names([*scene_labels(train), *scene_labels(val)])
-    return names, tuple(name for name in names.values() if name not in seen)
+    seen = NameTable(class_names(scene_labels(train)).values()).find_all(names.values())
+    return names, tuple(name for name, own in seen.items() if own is None)
 
 
 def raw_names(scenes: Sequence[ScanNetPPScene], names: dict[str, str]) -> dict[str, str]:

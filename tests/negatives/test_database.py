@@ -36,6 +36,11 @@ def test_classes_are_found_by_any_spelling_and_in_the_order_of_the_vocabulary() 
     assert spelt.related(VOCABULARY) == [("y",), ("x",)]
 
 
+def test_names_of_a_class_are_not_those_of_its_plural_beside_it() -> None:
+    """With one list for ``cup`` and ``cups``, one of them would learn against what was written for the other."""
+    assert NegativeDatabase({"cup": (Negative("x", "hand"),)}).related(Vocabulary(("cups", "cup"))) == [(), ("x",)]
+
+
 def test_a_sound_database_passes_and_names_equal_to_novel_ones_are_counted() -> None:
     database().validate(VOCABULARY)
     assert database().leaks(VOCABULARY) == {"door frame": 2}

@@ -10,6 +10,7 @@ from PIL import Image
 
 from opendas_plugin.commands.prepare_data import main
 from opendas_plugin.data.domain import load_domain
+from opendas_plugin.data.segments import Segment
 from opendas_plugin.errors import DataError, MissingFileError
 from opendas_plugin.readers.registry import get
 from opendas_plugin.readers.voc import NAMES, RAW_NAMES, READER
@@ -178,6 +179,44 @@ def test_the_background_of_a_table_of_colours_is_no_class_however_it_is_spelled(
         train, _ = read_parts(get(name), classes=str(table), **options)
         assert train.names == ("door",)
         assert [segment.label for segment in train.images[0].segments] == ["door"]
+
+
+def first_image(devkit: Path, **options: str) -> list[Segment]:
+    return read_parts(READER, root=devkit, **options)[0].images[0].segments
+
+
+def repaint(path: Path, order: list[int]) -> None:
+    """Saves a label PNG so that each pixel keeps its colour, with ``order[i]`` of VOC's palette at place i."""
+    values = np.asarray(Image.open(path))
+    picture = Image.fromarray(np.array([order.index(value) for value in range(256)], np.uint8)[values])
+    picture.putpalette(np.array(colours()).reshape(256, 3)[order].ravel().tolist())
+    picture.save(path)
+
+
+def test_a_palette_in_another_order_is_refused_and_a_table_of_colours_reads_it(devkit, tmp_path):
+    """As painting programs save it: the value 1 would be an aeroplane in place of a chair, and nothing would say so."""
+    path = devkit / "VOC2012" / "SegmentationClass" / "2007_000032.png"
+    right = first_image(devkit)
+    first = [0, CHAIR, PERSON, VOID]
+    repaint(path, first + [value for value in range(256) if value not in first])
+    with pytest.raises(DataError, match=r"2007_000032.*another order \(the value 1 is drawn in the colour of 9\)"):
+        read_parts(READER, root=devkit)
+    table = tmp_path / "labelmap.txt"
+    rgb = np.array(colours()).reshape(256, 3)
+    rows = [f"{name}:{','.join(map(str, rgb[value]))}::" for value, name in enumerate(["background", *NAMES])]
+    table.write_text("# label:color_rgb:parts:actions\n" + "\n".join(rows) + "\n")
+    again = first_image(devkit, classes=str(table))
+    assert [segment.label for segment in again] == [segment.label for segment in right] == ["chair", "person"]
+    assert all((a.mask() == b.mask()).all() for a, b in zip(again, right, strict=True))
+
+
+def test_a_palette_of_ones_own_says_nothing_of_the_order(devkit):
+    path = devkit / "VOC2012" / "SegmentationClass" / "2007_000032.png"
+    right = first_image(devkit)
+    picture = Image.open(path)
+    picture.putpalette([value for place in range(256) for value in (place, 255 - place, 7)])
+    picture.save(path)
+    assert [segment.label for segment in first_image(devkit)] == [segment.label for segment in right]
 
 
 def test_two_pictures_of_one_stem_are_refused(devkit):

@@ -64,6 +64,10 @@ def test_novel_names_are_those_of_validation_scenes_alone(root):
     assert novel == ("monitor", "mug")
 
 
+def test_a_class_whose_singular_alone_was_trained_on_is_novel(root):
+    assert split_names([ScanNetPPScene(root, "a0")], [ScanNetPPScene(root, "a1")])[1] == ("office chairs",)
+
+
 def test_pixel_labels_agree_with_the_renderers(room):
     root, frames, _ = room
     views = SceneViews(ScanNetPPScene(root, "room"), "iphone")
