@@ -111,6 +111,34 @@ TUNED: Mapping[str, tuple[Row, Row]] = {
 """Differences of tuned rows."""
 
 
+CLAIMS: Mapping[str, Mapping[str, Mapping[Block, tuple[Row, Row]]]] = {
+    "`opendas`": {
+        "plain CLIP": {"published": (OWN, ZERO), "tuned": (TOKENS, PLAIN)},
+        **{
+            f"`{rival}`": {"published": (OWN, _published(rival)), "tuned": (TOKENS, _tuned(rival))}
+            for rival in ("vpt", "cocoop", "rpo", "maple", "wise_ft_text", "wise_ft_image", "promptsrc")
+        },
+        "itself, visual stage alone": {
+            "published": (OWN, _published("opendas, own names, visual stage alone")),
+            "tuned": (TOKENS, _tuned("opendas, visual stage alone")),
+        },
+        "itself, cross-entropy alone": {"published": (OWN, _published("opendas, cross-entropy alone"))},
+    },
+    **{
+        f"`{name}`": {
+            **{f"`{rival}`": {"tuned": (row, _tuned(rival))} for rival in rivals},
+            "plain CLIP": {"tuned": (row, PLAIN)},
+        }
+        for name, row, rivals in (
+            ("ln_bias", NORMS, ("opendas", "wise_ft_image", "promptsrc", "lora")),
+            ("opendas_plus", PLUS, ("opendas", "ln_bias")),
+        )
+    },
+}
+"""Row -> what it is said to be above -> block -> the two rows that tell."""
+SIGNS = {">": "+", "<": "\N{MINUS SIGN}", "open": "·"}
+
+
 @dataclass(frozen=True)
 class Options:
     """Where all lies."""
@@ -143,6 +171,20 @@ class Tables:
             for block in ("published", "tuned")
             for line in lines_of(self.options.results / tower / block, block)
         }
+
+    def claims(self) -> Iterator[str]:
+        """A line a claim: for each block and tower the signs of the differences in W, B and N."""
+        for subject, others in CLAIMS.items():
+            for other, pairs in others.items():
+                cells = [self._signs(tower, pairs.get(block)) for block in ("published", "tuned") for tower in TOWERS]
+                yield _row([f"{subject} above {other}", *cells])
+
+    def _signs(self, tower: str, pair: tuple[Row, Row] | None) -> str:
+        mine, theirs = (None, None) if pair is None else (self.lines.get((tower, row)) for row in pair)
+        if mine is None or theirs is None:
+            return ""
+        found = (compared(metric, mine, theirs, self.judged) for metric in COMPARED)
+        return " ".join("" if one is None else SIGNS[one.sign] for one in found)
 
     def figures(self, block: Block) -> Iterator[str]:
         """A line a row and tower; of tuned rows also how many values they learn, and the setting that was chosen."""
@@ -197,11 +239,11 @@ def words_of(title: str) -> str:
     return f"{name}, {SEGMENTS.get(rest, rest)}" if rest else name
 
 
-def replaced(text: str, tables: Sequence[Sequence[str]]) -> str:
-    """The document with the rows of its tables over towers, in their order, replaced."""
+def replaced(text: str, tables: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """The document with the rows of some tables, each by what its head begins with, in their order, replaced."""
     found, rest = [], text.split("\n")
-    for rows in tables:
-        head = next(place for place, line in enumerate(rest) if "| tower | W-F1" in line)
+    for begin, rows in tables:
+        head = next(place for place, line in enumerate(rest) if line.startswith(begin))
         end = next(place for place in range(head, len(rest)) if not rest[place].startswith("|"))
         found += [*rest[: head + 2], *rows]
         rest = rest[end:]
@@ -220,13 +262,14 @@ def _difference(found: Interval | None) -> str:
 
 
 def main(options: Options) -> None:
-    """Makes the document's four tables again."""
+    """Makes the document's tables again."""
     tables = Tables(options)
     rows = [
-        list(tables.figures("published")),
-        list(tables.differences(PUBLISHED)),
-        list(tables.figures("tuned")),
-        list(tables.differences(TUNED)),
+        ("| claim |", list(tables.claims())),
+        ("| row |", list(tables.figures("published"))),
+        ("| difference |", list(tables.differences(PUBLISHED))),
+        ("| row |", list(tables.figures("tuned"))),
+        ("| difference |", list(tables.differences(TUNED))),
     ]
     write_text(options.document, replaced(options.document.read_text("utf-8"), rows))
 

@@ -222,7 +222,8 @@ def test_tables_of_a_document_keep_their_heads_and_get_new_rows():
         f"Before.\n\n{head}| old | `a` | 1.0 |\n| | `b` | 2.0 |\n\nBetween.\n\n| other | table |\n\n"
         f"{head}| old | `a` | 3.0 |\n\nAfter.\n"
     )
-    found = office_tables.replaced(document, [["| new | `a` | 4.0 |"], ["| new | `a` | 5.0 |", "| | `b` | 6.0 |"]])
+    first, second = ["| new | `a` | 4.0 |"], ["| new | `a` | 5.0 |", "| | `b` | 6.0 |"]
+    found = office_tables.replaced(document, [("| row |", first), ("| row |", second)])
     assert found == (
         f"Before.\n\n{head}| new | `a` | 4.0 |\n\nBetween.\n\n| other | table |\n\n"
         f"{head}| new | `a` | 5.0 |\n| | `b` | 6.0 |\n\nAfter.\n"
