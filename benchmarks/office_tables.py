@@ -111,28 +111,24 @@ TUNED: Mapping[str, tuple[Row, Row]] = {
 """Differences of tuned rows."""
 
 
+PAPER = ("vpt", "cocoop", "rpo", "maple", "wise_ft_text", "wise_ft_image", "promptsrc")
 CLAIMS: Mapping[str, Mapping[str, Mapping[Block, tuple[Row, Row]]]] = {
     "`opendas`": {
         "plain CLIP": {"published": (OWN, ZERO), "tuned": (TOKENS, PLAIN)},
-        **{
-            f"`{rival}`": {"published": (OWN, _published(rival)), "tuned": (TOKENS, _tuned(rival))}
-            for rival in ("vpt", "cocoop", "rpo", "maple", "wise_ft_text", "wise_ft_image", "promptsrc")
-        },
+        **{f"`{one}`": {"published": (OWN, _published(one)), "tuned": (TOKENS, _tuned(one))} for one in PAPER},
         "itself, visual stage alone": {
             "published": (OWN, _published("opendas, own names, visual stage alone")),
             "tuned": (TOKENS, _tuned("opendas, visual stage alone")),
         },
         "itself, cross-entropy alone": {"published": (OWN, _published("opendas, cross-entropy alone"))},
     },
-    **{
-        f"`{name}`": {
-            **{f"`{rival}`": {"tuned": (row, _tuned(rival))} for rival in rivals},
-            "plain CLIP": {"tuned": (row, PLAIN)},
-        }
-        for name, row, rivals in (
-            ("ln_bias", NORMS, ("opendas", "wise_ft_image", "promptsrc", "lora")),
-            ("opendas_plus", PLUS, ("opendas", "ln_bias")),
-        )
+    "`ln_bias`": {
+        "plain CLIP": {"tuned": (NORMS, PLAIN)},
+        **{f"`{one}`": {"tuned": (NORMS, _tuned(one))} for one in ("opendas", *PAPER, "lora", "mmlop", "dor", "mlmp")},
+    },
+    "`opendas_plus`": {
+        "plain CLIP": {"tuned": (PLUS, PLAIN)},
+        **{f"`{one}`": {"tuned": (PLUS, _tuned(one))} for one in ("opendas", "ln_bias")},
     },
 }
 """Row -> what it is said to be above -> block -> the two rows that tell."""
@@ -177,7 +173,8 @@ class Tables:
         for subject, others in CLAIMS.items():
             for other, pairs in others.items():
                 cells = [self._signs(tower, pairs.get(block)) for block in ("published", "tuned") for tower in TOWERS]
-                yield _row([f"{subject} above {other}", *cells])
+                if any(cells):
+                    yield _row([f"{subject} above {other}", *cells])
 
     def _signs(self, tower: str, pair: tuple[Row, Row] | None) -> str:
         mine, theirs = (None, None) if pair is None else (self.lines.get((tower, row)) for row in pair)
