@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHOICE = "choice.json"
+WORDS = {
+    "bench": "another benchmark",
+    "block": "another block",
+    "tower": "another tower",
+    "seeds": "other `seeds`",
+    "choice_seeds": "other `choice_seeds`",
+    "asked": "other settings of the row, by their hash",
+}
+"""How a row's file can differ from what is asked for."""
 FOLD_OF_CHOICE = "choose-0"
 PARTITIONS: Mapping[Block, tuple[str, ...]] = {"published": ("1", "2"), "tuned": ("1", "2"), "quick": ("1",)}
 
@@ -85,14 +94,14 @@ class OfficeBenchTables(Run[dict[str, Table]]):
 
     def work(self, record: RunRecord) -> dict[str, Table]:
         """Makes the rows that are not there yet, and returns the tables of all that are."""
-        from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
-        from opendas_plugin.runs.bench_tables import write_tables
+        from opendas_plugin.runs.bench_tables import require_one_tower, write_tables
 
         for folder in (self.output, self.results):
             require_writable(folder)
         place = Place(self.data, self.output, self.backbone, self.device)
         drawn = check_data(self.data)
-        tower = backbone_sha256(build_backbone(self.backbone)[0])
+        tower = self.tower()
+        require_one_tower(self.results, tower)
         for row in self.chosen_rows():
             path = row.file(self.results / self.block)
             facts = self.facts(row, tower)
@@ -119,7 +128,8 @@ class OfficeBenchTables(Run[dict[str, Table]]):
 
     def asked(self, row: Row) -> str:
         """The first digits of a hash of all settings of a row."""
-        known = [row.method, row.fields, row.related, row.settings, self.seeds, *([True] if row.unlabelled else [])]
+        seeds = self.seeds if row.learns else 1
+        known = [row.method, row.fields, row.related, row.settings, seeds, *([True] if row.unlabelled else [])]
         if row.of is not None:
             known += [row.of, self.row(row.of).settings]
         return hashlib.sha256(yaml.safe_dump(known).encode()).hexdigest()[:12]
@@ -155,16 +165,24 @@ class OfficeBenchTables(Run[dict[str, Table]]):
         """The setting with the best harmonic mean of B-F1 and N-F1 on the fold to choose on, over its seeds."""
         from opendas_plugin.runs.comparison_runs import folder_name
 
-        path, asked = self.results / self.block / f"{folder_name(row.title)}.{CHOICE}", self.asked(row)
-        if path.exists() and (known := read_json(path)).get("asked") == asked:
-            return str(known["chosen"])
+        path = self.results / self.block / f"{folder_name(row.title)}.{CHOICE}"
+        facts = {**self.facts(row, self.tower()), "choice_seeds": self.choice_seeds}
+        if path.exists():
+            require_same(path, facts)
+            return str(read_json(path)["chosen"])
         tried = {}
         for name in row.settings or {}:
             jobs, reports = self.score(row, place, name, (CHOOSING,), self.choice_seeds)
             tried[name] = _mean_scores(reports or [job.folder / "after" for job in jobs])
         chosen = max(tried, key=lambda name: tried[name]["harmonic_f1"])
-        write_json(path, {"asked": asked, "chosen": chosen, "tried": tried})
+        write_json(path, {**facts, "chosen": chosen, "tried": tried})
         return chosen
+
+    def tower(self) -> str:
+        """The hash of the tower's weights."""
+        from opendas_plugin.model.checkpoint import backbone_sha256, build_backbone
+
+        return backbone_sha256(build_backbone(self.backbone)[0])
 
 
 def _of(partitions: Sequence[str]) -> list[OfficeFold]:
@@ -182,8 +200,8 @@ def require_same(path: Path, facts: Mapping[str, Any]) -> None:
     for name, value in facts.items():
         if known.get(name) != value:
             raise ConfigError(
-                f"{path} was scored on the test rooms with another {name} ({known.get(name)}, now {value}); a row is "
-                "scored once: give another `results` folder, or the row another name"
+                f"{path} was made with {WORDS[name]} ({known.get(name)}, now {value}); a row is chosen and scored "
+                "once: give another `results` folder"
             )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opendas_plugin.data.domain import load_domain
+from opendas_plugin.errors import ConfigError
 from opendas_plugin.eval.intervals import Interval, Metric, difference, interval
 from opendas_plugin.eval.pooling import FoldPredictions
 from opendas_plugin.eval.tables import Table
@@ -86,6 +87,23 @@ def write_tables(results: Path, data: Path) -> dict[str, Table]:
     text = "\n".join(table.markdown() for table in tables.values())
     write_text(results / "tables.md", text)
     return tables
+
+
+def require_one_tower(results: Path, tower: str) -> None:
+    """Looks whether all rows in a folder are of one tower, so that they can stand in one table.
+
+    Raises:
+        ConfigError: one is of another.
+        DataError: one is damaged.
+    """
+    for block in REFERENCE:
+        for line in lines_of(results / block, block):
+            own = str(line.scored.facts["tower"])
+            if own != tower:
+                raise ConfigError(
+                    f"the row {line.title} in {results / block} is of another tower ({own[:12]}, now {tower[:12]}); "
+                    "give each tower a `results` folder of its own"
+                )
 
 
 def lines_of(folder: Path, block: Block) -> list[Line]:

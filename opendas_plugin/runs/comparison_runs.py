@@ -139,6 +139,7 @@ def run_all(jobs: Sequence[Job], at_once: int = 1, done: Sequence[Job] = (), clu
         OpenDASError: what training raises.
     """
     waiting = [(number, job) for number, job in enumerate(jobs, start=1) if not _is_done(job)]
+    done = [job for job in done if _is_done(job)]
     on_others = cluster is not None and cluster.kind == "slurm"
     threads = None if on_others else max(1, torch.get_num_threads() // at_once)
 

@@ -166,7 +166,17 @@ def test_a_row_is_scored_once_and_its_file_holds_what_its_runs_said(small, tmp_p
     path.write_text(json.dumps({**content, "tower": "other"}), encoding="utf-8")
     capsys.readouterr()
     assert bench_main([*command, "--block", "quick", "--rows", "zero_shot"]) == 1
-    assert "was scored on the test rooms with another tower (other" in capsys.readouterr().err
+    assert "the row zero_shot in" in (error := capsys.readouterr().err) and "is of another tower (other, now" in error
+
+
+def test_a_setting_that_was_chosen_on_another_tower_is_not_taken(small, tmp_path, capsys) -> None:
+    command = ["--data", str(small), "--output", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    known = {"bench": f"office-bench-v2 {bench.checksum(bench.V2.frozen['digests'])}", "block": "tuned"}
+    path = tmp_path / "results" / "tuned" / "ln_bias.choice.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({**known, "tower": "other", "chosen": "lr0.001"}), encoding="utf-8")
+    assert bench_main([*command, "--block", "tuned", "--rows", "ln_bias"]) == 1
+    assert "ln_bias.choice.json was made with another tower (other, now" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -141,7 +141,8 @@ def _openmask3d(place: Place) -> tuple[list[Result], list[str]]:
         root=place.root / "scannetpp", output=folder / "scenes", scenes=folder / "scenes.txt",
         proposals=hosts.proposals, **options,
     )  # fmt: skip
-    about = {"backbone": title_of(place.trained), "scenes": len(scenes)}
+    by = "SAM" if hosts.sam is not None else "boxes"
+    about = {"backbone": title_of(place.trained), "scenes": len(scenes), "crops by": by}
     rows = []
     plain = _trained(place, "scannetpp", "OpenMask3D", "zero_shot")  # an adapter without tokens is plain CLIP
     for title, model, part in (("OpenMask3D", plain, "plain"), ("OpenMask3D + OpenDAS", adapter, "adapted")):

@@ -89,7 +89,7 @@ def join(documents: Mapping[str, Document]) -> list[dict[str, Any]]:
             for metric, one in row.figures.items():
                 key = (step, row.title, row.data, metric, _decisive(document, row.about))
                 found.setdefault(key, {})[letter] = one
-                why[key] = row.why_not
+                why[key] = why.get(key) or row.why_not
     rows = []
     for key, of in found.items():
         values = [one.ours for one in of.values()]
@@ -138,7 +138,7 @@ def _cells(row: Mapping[str, Any], documents: Mapping[str, Document]) -> tuple[s
 
 def _decisive(document: Document, about: Mapping[str, Any]) -> str:
     """What decides over a row's figures, so that others are apart: tier, backbone, crops, splits and the like."""
-    names = ("backbone", "crops", "splits", "seeds", "segments", "scenes")
+    names = ("backbone", "crops", "crops by", "splits", "seeds", "segments", "scenes")
     return ", ".join([str(document.made.get("tier")), *(f"{name} {about[name]}" for name in names if about.get(name))])
 
 

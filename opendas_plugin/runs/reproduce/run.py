@@ -136,10 +136,10 @@ class Reproduce(ReportedRun["Document"]):
         names = [name for name in STEPS if name not in self.skip] if self.step == "all" else [self.step]
         document = Document.begin(place, record)
         waiting = [name for name in names if not (place.folder(name) / store.FILE).exists()]
-        if waiting and not (self.yes and self.is_planned(waiting)):
+        if waiting and not (self.yes and self.is_planned(waiting, place)):
             plan = make_plan(place, waiting)
             write_text(self.output / "plan.md", plan.markdown())
-            write_json(self.output / PLANNED, {"steps": waiting, "device": str(place.device)})
+            write_json(self.output / PLANNED, {"steps": waiting, **self.planned_for(place)})
             plan.require_room(place)
             if not self.yes:
                 raise UnconfirmedError(plan)
@@ -162,11 +162,22 @@ class Reproduce(ReportedRun["Document"]):
         record.write(self.output)
         return document
 
-    def is_planned(self, steps: Sequence[str]) -> bool:
-        """Whether an earlier call has measured what these steps cost, so that one that goes on need not."""
+    def is_planned(self, steps: Sequence[str], place: Place) -> bool:
+        """Whether an earlier call has measured what these steps cost here, so that one that goes on need not."""
         path = self.output / PLANNED
         known = read_json(path) if path.exists() else {}
-        return isinstance(known, dict) and set(steps) <= set(known.get("steps", ()))
+        if not isinstance(known, dict) or any(known.get(key) != own for key, own in self.planned_for(place).items()):
+            return False
+        return set(steps) <= set(known.get("steps", ()))
+
+    def planned_for(self, place: Place) -> dict[str, object]:
+        """What a plan's cost depends on, beside its steps."""
+        return {
+            "device": str(place.device),
+            "tier": place.tier.name,
+            "batch_size": self.batch_size,
+            "jobs": self.jobs,
+        }
 
     def place(self) -> Place:
         """What the steps share; makes the data and weights of a rehearsal."""

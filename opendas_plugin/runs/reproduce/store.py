@@ -73,11 +73,17 @@ def open_step(folder: Path, inputs: Inputs, *, again: bool = False) -> Done | No
     """
     path = folder / FILE if (folder / FILE).exists() else folder / BEGUN
     if not path.exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ConfigError(
+                f"{folder} holds work of a step, and neither {FILE} nor {BEGUN} says what it was made from; remove "
+                "it, and the step is done again"
+            )
         write_json(path, {"inputs": inputs.record()})
         return None
-    content = read_json(path, "remove it, and the step is done again")
+    advice = f"remove {path if path.name == FILE else folder}, and the step is done again"
+    content = read_json(path, advice)
     if not isinstance(content, dict) or "inputs" not in content:
-        raise DataError(f"{path} is damaged; remove it, and the step is done again")
+        raise DataError(f"{path} is damaged; {advice}")
     difference = inputs.difference(content["inputs"])
     if difference and again:
         (folder / FILE).unlink(missing_ok=True)
@@ -85,15 +91,15 @@ def open_step(folder: Path, inputs: Inputs, *, again: bool = False) -> Done | No
         return None
     if difference:
         raise ConfigError(
-            f"{folder} is of another configuration: {difference}; give another `output`, or remove its {FILE} and "
-            f"{BEGUN} to do this step again, where trainings that still fit are kept"
+            f"{folder} is of another configuration: {difference}; give another `output`, or remove that folder to do "
+            "this step again"
         )
     if path.name == BEGUN:
         return None
     try:
         return Done.from_json(content["done"])
     except (DataError, KeyError) as error:
-        raise DataError(f"{path} is damaged ({error}); remove it, and the step is done again") from error
+        raise DataError(f"{path} is damaged ({error}); {advice}") from error
 
 
 def finished(folder: Path, tier: str) -> Done | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 
 import pytest
 import torch
@@ -139,6 +140,18 @@ def test_flags_without_effect_are_refused(call, flags, message):
     assert code == 2 and message in error
 
 
+def test_reports_of_which_nothing_says_what_they_were_made_from_are_not_taken(tmp_path):
+    """The figures of the old weights would have stood beside the new weights' name."""
+    before, now = Inputs({}, {"weights": "old"}), Inputs({}, {"weights": "new"})
+    store.open_step(tmp_path, before)
+    (tmp_path / "ade20k").mkdir()
+    (tmp_path / store.BEGUN).unlink()
+    with pytest.raises(ConfigError, match=r"holds work of a step, and neither .* remove it"):
+        store.open_step(tmp_path, now)
+    shutil.rmtree(tmp_path)
+    assert store.open_step(tmp_path, now) is None
+
+
 def test_a_step_of_another_configuration_is_not_gone_on_with(tmp_path):
     before, now = Inputs({}, {"tier": "quick", "shots": 16}), Inputs({}, {"tier": "full", "shots": None})
     assert store.open_step(tmp_path, before) is None
@@ -146,11 +159,11 @@ def test_a_step_of_another_configuration_is_not_gone_on_with(tmp_path):
         store.open_step(tmp_path, now)  # begun with it
     done = store.Done([Result("a", "b", {"acc": Measured(1.0)})], ["note"], {"crops": 1}, 2.0, 3.0)
     store.write_step(tmp_path, before, done)
-    with pytest.raises(ConfigError, match="where trainings that still fit are kept"):
+    with pytest.raises(ConfigError, match="or remove that folder to do this step again"):
         store.open_step(tmp_path, now)
     assert store.open_step(tmp_path, before) == done
     (tmp_path / store.FILE).write_text("{}")
-    with pytest.raises(DataError, match="is damaged; remove it, and the step is done again"):
+    with pytest.raises(DataError, match=r"is damaged; remove .*step\.json, and the step is done again"):
         store.open_step(tmp_path, before)
 
 
