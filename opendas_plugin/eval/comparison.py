@@ -37,14 +37,19 @@ class System:
         parameters: how many values it learns.
         scores: seed -> ``summary.json``; a system without training has the seed None alone.
         seconds: of training, one figure a run; empty where they are another row's.
-        memory: peak of the process in MB, likewise.
+        memory: peak of the process in MB, likewise; None of a run whose peak is not known.
     """
 
     title: str
     parameters: int
     scores: Mapping[int | None, Mapping[str, Any]]
     seconds: Sequence[float] = field(default_factory=tuple)
-    memory: Sequence[float] = field(default_factory=tuple)
+    memory: Sequence[float | None] = field(default_factory=tuple)
+
+    @property
+    def known_memory(self) -> list[float]:
+        """The peaks that are known."""
+        return [peak for peak in self.memory if peak is not None]
 
     def values(self, metric: str) -> list[float]:
         """The metric over the seeds, where it is known."""
@@ -107,7 +112,7 @@ def base_and_novel_table(
             system.figure("b_f1", evidence),
             system.figure("n_f1", evidence),
             Figure.of(system.seconds, digits=0) if system.seconds else None,
-            Figure.of(system.memory, digits=0) if system.memory else None,
+            Figure.of(system.known_memory, digits=0) if system.known_memory else None,
         )
         for system in systems
     ]

@@ -76,7 +76,7 @@ def read_again(row: Row, setting: str, jobs: Sequence[Job], place: Place, at_onc
     tasks = [
         Task(f"the scores in {folder}", functools.partial(_score, reading, job, place, folder))
         for job, folder in zip(jobs, folders, strict=True)
-        if not _is_done(folder, reading, job)
+        if not _is_done(folder, reading, job, place.data)
     ]
     run_in_processes(iter(tasks), at_once, preload=__name__)
     return folders
@@ -88,23 +88,24 @@ def _score(reading: Reading, job: Job, place: Place, folder: Path) -> None:
     labeller = reading.of(clip, job.run.data, place.data / ALL_TRAINING)
     labeller.crop_cache = job.run.crop_cache
     evaluate_classification(labeller, domain.val, domain.vocabulary, folder, figure=False)
-    write_json(folder / MADE_FROM, _made_from(reading, job))
+    write_json(folder / MADE_FROM, _made_from(reading, job, place.data))
 
 
-def _made_from(reading: Reading, job: Job) -> Mapping[str, object]:
+def _made_from(reading: Reading, job: Job, data: Path) -> Mapping[str, object]:
     adapter = {path.name: stamp(path).split(" ")[-1] for path in sorted((job.folder / "adapter").glob("adapter*"))}
-    return {"reading": vars(reading), "adapter": adapter}
+    read = {"segments": job.run.data / "val.jsonl", "support": data / ALL_TRAINING}
+    return {"reading": vars(reading), "adapter": adapter, **{n: stamp(p).split(" ")[-1] for n, p in read.items()}}
 
 
-def _is_done(folder: Path, reading: Reading, job: Job) -> bool:
+def _is_done(folder: Path, reading: Reading, job: Job, data: Path) -> bool:
     """Whether the scores are there.
 
     Raises:
-        ConfigError: they are of another adapter or setting.
+        ConfigError: they are of another adapter, setting or data.
     """
     path = folder / MADE_FROM
     if not path.is_file():
         return False
-    if read_json(path) != _made_from(reading, job):
-        raise ConfigError(f"{folder} holds scores of another adapter; remove it, or choose another output folder")
+    if read_json(path) != _made_from(reading, job, data):
+        raise ConfigError(f"{folder} holds scores of something else; remove it, or choose another output folder")
     return True

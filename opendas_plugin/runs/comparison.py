@@ -349,6 +349,7 @@ def write_runs(path: Path, systems: Sequence[comparison.System]) -> None:
         writer.writerow(["method", "parameters", "seed", *comparison.METRICS, "macro_f1", "seconds", "peak_memory_mb"])
         for system in systems:
             for place, (seed, scores) in enumerate(system.scores.items()):
-                costs = [f"{c[place]:.1f}" if place < len(c) else "" for c in (system.seconds, system.memory)]
+                found = [c[place] if place < len(c) else None for c in (system.seconds, system.memory)]
+                costs = ["" if cost is None else f"{cost:.1f}" for cost in found]
                 values = [scores[metric] for metric in (*comparison.METRICS, "macro_f1")]
                 writer.writerow([system.title, system.parameters, "" if seed is None else seed, *values, *costs])

@@ -63,7 +63,7 @@ def systems_of(jobs: Sequence[Job]) -> list[System]:
             continue
         trained = [] if row.stage == BEFORE else costs
         seconds = tuple(cost["seconds"] for cost in trained)
-        memory = tuple(cost["peak_memory_mb"] for cost in trained if cost["peak_memory_mb"] is not None)
+        memory = tuple(cost["peak_memory_mb"] for cost in trained)
         systems.append(System(row.title, sum(parameters.values()), scores, seconds, memory))
     return systems
 

@@ -125,8 +125,8 @@ def cost_of(system: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"values": system.parameters}
     if system.seconds:
         found["seconds"] = round(sum(system.seconds) / len(system.seconds), 1)
-    if system.memory:
-        found["gib"] = round(max(system.memory) / 1024, 3)
+    if system.known_memory:
+        found["gib"] = round(max(system.known_memory) / 1024, 3)
     return found
 
 
