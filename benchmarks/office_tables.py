@@ -20,7 +20,7 @@ from opendas_plugin.files import read_json, write_text
 from opendas_plugin.runs.bench_rows import Block, rows_of
 from opendas_plugin.runs.bench_tables import COMPARED, REFERENCE, Judged, Line, compared, lines_of
 
-Row: TypeAlias = tuple[Block, str]
+Key: TypeAlias = tuple[Block, str]
 """A block, and the title of a line in it."""
 
 TOWERS = ("office-tiny", "office-tiny-b", "office-tiny-c")
@@ -36,20 +36,20 @@ WORDS: Mapping[str, str] = {
 SEGMENTS = {"one segment a name": "one segment of each name", "five segments a name": "five segments of each name"}
 
 
-def _published(title: str) -> Row:
+def _published(title: str) -> Key:
     return ("published", title)
 
 
-def _tuned(title: str) -> Row:
+def _tuned(title: str) -> Key:
     return ("tuned", title)
 
 
-def _beside(title: str) -> Row:
+def _beside(title: str) -> Key:
     return ("tuned", f"{title}, five segments a name")
 
 
 ZERO, OWN = _published("zero_shot"), _published(REFERENCE["published"])
-PUBLISHED: Mapping[str, tuple[Row, Row]] = {
+PUBLISHED: Mapping[str, tuple[Key, Key]] = {
     "`opendas` less plain CLIP": (OWN, ZERO),
     "both stages less the visual one": (OWN, _published("opendas, own names, visual stage alone")),
     "triplet loss less cross-entropy alone": (OWN, _published("opendas, cross-entropy alone")),
@@ -75,7 +75,7 @@ RIVALS = (
     "mmlop", "dor", "lora", "mlmp", "ln_bias_plus", "opendas_plus_mlmp", "opendas_joint",
 )  # fmt: skip
 
-TUNED: Mapping[str, tuple[Row, Row]] = {
+TUNED: Mapping[str, tuple[Key, Key]] = {
     "`ln_bias` less plain CLIP": (NORMS, PLAIN),
     "`opendas_plus` less plain CLIP": (PLUS, PLAIN),
     "`opendas` less plain CLIP": (TOKENS, PLAIN),
@@ -112,7 +112,7 @@ TUNED: Mapping[str, tuple[Row, Row]] = {
 
 
 PAPER = ("vpt", "cocoop", "rpo", "maple", "wise_ft_text", "wise_ft_image", "promptsrc")
-CLAIMS: Mapping[str, Mapping[str, Mapping[Block, tuple[Row, Row]]]] = {
+CLAIMS: Mapping[str, Mapping[str, Mapping[Block, tuple[Key, Key]]]] = {
     "`opendas`": {
         "plain CLIP": {"published": (OWN, ZERO), "tuned": (TOKENS, PLAIN)},
         **{f"`{one}`": {"published": (OWN, _published(one)), "tuned": (TOKENS, _tuned(one))} for one in PAPER},
@@ -159,7 +159,7 @@ class Tables:
         return Judged.of(self.options.data)
 
     @cached_property
-    def lines(self) -> Mapping[tuple[str, Row], Line]:
+    def lines(self) -> Mapping[tuple[str, Key], Line]:
         """Tower and row -> what is known of it."""
         return {
             (tower, (block, line.title)): line
@@ -176,7 +176,7 @@ class Tables:
                 if any(cells):
                     yield _row([f"{subject} above {other}", *cells])
 
-    def _signs(self, tower: str, pair: tuple[Row, Row] | None) -> str:
+    def _signs(self, tower: str, pair: tuple[Key, Key] | None) -> str:
         mine, theirs = (None, None) if pair is None else (self.lines.get((tower, row)) for row in pair)
         if mine is None or theirs is None:
             return ""
@@ -202,7 +202,7 @@ class Tables:
                 yield _row(cells)
                 first = False
 
-    def differences(self, pairs: Mapping[str, tuple[Row, Row]]) -> Iterator[str]:
+    def differences(self, pairs: Mapping[str, tuple[Key, Key]]) -> Iterator[str]:
         """A line a pair of rows and tower that has both."""
         for words, (one, other) in pairs.items():
             first = True

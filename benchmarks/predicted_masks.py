@@ -119,7 +119,7 @@ def of_pictures(options: Options, data: Path, output: Path, adapter: Path | None
 def in_each_fold(folder: Path, data: Sequence[Path]) -> list[dict[str, Any]]:
     """The scores of class maps, with those of the base and novel names of each fold: plain CLIP's maps are the same."""
     with open(folder / "per_class.csv", encoding="utf-8", newline="") as file:
-        iou = {row["name"]: float(row["iou"]) for row in csv.DictReader(file) if row["iou"]}
+        iou = {row["name"]: float(row["iou"]) for row in csv.DictReader(file) if int(row["pixels"])}
     found = []
     for fold in data:
         vocabulary = Vocabulary.load(fold / "vocabulary.json")

@@ -107,7 +107,8 @@ def label_curve(
         features: (M, D) of the segments, of unit length.
         labels: M names.
         groups: of the segments.
-        shots: segments of each name.
+        shots: segments of each name; those that half of the names do not have are left out, since the curve would be
+            flat from there on for want of segments alone.
 
     Returns:
         shots, and 0 -> percent; empty where there are fewer than two groups.
@@ -116,7 +117,8 @@ def label_curve(
     if len(kinds) < 2:
         return {}
     known, own, rng = np.array(labels), np.array(groups), np.random.default_rng(0)
-    right: dict[int, list[float]] = {count: [] for count in (0, *shots)}
+    usual = float(np.median(np.unique(known, return_counts=True)[1])) / 2  # in half of the groups
+    right: dict[int, list[float]] = {count: [] for count in (0, *shots) if count <= max(1.0, usual)}
     for _ in range(_DRAWS):
         half = set(rng.permutation(kinds)[: len(kinds) // 2].tolist())
         pool = np.array([group in half for group in own])

@@ -86,7 +86,8 @@ class Table:
         write_text(path.with_suffix(".md"), self.markdown())
         write_text(path.with_suffix(".tex"), self.latex())
         parts = [_parts([row[place] for row in self.rows]) for place in range(len(self.columns))]
-        with atomic_file(path.with_suffix(".csv")) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        csv_file = path.with_suffix(".csv")
+        with atomic_file(csv_file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             titles = zip(self.columns, parts, strict=True)
             writer.writerow([f"{name} {part}".strip() for name, own in titles for part in own])

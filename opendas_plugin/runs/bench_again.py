@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from opendas_plugin.data.domain import load_domain
 from opendas_plugin.data.manifest import read_manifest
 from opendas_plugin.data.subsets import few_shots
@@ -73,8 +75,9 @@ def read_again(row: Row, setting: str, jobs: Sequence[Job], place: Place, at_onc
         place.output / "again" / folder_name(f"{row.title}, {setting}") / job.folder.parent.name / job.folder.name
         for job in jobs
     ]
+    threads = max(1, torch.get_num_threads() // at_once)
     tasks = [
-        Task(f"the scores in {folder}", functools.partial(_score, reading, job, place, folder))
+        Task(f"the scores in {folder}", functools.partial(_score, reading, job, place, folder, threads))
         for job, folder in zip(jobs, folders, strict=True)
         if not _is_done(folder, reading, job, place.data)
     ]
@@ -82,7 +85,8 @@ def read_again(row: Row, setting: str, jobs: Sequence[Job], place: Place, at_onc
     return folders
 
 
-def _score(reading: Reading, job: Job, place: Place, folder: Path) -> None:
+def _score(reading: Reading, job: Job, place: Place, folder: Path, threads: int) -> None:
+    torch.set_num_threads(threads)
     clip = OpenDASCLIP.from_pretrained(job.folder / "adapter", device=pick_device(place.device))
     domain = load_domain(job.run.data)
     labeller = reading.of(clip, job.run.data, place.data / ALL_TRAINING)

@@ -32,8 +32,8 @@ def host_summaries(rows: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """
     summaries: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        title, _, file = row.rpartition("=")
-        if not title:
+        title, _, file = row.partition("=")
+        if not (title and file):
             raise ConfigError(f"expected `hosts` as TITLE=SUMMARY.json, got {row!r}")
         found = read_json(file)
         if not isinstance(found, dict):

@@ -42,6 +42,8 @@ from opendas_plugin.train.state import fingerprint, flat
 COST = "cost.json"
 WITHOUT_EFFECT = (
     "data",
+    "recipe",
+    "negatives",
     "images_root",
     "output_dir",
     "unlabelled",
@@ -52,6 +54,8 @@ WITHOUT_EFFECT = (
     "log_to",
 )
 """Options of a run that another machine or folder may have otherwise; what they name is compared by content."""
+SAME_RESULT = ("grad_checkpointing", "workers", "checkpoint_every")
+"""Fields of a recipe that change nothing of what is learnt."""
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +201,7 @@ def _is_done(job: Job) -> bool:
     if not _is_finished(job):
         return False
     known = read_json(job.folder / COST, f"remove {job.folder} to have its run made again")
-    if difference := next(changes(flat(known["identity"]), flat(_identity(job))), None):
+    if difference := next(changes(flat(_compared(known["identity"])), flat(_identity(job))), None):
         raise ConfigError(
             f"{job.folder} holds a run with another recipe, or on other data: {difference}; choose another output "
             "folder"
@@ -232,9 +236,8 @@ def _is_finished(job: Job) -> bool:
 
 def _identity(job: Job) -> dict[str, Any]:
     domain = load_domain(job.run.data, job.run.images_root)
-    options = {name: value for name, value in plain(job.run).items() if name not in WITHOUT_EFFECT}
+    options = plain(job.run)
     del options["config"]["auto_crops"]  # they are chosen by now
-    del options["config"]["grad_checkpointing"]  # the result is the same
     if options["start"] is None:  # a setting that earlier comparisons do not have
         del options["start"]
     if job.run.config.hold == HoldConfig():  # likewise
@@ -250,7 +253,14 @@ def _identity(job: Job) -> dict[str, Any]:
     segments = [*domain.train, *domain.val]
     held = hold.digest(domain.vocabulary, job.run.config.hold)
     found = {"options": options, "segments": fingerprint(segments, domain.vocabulary)[:12]}
-    return found | ({"names to hold": held[:12]} if held else {})
+    return _compared(found | ({"names to hold": held[:12]} if held else {}))
+
+
+def _compared(identity: dict[str, Any]) -> dict[str, Any]:
+    """What two runs are compared by, of files of earlier versions, too, which kept more of it."""
+    options = {name: value for name, value in identity["options"].items() if name not in WITHOUT_EFFECT}
+    config = {name: value for name, value in options["config"].items() if name not in SAME_RESULT}
+    return {**identity, "options": {**options, "config": config}}
 
 
 def _known_before(job: Job, jobs: Sequence[Job]) -> Path | None:

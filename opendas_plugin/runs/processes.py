@@ -6,6 +6,7 @@ import io
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -108,9 +109,19 @@ def _do(work: Callable[[], object], answer: Connection, beside_others: bool) -> 
     try:
         work()
     except Exception as error:  # noqa: BLE001 (raised again by the process that waits)
-        answer.send((error, traceback.format_exc()))
+        answer.send((_sendable(error), traceback.format_exc()))
     else:
         answer.send(None)
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or where it would not arrive as it is what it says."""
+    try:
+        if type(pickle.loads(pickle.dumps(error))) is type(error):  # noqa: S301 (it is our own)
+            return error
+    except Exception:  # noqa: BLE001 (whatever a foreign error's own code raises)
+        pass
+    return TrainingError(f"{type(error).__name__}: {error}")
 
 
 def _end_with_parent() -> None:

@@ -24,7 +24,8 @@ class EpochAverage:
 
     def __init__(self, parameters: Sequence[nn.Parameter], epochs: int, config: RegulationConfig) -> None:
         self.parameters = parameters if config.average_epoch is not None else ()
-        self.shares = epoch_shares(epochs, config.average_epoch or epochs, config.average_std)
+        middle = epochs if config.average_epoch is None else config.average_epoch
+        self.shares = epoch_shares(epochs, middle, config.average_std)
         self.sums = [torch.zeros_like(parameter) for parameter in self.parameters]
 
     @torch.no_grad()

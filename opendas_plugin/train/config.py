@@ -116,6 +116,8 @@ class RegulationConfig:
     def __post_init__(self) -> None:
         for name in ("text", "visual", "logits"):
             _check(getattr(self, name) >= 0, f"regulation.{name}", "0 or more", getattr(self, name))
+        first = self.average_epoch
+        _check(first is None or first >= 1, "regulation.average_epoch", "1 or more", first)
         _check(self.average_std > 0, "regulation.average_std", "above 0", self.average_std)
 
     @property

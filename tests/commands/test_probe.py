@@ -69,7 +69,7 @@ def test_the_verdict_is_three_sentences_and_the_page_has_them(found):
     for sentence in told["verdict"]:
         assert sentence in page.text
     assert told["cost"]["seconds"] > 0 and {"visual", "text"} <= told["cost"]["stages"].keys()
-    assert {"0", "1", "16"} <= told["label_curve"].keys()
+    assert {"0", "1"} <= told["label_curve"].keys() and "16" not in told["label_curve"]  # there are not so many a name
 
 
 def test_a_clip_that_knows_no_more_than_the_most_frequent_name_is_said(found):

@@ -40,6 +40,13 @@ def grow(folder, name):
 def fail(error):
     raise error
 
+class Foreign(Exception):
+    def __init__(self, place, why):
+        super().__init__(f"{place}: {why}")
+
+def fail_abroad():
+    raise Foreign("here", "no room")
+
 def end():
     os._exit(3)
 '''
@@ -100,6 +107,12 @@ def test_an_error_is_raised_here_and_ends_the_others(work, tmp_path) -> None:
     assert "in fail" in str(caught.value.__cause__)  # where it was raised, for --debug
     if (tmp_path / "a.pid").exists():
         assert not alive(int((tmp_path / "a.pid").read_text()))
+
+
+def test_an_error_that_cannot_be_sent_as_it_is_still_says_what_it_said(work) -> None:
+    """It would have arrived as a TypeError of its own making, or as a process that was killed for want of memory."""
+    with pytest.raises(TrainingError, match=r"^Foreign: here: no room$"):
+        run(1, work.fail_abroad)
 
 
 def test_a_process_that_ends_without_an_answer_is_named(work) -> None:

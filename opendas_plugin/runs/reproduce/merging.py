@@ -107,7 +107,11 @@ def join(documents: Mapping[str, Document]) -> list[dict[str, Any]]:
 
 def markdown(documents: Mapping[str, Document], rows: list[dict[str, Any]]) -> str:
     """The page."""
-    lines = [f"# {counted(len(documents), 'reproduction')} of OpenDAS", ""]
+    rehearsed = any(document.is_rehearsal for document in documents.values())  # then all are
+    what = "rehearsal" if rehearsed else "reproduction"
+    lines = [f"# {counted(len(documents), what)} of OpenDAS", ""]
+    if rehearsed:
+        lines += ["Random weights on made-up data: no figure means anything.", ""]
     lines += [f"- {letter}: {_about(document)}" for letter, document in documents.items()]
     shared = [row for row in rows if len(row["ours"]) > 1]
     widest = max(shared, key=lambda row: row["highest"] - row["lowest"], default=None)
