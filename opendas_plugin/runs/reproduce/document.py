@@ -59,6 +59,20 @@ class Document:
         self.left_out[step] = why
 
     @property
+    def made_with(self) -> dict[str, Any]:
+        """What a step's figures, seconds and memory depend on: versions, git commit and device."""
+        return {name: self.made[name] for name in ("versions", "git", "device", "gpu") if name in self.made}
+
+    def notes(self, step: str) -> list[str]:
+        """The sentences of a step, and with what it was made where an earlier call did that with something else."""
+        done = self.steps[step]
+        if not done.made or dict(done.made) == self.made_with:
+            return list(done.notes)
+        versions = ", ".join(f"{name} {version}" for name, version in dict(done.made.get("versions", {})).items())
+        device = done.made.get("gpu") or done.made.get("device")
+        return [*done.notes, f"Made by an earlier call, on {device}; {versions}; commit {done.made.get('git')}."]
+
+    @property
     def is_rehearsal(self) -> bool:
         """Whether its data and weights were made up."""
         return bool(self.made.get("rehearsal"))

@@ -56,7 +56,10 @@ def html_page(document: Document, record: RunRecord) -> Page:
     steps = [
         Section(
             STEP_TITLES[step],
-            (Notes(tuple(done.notes)), *(_block(one, 1 if step == ANCHOR else 3) for one in tables(step, done))),
+            (
+                Notes(tuple(document.notes(step))),
+                *(_block(one, 1 if step == ANCHOR else 3) for one in tables(step, done)),
+            ),
         )
         for step, done in document.steps.items()
     ]
@@ -102,7 +105,7 @@ def markdown(document: Document) -> str:
     ]
     lines += ["## How it was made", "", *_made(document), ""]
     for step, done in document.steps.items():
-        lines += [f"## {STEP_TITLES[step]}", "", *_step(step, done), ""]
+        lines += [f"## {STEP_TITLES[step]}", "", *_step(step, done, document.notes(step)), ""]
     lines += [READING.format(paper="*Paper*", difference="*difference*"), ""]
     return "\n".join(lines)
 
@@ -129,10 +132,10 @@ def _state(document: Document) -> Table:
     return Table("", ("step", "state", "seconds", "GiB at most"), tuple(rows))
 
 
-def _step(step: str, done: Done) -> Iterator[str]:
-    for note in done.notes:
+def _step(step: str, done: Done, notes: Sequence[str]) -> Iterator[str]:
+    for note in notes:
         yield f"- {note}"
-    if done.notes:
+    if notes:
         yield ""
     for table in tables(step, done):
         yield table.markdown().strip()

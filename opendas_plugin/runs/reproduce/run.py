@@ -151,7 +151,7 @@ class Reproduce(ReportedRun["Document"]):
                     document.add(name, earlier)
         for name in names:
             try:
-                document.add(name, do(name, place))
+                document.add(name, do(name, place, document.made_with))
             except AbsentError as error:  # of a step of its own it is an error; all goes on with what there is
                 if self.step != "all":
                     raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from opendas_plugin.runs.meters import Meter
 from opendas_plugin.runs.reproduce import ade20k, anchor, check, hosts, kitti360, rivals, scannetpp, store
@@ -26,8 +27,8 @@ STEPS: Mapping[str, tuple[Callable[[Place], Inputs], Callable[[Place], Done]]] =
 """What a step is made from, and its work."""
 
 
-def do(name: str, place: Place) -> Done:
-    """A step, or what an earlier run has made of it."""
+def do(name: str, place: Place, made: Mapping[str, Any]) -> Done:
+    """A step, or what an earlier run has made of it; ``made`` says with which versions and device this one would be."""
     read_inputs, work = STEPS[name]
     inputs, folder = read_inputs(place), place.folder(name)
     done = store.open_step(folder, inputs, again=name == "check")
@@ -41,6 +42,6 @@ def do(name: str, place: Place) -> Done:
     with meter.paused():
         memory = [meter.peak / 1024, *(row.about["gib"] for row in found.results if "gib" in row.about)]
     known = [gib for gib in memory if not math.isnan(gib)]
-    found = Done(found.results, found.notes, found.facts, seconds, max(known) if known else None)
+    found = Done(found.results, found.notes, found.facts, seconds, max(known) if known else None, made)
     store.write_step(folder, inputs, found)
     return Done.from_json(found.to_json())  # as a later call reads it

@@ -27,6 +27,7 @@ class Done:
         facts: what later steps take from it, and what else it found.
         seconds: that it took, without the parts that an earlier run had done.
         gib: peak of its memory, the device's on a GPU, else the process's; None: not known.
+        made: versions, git commit and device that it was finished with; empty in files of earlier versions.
     """
 
     results: Sequence[Result] = ()
@@ -34,6 +35,7 @@ class Done:
     facts: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     gib: float | None = None
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -43,6 +45,7 @@ class Done:
             "facts": dict(self.facts),
             "seconds": round(self.seconds, 1),
             "gib": None if self.gib is None else round(self.gib, 3),
+            **({"made": dict(self.made)} if self.made else {}),
         }
 
     @classmethod
@@ -54,7 +57,8 @@ class Done:
         """
         try:
             rows = [Result.from_json(row) for row in content["results"]]
-            return cls(rows, content["notes"], content["facts"], content["seconds"], content["gib"])
+            made = dict(content.get("made", {}))
+            return cls(rows, content["notes"], content["facts"], content["seconds"], content["gib"], made)
         except (KeyError, TypeError) as error:
             raise DataError(f"expected a step of a reproduction, got {content!r:.80}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -37,6 +38,19 @@ def document(shift=0.0, *, rehearsal=False, tier="full", why=""):
 def save(path, content):
     path.write_text(json.dumps(content.to_json()))
     return str(path)
+
+
+def test_a_step_of_an_earlier_call_keeps_the_device_and_versions_that_made_it():
+    """The file is sent in: a CPU's name would have stood beside what a GPU took."""
+    found = document()
+    step = found.steps["kitti360"]
+    with_gpu = {"versions": {"torch": "2.4"}, "git": "abc", "device": "cuda", "gpu": "H200"}
+    found.add("kitti360", dataclasses.replace(step, made=with_gpu))
+    again = Document.from_json(json.loads(json.dumps(found.to_json())), "a file")
+    assert again.steps["kitti360"].made == with_gpu
+    assert "Made by an earlier call, on H200; torch 2.4; commit abc." in markdown(again)
+    found.add("kitti360", dataclasses.replace(step, made=found.made_with))
+    assert "earlier call" not in markdown(found)
 
 
 def test_the_html_page_says_what_the_markdown_says(tmp_path):
